@@ -1,0 +1,1 @@
+//! Signed containers (ASiC-E with XAdES): making, reading, verifying.

@@ -1,0 +1,1 @@
+//! Plugin bundles: manifest, contents, author's and vetting signatures.

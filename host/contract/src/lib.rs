@@ -1,0 +1,1 @@
+//! Service contracts: operations read from OpenAPI, calls turned into documents and checked.

@@ -1,0 +1,1 @@
+//! What the governing authority distributes: the catalog, vetting certificates and revocations.

@@ -1,0 +1,1 @@
+//! Names of members, subsystems, services and servers.

@@ -1,0 +1,1 @@
+//! Certificates, their chains, and keys behind a trait.

@@ -1,0 +1,1 @@
+//! Runs adapters: engine, components, instances, capabilities, reload.

@@ -1,0 +1,1 @@
+//! Clock, shutdown, tracing set-up and secrets of a running program.

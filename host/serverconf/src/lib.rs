@@ -1,0 +1,1 @@
+//! This server's clients, access rights and the grants of its plugins.

@@ -1,0 +1,1 @@
+//! Listeners and connectors, TLS with peers and clients.

@@ -1,0 +1,3 @@
+//! A security server whose adapters are WebAssembly plugins.
+
+fn main() {}

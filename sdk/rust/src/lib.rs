@@ -1,0 +1,1 @@
+//! Write adapters for uuk in Rust.

@@ -1,0 +1,3 @@
+//! Whole-path benchmarks.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Project tasks: demo, test, bench, layers, plugins.
+
+fn main() {}
