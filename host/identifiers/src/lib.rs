@@ -1,1 +1,17 @@
-//! Names of members, subsystems, services and servers.
+//! Names of the parties and of what they offer, as X-Road spells them.
+//!
+//! A name is a few pieces; its text form joins them with `/` and percent-encodes what a piece may not show.
+//! Comparison is exact and case-sensitive. Pure: no clock, no I/O.
+//!
+//! Source: X-Road PR-REST 4.1, and the characters its administration refuses (`certs.md` of the reference notes:
+//! control characters, `% : ; / \`, U+200B, U+FEFF).
+
+#![warn(missing_docs)]
+
+mod client;
+mod piece;
+mod service;
+
+pub use client::{ClientId, MemberId, SubsystemId};
+pub use piece::{IdentifierError, PIECE_BYTES_MAX};
+pub use service::{ServerId, ServiceId};

@@ -1,1 +1,13 @@
-//! Clock, shutdown, tracing set-up and secrets of a running program.
+//! What every running part needs of its process: the time, secrets that do not print, errors told to the end.
+//!
+//! Knows nothing of messages, plugins or configuration. Start with [`Clock`].
+
+#![warn(missing_docs)]
+
+mod clock;
+mod error_chain;
+mod secret;
+
+pub use clock::Clock;
+pub use error_chain::ErrorChain;
+pub use secret::Secret;

@@ -1,0 +1,192 @@
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// The longest piece of an identifier, in bytes of UTF-8 (X-Road's database columns hold 255 characters).
+pub const PIECE_BYTES_MAX: usize = 255;
+
+/// Why a text is not an identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentifierError {
+    /// The wrong number of pieces.
+    #[error("expected {expected} pieces separated by `/`, found {found}")]
+    Pieces {
+        /// How many there should be, in words.
+        expected: &'static str,
+        /// How many there are.
+        found: usize,
+    },
+    /// A piece is empty.
+    #[error("piece {position} is empty")]
+    Empty {
+        /// Counted from 1.
+        position: usize,
+    },
+    /// A piece is too long.
+    #[error("piece {position} is longer than {PIECE_BYTES_MAX} bytes")]
+    TooLong {
+        /// Counted from 1.
+        position: usize,
+    },
+    /// A piece is not valid percent-encoded UTF-8.
+    #[error("piece {position} is not percent-encoded UTF-8")]
+    Encoding {
+        /// Counted from 1.
+        position: usize,
+    },
+    /// A piece has a character that identifiers may not have.
+    #[error("piece {position} has the forbidden character U+{:04X}", u32::from(*character))]
+    Forbidden {
+        /// Counted from 1.
+        position: usize,
+        /// The character.
+        character: char,
+    },
+}
+
+/// Characters shown as they are: `unreserved` of RFC 3986.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Splits `text` at `/`, decodes and checks each piece.
+pub(crate) fn parse(text: &str) -> Result<Vec<String>, IdentifierError> {
+    // An identifier has at most six pieces; a longer text is refused by its count, without decoding it.
+    let found = text.split('/').count();
+    if found > 6 {
+        return Err(IdentifierError::Pieces { expected: "at most 6", found });
+    }
+    text.split('/').enumerate().map(|(index, piece)| decode(index + 1, piece)).collect()
+}
+
+fn decode(position: usize, piece: &str) -> Result<String, IdentifierError> {
+    if piece.len() > 3 * PIECE_BYTES_MAX {
+        return Err(IdentifierError::TooLong { position });
+    }
+    if !escapes_are_whole(piece) {
+        return Err(IdentifierError::Encoding { position });
+    }
+    let decoded =
+        percent_decode_str(piece).decode_utf8().map_err(|_| IdentifierError::Encoding { position })?.into_owned();
+    check(position, &decoded)?;
+    Ok(decoded)
+}
+
+/// `percent_decode` passes a stray `%` through; an identifier that decodes in two ways is refused instead.
+fn escapes_are_whole(piece: &str) -> bool {
+    let mut rest = piece.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let hex = [rest.next(), rest.next()];
+            if !hex.iter().all(|digit| digit.is_some_and(|digit| digit.is_ascii_hexdigit())) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+fn check(position: usize, piece: &str) -> Result<(), IdentifierError> {
+    if piece.is_empty() {
+        return Err(IdentifierError::Empty { position });
+    }
+    if piece.len() > PIECE_BYTES_MAX {
+        return Err(IdentifierError::TooLong { position });
+    }
+    let forbidden = |c: char| c.is_control() || "%:;/\\\u{200B}\u{FEFF}".contains(c);
+    match piece.chars().find(|c| forbidden(*c)) {
+        Some(character) => Err(IdentifierError::Forbidden { position, character }),
+        None => Ok(()),
+    }
+}
+
+/// Writes pieces joined by `/`, percent-encoded.
+pub(crate) fn write(f: &mut fmt::Formatter<'_>, pieces: &[&str]) -> fmt::Result {
+    for (index, piece) in pieces.iter().enumerate() {
+        if index > 0 {
+            f.write_str("/")?;
+        }
+        write!(f, "{}", utf8_percent_encode(piece, ENCODED))?;
+    }
+    Ok(())
+}
+
+/// `FromStr`, `Display` and serde for an identifier that has `from_pieces` and `pieces`.
+macro_rules! text_form {
+    ($name:ty) => {
+        impl std::str::FromStr for $name {
+            type Err = crate::IdentifierError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::from_pieces(crate::piece::parse(text)?)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                crate::piece::write(f, &self.pieces())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+}
+pub(crate) use text_form;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_refused(text: &str, expected: &IdentifierError) {
+        assert_eq!(&parse(text).unwrap_err(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn refuses_an_empty_piece() {
+        check_refused("KG//7", &IdentifierError::Empty { position: 2 });
+    }
+
+    #[test]
+    fn refuses_an_encoded_slash() {
+        check_refused("KG/G%2FV", &IdentifierError::Forbidden { position: 2, character: '/' });
+    }
+
+    #[test]
+    fn refuses_a_double_encoded_percent() {
+        check_refused("KG/%2541", &IdentifierError::Forbidden { position: 2, character: '%' });
+    }
+
+    #[test]
+    fn refuses_a_broken_escape() {
+        for text in ["%", "%4", "%zz", "a%2"] {
+            check_refused(text, &IdentifierError::Encoding { position: 1 });
+        }
+    }
+
+    #[test]
+    fn refuses_bytes_that_are_not_utf8() {
+        check_refused("%ff", &IdentifierError::Encoding { position: 1 });
+    }
+
+    #[test]
+    fn refuses_control_and_invisible_characters() {
+        check_refused("a%00", &IdentifierError::Forbidden { position: 1, character: '\0' });
+        check_refused("a\u{FEFF}", &IdentifierError::Forbidden { position: 1, character: '\u{FEFF}' });
+    }
+
+    #[test]
+    fn refuses_a_long_piece_and_too_many_pieces() {
+        check_refused(&"a".repeat(256), &IdentifierError::TooLong { position: 1 });
+        check_refused("a/a/a/a/a/a/a", &IdentifierError::Pieces { expected: "at most 6", found: 7 });
+    }
+}
