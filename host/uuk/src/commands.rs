@@ -1,0 +1,24 @@
+//! The commands, one file each. A command takes what was typed and the [`Terminal`], and answers with a
+//! [`Failure`] that names its exit code.
+
+use clap::{Parser, Subcommand};
+
+use crate::terminal::{Failure, OutputOptions, Terminal};
+
+/// A security server whose adapters are WebAssembly plugins
+#[derive(Debug, Parser)]
+#[command(name = "uuk", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) output: OutputOptions,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {}
+
+/// Runs `command`.
+pub(crate) fn run(command: Command, _terminal: &Terminal) -> Result<(), Failure> {
+    match command {}
+}
