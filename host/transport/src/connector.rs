@@ -1,0 +1,440 @@
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::Full;
+use ipnet::IpNet;
+use rustls_pki_types::ServerName;
+use serde::Deserialize;
+use uuk_process::Secret;
+
+use crate::body::BodyError;
+use crate::tls::{self, IdentityFiles, TlsError};
+use base_url::BaseUrl;
+use networks::Networks;
+use pool::{Pool, Tls};
+use token::{Token, TokenSource};
+
+mod base_url;
+mod networks;
+mod pool;
+mod token;
+
+/// An HTTP API that this server may call, as an operator describes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamConfig {
+    /// `https://host[:port][/path]`; every request goes below it. `http` carries credentials to loopback addresses
+    /// only.
+    pub base: String,
+    /// How we say who we are. Default: not at all.
+    #[serde(default)]
+    pub authentication: Authentication,
+    /// The client certificate we show, and its key.
+    #[serde(default)]
+    pub identity: Option<IdentityFiles>,
+    /// PEM file of the authorities that may vouch for the upstream; `https` needs it. A Debian system keeps the
+    /// public ones in `/etc/ssl/certs/ca-certificates.crt`.
+    #[serde(default)]
+    pub authorities: Option<PathBuf>,
+    /// Name the upstream's certificate must carry. Default: the host of `base`.
+    #[serde(default)]
+    pub server_name: Option<String>,
+    /// The only networks the upstream may lie in, such as `10.20.0.0/16`. Default: any public address, and the
+    /// one that `base` spells out.
+    #[serde(default)]
+    pub networks: Vec<IpNet>,
+    /// Finding a free connection, and opening one, take no longer each. Default: 5 s.
+    #[serde(
+        default = "UpstreamConfig::default_connect_timeout",
+        with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required"
+    )]
+    pub connect_timeout: Duration,
+    /// Requests in progress at once. Default: 16.
+    #[serde(default = "UpstreamConfig::default_connections_max")]
+    pub connections_max: usize,
+    /// Larger answers are refused, in bytes. Default: 4 MiB.
+    #[serde(default = "UpstreamConfig::default_response_bytes_max")]
+    pub response_bytes_max: u64,
+}
+
+/// How we say who we are to an upstream, beside a client certificate. Secrets are named, not written.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Authentication {
+    /// Not at all.
+    #[default]
+    None,
+    /// User and password in every request.
+    Basic {
+        /// The user, without a colon.
+        user: String,
+        /// File of the password; a line end after it is ignored.
+        password_file: PathBuf,
+    },
+    /// OAuth 2 client credentials: a token is fetched, kept until shortly before it expires, and fetched anew if
+    /// the upstream answers 401.
+    OAuth2 {
+        /// Where tokens are given out; same authorities, networks and client certificate as the upstream.
+        token_url: String,
+        /// Who we are to the token endpoint.
+        client_id: String,
+        /// File of the client's secret; a line end after it is ignored.
+        client_secret_file: PathBuf,
+        /// Parameter `scope`, if the endpoint wants one.
+        #[serde(default)]
+        scope: Option<String>,
+        /// Parameter `audience`, if the endpoint wants one.
+        #[serde(default)]
+        audience: Option<String>,
+    },
+}
+
+impl UpstreamConfig {
+    /// `base` with the defaults.
+    pub fn new(base: impl Into<String>) -> Self {
+        Self {
+            base: base.into(),
+            authentication: Authentication::None,
+            identity: None,
+            authorities: None,
+            server_name: None,
+            networks: Vec::new(),
+            connect_timeout: Self::default_connect_timeout(),
+            connections_max: Self::default_connections_max(),
+            response_bytes_max: Self::default_response_bytes_max(),
+        }
+    }
+
+    fn default_connect_timeout() -> Duration {
+        Duration::from_secs(5)
+    }
+
+    fn default_connections_max() -> usize {
+        16
+    }
+
+    fn default_response_bytes_max() -> u64 {
+        4 * 1024 * 1024
+    }
+
+    /// A pool for one of our URLs; `setting` is where it was written.
+    fn pool(&self, setting: &'static str, url: &str) -> Result<Pool, UpstreamBuildError> {
+        let base = BaseUrl::parse(url).map_err(|problem| UpstreamBuildError::Url { setting, problem })?;
+        let networks = Networks::new(self.networks.clone(), base.literal());
+        if let Some(address) = base.literal().filter(|address| !networks.permit(*address)) {
+            return Err(UpstreamBuildError::AddressRefused { setting, address });
+        }
+        let anonymous = matches!(self.authentication, Authentication::None);
+        if !base.secure && !anonymous && !base.is_loopback() {
+            return Err(UpstreamBuildError::PlainCredentials { setting });
+        }
+        let tls = if base.secure { Some(self.tls(&base)?) } else { None };
+        Ok(Pool::new(base, networks, tls, self.connect_timeout, self.connections_max))
+    }
+
+    fn tls(&self, base: &BaseUrl) -> Result<Tls, UpstreamBuildError> {
+        let authorities = self.authorities.as_ref().ok_or(UpstreamBuildError::NoAuthorities)?;
+        let config =
+            tls::client_config(authorities, self.identity.as_ref()).map_err(UpstreamBuildError::Tls)?;
+        let name = self.server_name.as_ref().unwrap_or(&base.host);
+        let server_name = ServerName::try_from(name.clone())
+            .map_err(|_| UpstreamBuildError::ServerName { name: name.clone() })?;
+        Ok(Tls { config: Arc::new(config), server_name })
+    }
+}
+
+/// Why an upstream cannot be used as described.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "upstream_setting.")]
+#[non_exhaustive]
+pub enum UpstreamBuildError {
+    /// Not the URL of an upstream. The text is not repeated, as it may hold a password.
+    #[error("`{setting}` {problem}")]
+    Url {
+        /// `base` or `token_url`.
+        setting: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A special address, or one outside `networks`.
+    #[error("`{setting}` is at {address}, where no upstream may be")]
+    AddressRefused {
+        /// `base` or `token_url`.
+        setting: &'static str,
+        /// The address it spells out.
+        address: IpAddr,
+    },
+    /// Whoever listens would learn them.
+    #[error("`{setting}` would carry credentials over plain HTTP")]
+    PlainCredentials {
+        /// `base` or `token_url`.
+        setting: &'static str,
+    },
+    /// A client certificate can be shown over TLS only.
+    #[error("`identity` needs a `base` that begins with `https://`")]
+    PlainIdentity,
+    /// Without authorities any server could pose as the upstream.
+    #[error("`https` needs `authorities`")]
+    NoAuthorities,
+    /// Not a name that a certificate can carry.
+    #[error("`{name}` is not a server name")]
+    ServerName {
+        /// The name.
+        name: String,
+    },
+    /// A certificate or key cannot be used.
+    #[error("cannot set up TLS")]
+    Tls(#[source] TlsError),
+    /// RFC 7617 has no way to write it.
+    #[error("`user` contains a colon")]
+    UserWithColon,
+    /// The file of a secret cannot be read.
+    #[error("cannot read secret `{}`", path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file of a secret is empty.
+    #[error("secret `{}` is empty", path.display())]
+    EmptySecret {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing could ever be sent.
+    #[error("`connections_max` is 0")]
+    NoConnections,
+}
+
+impl UpstreamBuildError {
+    /// Stable code, such as `upstream_setting.plain_credentials`.
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
+}
+
+/// Why a request to an upstream brought no answer.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "upstream.")]
+#[non_exhaustive]
+pub enum UpstreamError {
+    /// The answer is larger than the caller takes.
+    #[error("answer is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// What the caller takes.
+        bytes_max: u64,
+    },
+    /// The deadline passed.
+    #[error("no answer in time")]
+    Deadline,
+    /// All connections were in use for `connect_timeout`.
+    #[error("all connections are in use")]
+    Busy,
+    /// The name does not resolve.
+    #[error("cannot resolve the name")]
+    Dns {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The name resolves to an address where no upstream may be.
+    #[error("the name resolves to {address}, where no upstream may be")]
+    AddressRefused {
+        /// The address.
+        address: IpAddr,
+    },
+    /// Nobody answers at the address.
+    #[error("cannot connect")]
+    Connect {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The handshake failed: a certificate of theirs or of ours was refused, or there is no common version.
+    #[error("cannot agree on TLS")]
+    Tls {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The answer broke off or is not HTTP.
+    #[error("the exchange broke off")]
+    Protocol {
+        /// Why.
+        #[source]
+        source: hyper::Error,
+    },
+    /// The path does not fit below that of the upstream.
+    #[error("cannot form the request")]
+    Request {
+        /// Why.
+        #[source]
+        source: http::Error,
+    },
+    /// The token endpoint cannot be reached.
+    #[error("cannot fetch an access token")]
+    Token {
+        /// Why.
+        #[source]
+        source: Box<UpstreamError>,
+    },
+    /// The token endpoint gives us no token.
+    #[error("token endpoint answered {status}")]
+    TokenRefused {
+        /// Its status.
+        status: StatusCode,
+    },
+    /// The token endpoint's answer is not a bearer token.
+    #[error("token endpoint gave no bearer token")]
+    TokenMalformed,
+}
+
+impl UpstreamError {
+    /// Stable code, such as `upstream.connect`.
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
+}
+
+impl From<BodyError> for UpstreamError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge { bytes_max } => Self::TooLarge { bytes_max },
+            BodyError::Slow => Self::Deadline,
+            BodyError::Broken(source) => Self::Protocol { source },
+        }
+    }
+}
+
+/// One upstream, with its connections and credentials.
+///
+/// It follows no redirect and no proxy of the environment, resolves names itself and dials only what it judged.
+#[derive(Debug)]
+pub struct Upstream {
+    pool: Pool,
+    credentials: Credentials,
+    response_bytes_max: u64,
+}
+
+#[derive(Debug)]
+enum Credentials {
+    None,
+    Basic(HeaderValue),
+    OAuth2(Box<TokenSource>),
+}
+
+impl Upstream {
+    /// Reads certificates and secrets; connects to nobody yet.
+    ///
+    /// # Errors
+    /// [`UpstreamBuildError`].
+    pub fn build(config: &UpstreamConfig) -> Result<Self, UpstreamBuildError> {
+        if config.connections_max == 0 {
+            return Err(UpstreamBuildError::NoConnections);
+        }
+        let pool = config.pool("base", &config.base)?;
+        if config.identity.is_some() && !pool.base().secure {
+            return Err(UpstreamBuildError::PlainIdentity);
+        }
+        let credentials = match &config.authentication {
+            Authentication::None => Credentials::None,
+            Authentication::Basic { user, .. } if user.contains(':') => {
+                return Err(UpstreamBuildError::UserWithColon);
+            }
+            Authentication::Basic { user, password_file } => {
+                Credentials::Basic(token::basic(user, &read_secret(password_file)?))
+            }
+            Authentication::OAuth2 { token_url, client_id, client_secret_file, scope, audience } => {
+                // A certificate is expected of the token endpoint under its own name.
+                let endpoint =
+                    UpstreamConfig { server_name: None, ..config.clone() }.pool("token_url", token_url)?;
+                let secret = read_secret(client_secret_file)?;
+                let parameters = [("scope", scope.as_deref()), ("audience", audience.as_deref())];
+                Credentials::OAuth2(Box::new(TokenSource::new(endpoint, client_id, &secret, &parameters)))
+            }
+        };
+        Ok(Self { pool, credentials, response_bytes_max: config.response_bytes_max })
+    }
+
+    /// Sends `request` and reads the whole answer until `deadline`: at most `response_bytes_max` bytes, and no more than
+    /// the operator set.
+    ///
+    /// Of the request's URI only path and query count. Its `Host` and `Authorization` are replaced by ours. Any status
+    /// is an answer, redirects included.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]. A request may have been acted upon unless the error says that there was no connection.
+    ///
+    /// # Cancellation
+    /// Dropping the future closes its connection.
+    pub async fn send(
+        &self,
+        request: Request<Bytes>,
+        deadline: Instant,
+        response_bytes_max: u64,
+    ) -> Result<Response<Bytes>, UpstreamError> {
+        let exchange = self.exchange(request, response_bytes_max.min(self.response_bytes_max));
+        tokio::time::timeout_at(deadline.into(), exchange).await.unwrap_or(Err(UpstreamError::Deadline))
+    }
+
+    async fn exchange(
+        &self,
+        request: Request<Bytes>,
+        response_bytes_max: u64,
+    ) -> Result<Response<Bytes>, UpstreamError> {
+        let mut request = request.map(Full::new);
+        let root = PathAndQuery::from_static("/");
+        let path_and_query = request.uri().path_and_query().unwrap_or(&root);
+        *request.uri_mut() =
+            self.pool.base().target(path_and_query).map_err(|source| UpstreamError::Request { source })?;
+        match &self.credentials {
+            Credentials::None => {
+                request.headers_mut().remove(AUTHORIZATION);
+                self.pool.send(request, response_bytes_max).await
+            }
+            Credentials::Basic(authorization) => {
+                request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+                self.pool.send(request, response_bytes_max).await
+            }
+            Credentials::OAuth2(tokens) => {
+                let token = tokens.token().await?;
+                let response = self.send_with(&token, request.clone(), response_bytes_max).await?;
+                if response.status() != StatusCode::UNAUTHORIZED {
+                    return Ok(response);
+                }
+                // The token was revoked before its time. Whatever refuses a fresh one too means what it says.
+                let token = tokens.fresh_token(&token).await?;
+                self.send_with(&token, request, response_bytes_max).await
+            }
+        }
+    }
+
+    async fn send_with(
+        &self,
+        token: &Token,
+        mut request: Request<Full<Bytes>>,
+        response_bytes_max: u64,
+    ) -> Result<Response<Bytes>, UpstreamError> {
+        request.headers_mut().insert(AUTHORIZATION, token.authorization());
+        self.pool.send(request, response_bytes_max).await
+    }
+}
+
+fn read_secret(path: &Path) -> Result<Secret<String>, UpstreamBuildError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| UpstreamBuildError::Secret { path: path.to_owned(), source })?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(UpstreamBuildError::EmptySecret { path: path.to_owned() });
+    }
+    Ok(Secret::new(secret.to_owned()))
+}
