@@ -37,7 +37,6 @@ mod operation;
 pub mod probe;
 pub mod sql;
 
-pub use bindings::export;
 pub use bindings::exports::uuk::adapter::handler;
 pub use bindings::uuk::adapter::types::{Context, Fault, FaultKind, FieldProblem};
 pub use bindings::uuk::adapter::{blobs, call, config, exchange, log, sql_adhoc, types};

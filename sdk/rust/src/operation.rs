@@ -62,7 +62,23 @@ macro_rules! adapter {
                 }
             }
 
-            $crate::export!(Adapter with_types_in $crate::bindings);
+            $crate::export!(Adapter);
+        };
+    };
+}
+
+/// Makes a component of a type that implements [`handler::Guest`](crate::handler::Guest) and
+/// [`probe::Guest`](crate::probe::Guest), for adapters that do without [`adapter!`].
+#[macro_export]
+macro_rules! export {
+    ($adapter:ident) => {
+        // Native linkers refuse the names of these exports, and only tests are linked natively.
+        #[cfg(target_family = "wasm")]
+        $crate::bindings::export!($adapter with_types_in $crate::bindings);
+
+        const _: () = {
+            const fn is_adapter<A: $crate::handler::Guest + $crate::probe::Guest>() {}
+            is_adapter::<$adapter>();
         };
     };
 }
