@@ -1,1 +1,23 @@
 //! Signed containers (ASiC-E with XAdES): making, reading, verifying.
+//!
+//! A container is a zip file read so strictly that every tool sees the same entries in it, and a XAdES signature
+//! over some of them. Pure: bytes and the time come in as arguments. It does not know what the entries mean, nor
+//! whom to trust: [`verify`] proves which certificate's key signed what, and `uuk-pki` decides about the certificate.
+//!
+//! Start with [`Container`] and [`Profile`], then [`sign`] and [`verify`].
+
+mod algorithm;
+mod c14n;
+mod container;
+mod entry_name;
+mod manifest;
+mod reference_uri;
+mod verify;
+mod xades;
+mod xml;
+
+pub use container::{Container, ContainerError, Entry, Limits, MIMETYPE, Profile, Required};
+pub use entry_name::EntryName;
+pub use manifest::opendocument_manifest;
+pub use verify::{SignedPart, VerifiedSignature, VerifyError, verify};
+pub use xades::{PartReference, SignError, Signer, sign};

@@ -1,1 +1,21 @@
 //! Certificates, their chains, and keys behind a trait.
+//!
+//! Pure: bytes, passwords and the time come in as arguments. It knows nothing of containers, bundles or members,
+//! and where a key lives only as far as [`SigningKey`] says. Start with [`SigningKey`] to make signatures and with
+//! [`Anchors`] to decide whether a certificate may have made one.
+
+mod certificate;
+mod chain;
+mod digest;
+mod password;
+mod public_key;
+mod signing_key;
+mod software_key;
+
+pub use certificate::{CERTIFICATE_BYTES_MAX, CHAIN_LENGTH_MAX, Certificate, CertificateError};
+pub use chain::{Anchors, ChainError, TrustedBy};
+pub use digest::{Digest, DigestAlgorithm};
+pub use password::Password;
+pub use public_key::{PublicKey, SignatureAlgorithm, SignatureScheme, WrongSignature};
+pub use signing_key::{KeyError, SigningKey};
+pub use software_key::{KeyFile, SoftwareKey};

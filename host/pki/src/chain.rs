@@ -1,0 +1,170 @@
+//! Whether a certificate may sign: at that time, for that purpose, led to from what we trust.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
+
+use crate::certificate::Certificate;
+
+/// Certificates trusted as they are: authorities, or the very signing certificates.
+#[derive(Debug, Clone, Default)]
+pub struct Anchors(Vec<Certificate>);
+
+/// What a signing certificate's trust rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrustedBy<'a> {
+    /// The certificate itself is an anchor.
+    Itself,
+    /// A path of certificates leads to this anchor.
+    Authority(&'a Certificate),
+}
+
+/// Why a certificate may not sign.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "chain.")]
+#[non_exhaustive]
+pub enum ChainError {
+    /// Past its validity, or its anchor is.
+    #[error("the certificate of `{subject}` expired at {not_after}")]
+    Expired {
+        /// Whose certificate it is.
+        subject: String,
+        /// Its last instant.
+        not_after: Timestamp,
+    },
+    /// Before its validity, or its anchor is.
+    #[error("the certificate of `{subject}` is valid only from {not_before}")]
+    NotYetValid {
+        /// Whose certificate it is.
+        subject: String,
+        /// Its first instant.
+        not_before: Timestamp,
+    },
+    /// Key usage lacks both non-repudiation and digital signature.
+    #[error("the certificate of `{subject}` is not for signing: its key usage lacks non-repudiation")]
+    NotForSigning {
+        /// Whose certificate it is.
+        subject: String,
+    },
+    /// No path to an anchor.
+    #[error("the certificate of `{subject}`, issued by `{issuer}`, does not lead to a trusted certificate")]
+    Untrusted {
+        /// Whose certificate it is.
+        subject: String,
+        /// Who issued it.
+        issuer: String,
+        /// What the path lacks.
+        #[source]
+        source: webpki::Error,
+    },
+}
+
+impl ChainError {
+    /// The stable code of the reason.
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
+}
+
+impl Anchors {
+    /// Trusts exactly these.
+    pub fn new(certificates: Vec<Certificate>) -> Self {
+        Self(certificates)
+    }
+
+    /// The certificates trusted.
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.0
+    }
+
+    /// Checks that `signer` may sign at `time`: valid then, for signing, and either an anchor itself or led to from
+    /// one, over `intermediates` where needed. Extended key usages are not restricted: authorities that issue
+    /// signing certificates name many.
+    ///
+    /// # Errors
+    /// The first of the variants of [`ChainError`] that applies.
+    ///
+    /// # Source
+    /// RFC 5280 §6, by rustls-webpki.
+    pub fn verify_signer(
+        &self,
+        signer: &Certificate,
+        intermediates: &[Certificate],
+        time: Timestamp,
+    ) -> Result<TrustedBy<'_>, ChainError> {
+        check_validity(signer, time)?;
+        if !signer.may_sign() {
+            return Err(ChainError::NotForSigning { subject: signer.subject().to_owned() });
+        }
+        if self.0.iter().any(|anchor| anchor.der() == signer.der()) {
+            return Ok(TrustedBy::Itself);
+        }
+
+        let anchor = self.find_path(signer, intermediates, time).map_err(|source| ChainError::Untrusted {
+            subject: signer.subject().to_owned(),
+            issuer: signer.issuer().to_owned(),
+            source,
+        })?;
+        // A trust anchor has no validity of its own in RFC 5280; one that has run out is trusted no longer here.
+        check_validity(anchor, time)?;
+        Ok(TrustedBy::Authority(anchor))
+    }
+
+    fn find_path(
+        &self,
+        signer: &Certificate,
+        intermediates: &[Certificate],
+        time: Timestamp,
+    ) -> Result<&Certificate, webpki::Error> {
+        let encoded: Vec<_> = self.0.iter().map(|anchor| CertificateDer::from(anchor.der())).collect();
+        // An anchor that webpki cannot use (a pinned signing certificate may be one) leads nowhere.
+        let anchors: Vec<_> = encoded.iter().filter_map(|der| anchor_from_trusted_cert(der).ok()).collect();
+        let intermediates: Vec<_> =
+            intermediates.iter().map(|certificate| CertificateDer::from(certificate.der())).collect();
+        let signer_der = CertificateDer::from(signer.der());
+        let end_entity = EndEntityCert::try_from(&signer_der)?;
+        let seconds = u64::try_from(time.as_second()).unwrap_or(0);
+        let path = end_entity.verify_for_usage(
+            webpki::ALL_VERIFICATION_ALGS,
+            &anchors,
+            &intermediates,
+            UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
+            AnyPurpose,
+            None,
+            None,
+        )?;
+        let subject = &path.anchor().subject;
+        let key = &path.anchor().subject_public_key_info;
+        self.0
+            .iter()
+            .zip(&encoded)
+            .find(|(_, der)| {
+                anchor_from_trusted_cert(der)
+                    .is_ok_and(|anchor| &anchor.subject == subject && &anchor.subject_public_key_info == key)
+            })
+            .map(|(certificate, _)| certificate)
+            .ok_or(webpki::Error::UnknownIssuer)
+    }
+}
+
+fn check_validity(certificate: &Certificate, time: Timestamp) -> Result<(), ChainError> {
+    let (not_before, not_after) = certificate.validity();
+    let subject = || certificate.subject().to_owned();
+    if time < not_before {
+        return Err(ChainError::NotYetValid { subject: subject(), not_before });
+    }
+    if time > not_after {
+        return Err(ChainError::Expired { subject: subject(), not_after });
+    }
+    Ok(())
+}
+
+struct AnyPurpose;
+
+impl ExtendedKeyUsageValidator for AnyPurpose {
+    fn validate(&self, _purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        Ok(())
+    }
+}
