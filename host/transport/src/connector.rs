@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -264,7 +265,7 @@ pub enum UpstreamError {
     Tls {
         /// Why.
         #[source]
-        source: io::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The answer broke off or is not HTTP.
     #[error("the exchange broke off")]
@@ -303,6 +304,15 @@ impl UpstreamError {
     pub fn code(&self) -> &'static str {
         self.into()
     }
+
+    /// In TLS 1.3 a server refuses our certificate only after the handshake has ended for us.
+    fn broken_off(source: hyper::Error) -> Self {
+        let io = source.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        match io.and_then(io::Error::get_ref) {
+            Some(cause) if cause.is::<rustls::Error>() => Self::Tls { source: source.into() },
+            _ => Self::Protocol { source },
+        }
+    }
 }
 
 impl From<BodyError> for UpstreamError {
@@ -310,7 +320,7 @@ impl From<BodyError> for UpstreamError {
         match error {
             BodyError::TooLarge { bytes_max } => Self::TooLarge { bytes_max },
             BodyError::Slow => Self::Deadline,
-            BodyError::Broken(source) => Self::Protocol { source },
+            BodyError::Broken(source) => Self::broken_off(source),
         }
     }
 }

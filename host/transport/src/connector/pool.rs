@@ -115,7 +115,7 @@ impl Pool {
         let stream = connector
             .connect(tls.server_name.clone(), stream)
             .await
-            .map_err(|source| UpstreamError::Tls { source })?;
+            .map_err(|source| UpstreamError::Tls { source: source.into() })?;
         Connection::open(stream).await
     }
 
@@ -160,7 +160,7 @@ impl Connection {
             .max_header_size(HEADER_BYTES_MAX)
             .handshake(TokioIo::new(stream))
             .await
-            .map_err(|source| UpstreamError::Protocol { source })?;
+            .map_err(UpstreamError::broken_off)?;
         Ok(Self { sender, driver: Some(Box::pin(driver)), idle_since: Instant::now() })
     }
 
@@ -176,12 +176,12 @@ impl Connection {
         let Self { sender, driver, .. } = self;
         let exchange = async {
             if let Err(source) = sender.ready().await {
-                let error = UpstreamError::Protocol { source };
+                let error = UpstreamError::broken_off(source);
                 return Err(Failed { error, unsent: Some(Box::new(request)) });
             }
             let response = sender.try_send_request(request).await.map_err(|mut failed| {
                 let unsent = failed.take_message().map(Box::new);
-                Failed { error: UpstreamError::Protocol { source: failed.into_error() }, unsent }
+                Failed { error: UpstreamError::broken_off(failed.into_error()), unsent }
             })?;
             let (head, body) = response.into_parts();
             let body = body::collect(body, response_bytes_max).await.map_err(UpstreamError::from)?;
