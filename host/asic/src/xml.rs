@@ -28,7 +28,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Document<'_>, VerifyError> {
         .with_max_depth(DEPTH_MAX)
         .with_forbid_dtd(true)
         .parse(text)
-        .map_err(malformed)?;
+        .map_err(|error| malformed(&error))?;
     let encoding = document.xml_declaration.as_ref().and_then(|declaration| declaration.encoding.as_deref());
     if encoding.is_some_and(|encoding| !encoding.eq_ignore_ascii_case("utf-8")) {
         return Err(VerifyError::NotUtf8);
@@ -37,7 +37,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Document<'_>, VerifyError> {
     Ok(document)
 }
 
-fn malformed(error: uppsala::XmlError) -> VerifyError {
+fn malformed(error: &uppsala::XmlError) -> VerifyError {
     let text = error.to_string();
     if text.contains("depth") {
         return VerifyError::TooDeep { depth_max: DEPTH_MAX };

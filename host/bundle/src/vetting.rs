@@ -1,0 +1,198 @@
+//! The operator's vetting: a statement, and a signature over it and everything else.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use uuk_asic::{Entry, EntryName, Profile, Signer};
+
+use crate::author::AuthoredBundle;
+use crate::contents::{Bundle, VETTING_STATEMENT, assemble};
+use crate::error::{BundleError, Role};
+use crate::signature::BundleSignature;
+use crate::trust::Trust;
+
+/// Larger statements are refused.
+const STATEMENT_BYTES_MAX: usize = 64 << 10;
+/// How far the vetter's clock may be ahead of ours.
+const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);
+
+/// What the operator's reviewers state about a bundle: `vetting.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VettingStatement {
+    /// The plugin reviewed.
+    pub plugin: String,
+    /// The version reviewed.
+    pub version: Version,
+    /// Names of the people who reviewed it, at least two.
+    pub reviewers: Vec<String>,
+    /// How closely it was reviewed, in the operator's own words: `standard`.
+    pub tier: String,
+    /// What the reviewers agreed the plugin may be granted, for the agencies' people to read.
+    pub grants: String,
+    /// The last instant at which the bundle may be activated or run.
+    pub expires: Timestamp,
+}
+
+/// A bundle that may run: signed by an author and vetted by reviewers who are both trusted, neither expired, revoked
+/// nor too old.
+#[derive(Debug, Clone)]
+pub struct VettedBundle {
+    authored: AuthoredBundle,
+    statement: VettingStatement,
+    signature: BundleSignature,
+}
+
+impl VettedBundle {
+    /// The bundle.
+    pub fn bundle(&self) -> &Bundle {
+        self.authored.bundle()
+    }
+
+    /// The author's signature.
+    pub fn author(&self) -> &BundleSignature {
+        self.authored.author()
+    }
+
+    /// The vetters' signature.
+    pub fn vetter(&self) -> &BundleSignature {
+        &self.signature
+    }
+
+    /// What the vetters state.
+    pub fn statement(&self) -> &VettingStatement {
+        &self.statement
+    }
+}
+
+/// Verifies the file of a bundle all the way: sound, not revoked, not too old, vetted, and signed by its author.
+///
+/// The vetter's certificate must be valid `now`. The author's must have been valid when the vetter signed, which the
+/// vetter vouches for: an author's certificate that runs out later takes no vetted bundle with it.
+///
+/// # Errors
+/// As [`BundleError`] says, the first reason in the order above.
+pub fn verify(bytes: &[u8], trust: &Trust, now: Timestamp) -> Result<VettedBundle, BundleError> {
+    let bundle = Bundle::read(bytes, &Profile::bundle().limits)?;
+    check_admitted(&bundle, trust)?;
+    let signature = bundle.verify_signature(Role::Vetting)?;
+    signature.check_signer(&trust.vetting_anchors, now)?;
+    let statement = read_statement(&bundle)?;
+    check_time(&statement, &signature, now)?;
+    let authored = AuthoredBundle::verify(bundle, &trust.author_anchors, signature.claimed_time)?;
+    if authored.author().signer == signature.signer {
+        return Err(BundleError::SelfVetted { subject: signature.signer.subject().to_owned() });
+    }
+    Ok(VettedBundle { authored, statement, signature })
+}
+
+fn check_admitted(bundle: &Bundle, trust: &Trust) -> Result<(), BundleError> {
+    let digests = [bundle.digest(), bundle.content_digest()];
+    if let Some(digest) = digests.into_iter().find(|digest| trust.revoked.contains(digest)) {
+        return Err(BundleError::Revoked { digest });
+    }
+    let plugin = &bundle.manifest().plugin;
+    match trust.minimum_versions.get(&plugin.id) {
+        Some(minimum) if plugin.version < *minimum => Err(BundleError::BelowMinimumVersion {
+            plugin: plugin.id.clone(),
+            version: plugin.version.clone(),
+            minimum: minimum.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn read_statement(bundle: &Bundle) -> Result<VettingStatement, BundleError> {
+    let bytes =
+        bundle.part(VETTING_STATEMENT).ok_or(BundleError::VettingMissing { name: VETTING_STATEMENT })?;
+    let wrong = |reason: String| BundleError::VettingStatement { reason };
+    if bytes.len() > STATEMENT_BYTES_MAX {
+        return Err(wrong(format!("it is larger than {STATEMENT_BYTES_MAX} bytes")));
+    }
+    let statement: VettingStatement =
+        serde_json::from_slice(bytes).map_err(|error| wrong(format!("line {}", error.line())))?;
+    check_statement(bundle, &statement)?;
+    Ok(statement)
+}
+
+fn check_statement(bundle: &Bundle, statement: &VettingStatement) -> Result<(), BundleError> {
+    let plugin = &bundle.manifest().plugin;
+    if statement.plugin != plugin.id || statement.version != plugin.version {
+        return Err(BundleError::VettingForOther {
+            plugin: statement.plugin.clone(),
+            version: statement.version.clone(),
+        });
+    }
+    let mut reviewers: Vec<_> = statement.reviewers.iter().map(|name| name.trim().to_lowercase()).collect();
+    reviewers.retain(|name| !name.is_empty());
+    reviewers.sort();
+    reviewers.dedup();
+    if reviewers.len() < 2 {
+        return Err(BundleError::TooFewReviewers);
+    }
+    Ok(())
+}
+
+fn check_time(
+    statement: &VettingStatement,
+    signature: &BundleSignature,
+    now: Timestamp,
+) -> Result<(), BundleError> {
+    let claimed = signature.claimed_time;
+    if now > statement.expires {
+        return Err(BundleError::VettingExpired { expires: statement.expires });
+    }
+    if claimed.duration_since(now) > CLOCK_SKEW_MAX {
+        return Err(BundleError::VettingInFuture { claimed });
+    }
+    Ok(())
+}
+
+/// Adds `statement` to a bundle, signs everything as its vetter and returns the new file. An earlier vetting is
+/// replaced.
+///
+/// The author's signature must hold; whether its certificate is trusted is for the reviewer to judge beforehand, with
+/// [`AuthoredBundle::verify`].
+///
+/// # Errors
+/// Those of the author's signature, [`BundleError::VettingForOther`], [`BundleError::TooFewReviewers`],
+/// [`BundleError::VettingExpired`] or [`BundleError::Sign`].
+pub fn vet(
+    bundle: &Bundle,
+    statement: &VettingStatement,
+    signer: &Signer<'_>,
+    time: Timestamp,
+) -> Result<Vec<u8>, BundleError> {
+    let author = bundle.verify_signature(Role::Author)?;
+    if author.signer == *signer.certificate {
+        return Err(BundleError::SelfVetted { subject: author.signer.subject().to_owned() });
+    }
+    check_statement(bundle, statement)?;
+    if time > statement.expires {
+        return Err(BundleError::VettingExpired { expires: statement.expires });
+    }
+
+    let mut json = serde_json::to_vec_pretty(statement)
+        .map_err(|error| BundleError::VettingStatement { reason: error.to_string() })?;
+    json.push(b'\n');
+    let json = Entry { name: EntryName::new(VETTING_STATEMENT)?, bytes: Arc::from(json) };
+    let author =
+        bundle.container().entries().iter().find(|entry| entry.name.as_str() == Role::Author.entry());
+    let author = author.cloned().ok_or(BundleError::AuthorSignatureMissing)?;
+    let parts: Vec<_> = bundle
+        .authored_parts()
+        .map(|part| Entry { name: part.name.clone(), bytes: part.bytes.clone() })
+        .chain([json])
+        .collect();
+
+    // The signature covers the parts as they will be, so it is made over the bundle that already has the statement.
+    let stated = assemble(parts.clone(), vec![author.clone()])?;
+    let stated = Bundle::read(&stated, &Profile::bundle().limits)?;
+    let signature = stated.sign(Role::Vetting, signer, time)?;
+    assemble(parts, vec![author, signature])
+}
+
+#[cfg(test)]
+mod tests;
