@@ -1,1 +1,14 @@
-//! What the governing authority distributes: the catalog, vetting certificates and revocations.
+//! What the governing authority distributes: the catalog of services, and whose signatures on bundles count.
+//!
+//! For now both are files that the operator hands to each server; they will travel as a part of the signed global
+//! configuration. Pure: the caller reads the files. Start with [`Catalog`].
+
+#![warn(missing_docs)]
+
+mod catalog;
+mod digest;
+mod trust;
+
+pub use catalog::{Catalog, CatalogError, CataloguedService};
+pub use digest::Sha256;
+pub use trust::{TrustError, TrustList};

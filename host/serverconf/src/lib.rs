@@ -1,1 +1,12 @@
-//! This server's clients, access rights and the grants of its plugins.
+//! This server's clients with their certificates, who may call what, and what each plugin is granted.
+//!
+//! Files of the agency, read whole and checked; what they name (databases, upstreams) is opened by others. Start with
+//! [`Clients`] and [`GrantFile`].
+
+#![warn(missing_docs)]
+
+mod clients;
+mod grants;
+
+pub use clients::{Clients, ClientsError};
+pub use grants::{DatasourceGrant, GrantError, GrantFile};
