@@ -1,4 +1,6 @@
 //! Builders and doubles for tests: authorities, databases, servers.
 
+pub mod authority;
+pub mod fixtures;
 pub mod tls_authority;
 pub mod upstream;
