@@ -1,11 +1,12 @@
 SELECT pin, surname, name, patronymic, birth_date, sex
 FROM people
-WHERE pin > :after
-  AND surname >= :surname_from AND surname < :surname_before
-  AND birth_date >= :born_from AND birth_date <= :born_to
+WHERE surname >= :surname_from AND surname < :surname_before
+  AND pin > :after
   AND (:name IS NULL OR name = :name)
   AND (:patronymic IS NULL OR patronymic = :patronymic)
   AND (:sex IS NULL OR sex = :sex)
+  AND (:born_from IS NULL OR birth_date >= :born_from)
+  AND (:born_to IS NULL OR birth_date <= :born_to)
   AND (:citizenship IS NULL OR citizenship = :citizenship)
   AND (:marital_status IS NULL OR marital_status = :marital_status)
   AND (:region IS NULL OR region = :region)

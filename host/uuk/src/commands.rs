@@ -1,6 +1,9 @@
 //! The commands, one file each. A command takes what was typed and the [`Terminal`], and answers with a
 //! [`Failure`] that names its exit code.
 
+mod adapter;
+mod bundle;
+
 use clap::{Parser, Subcommand};
 
 use crate::terminal::{Failure, OutputOptions, Terminal};
@@ -16,9 +19,17 @@ pub(crate) struct CommandLine {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {}
+pub(crate) enum Command {
+    #[command(subcommand)]
+    Adapter(adapter::AdapterCommand),
+    #[command(subcommand)]
+    Bundle(bundle::BundleCommand),
+}
 
 /// Runs `command`.
-pub(crate) fn run(command: Command, _terminal: &Terminal) -> Result<(), Failure> {
-    match command {}
+pub(crate) fn run(command: Command, terminal: &Terminal) -> Result<(), Failure> {
+    match command {
+        Command::Adapter(command) => adapter::run(&command, terminal),
+        Command::Bundle(command) => bundle::run(&command, terminal),
+    }
 }

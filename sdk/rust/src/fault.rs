@@ -80,10 +80,16 @@ impl<T> OrNotFound<T> for Option<T> {
 /// A value that is none of those the contract lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownValue {
-    /// Name of the type with the listed values.
-    pub expected: &'static str,
-    /// The value met.
-    pub value: String,
+    expected: &'static str,
+    value: String,
+}
+
+impl UnknownValue {
+    /// `value` is none of those that type `expected` lists.
+    #[must_use]
+    pub fn new(expected: &'static str, value: &str) -> Self {
+        Self { expected, value: value.to_owned() }
+    }
 }
 
 impl fmt::Display for UnknownValue {

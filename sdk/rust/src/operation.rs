@@ -11,6 +11,8 @@ use crate::{Context, Fault};
 pub trait Operation: DeserializeOwned {
     /// The contract's `operationId`.
     const ID: &'static str;
+    /// Whether the contract declares a document for the answer; nothing is sent if it does not.
+    const ANSWERS_DOCUMENT: bool = true;
     /// The document answered.
     type Response: Serialize;
 }
@@ -89,7 +91,8 @@ macro_rules! export {
 /// The operation's fault, or an internal one if a document does not fit the generated types.
 pub fn answer<O: Answer>(context: &Context, request: &Request) -> Result<Response, Fault> {
     let document: O = serde_json::from_slice(&request.body.data)?;
-    let data = serde_json::to_vec(&document.answer(context)?)?;
+    let answer = document.answer(context)?;
+    let data = if O::ANSWERS_DOCUMENT { serde_json::to_vec(&answer)? } else { Vec::new() };
     Ok(Response {
         body: Payload { media_type: "application/json".to_owned(), data },
         attachments: Vec::new(),

@@ -1,0 +1,88 @@
+//! An adapter's project: its folder, manifest and contracts.
+
+use std::path::{Path, PathBuf};
+
+use uuk_bundle::Manifest;
+use uuk_contract::Contract;
+
+use crate::exit_code::ExitCode;
+use crate::terminal::Failure;
+
+/// A file of a project that is larger than this is not one an author wrote.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Where the project is.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct ProjectOptions {
+    /// Folder with the plugin.toml
+    #[arg(short = 'C', long = "project", value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+}
+
+/// A project whose manifest and contracts have been read.
+#[derive(Debug)]
+pub(super) struct Project {
+    folder: PathBuf,
+    pub(super) manifest: Manifest,
+    /// The contracts of the manifest's services, in its order.
+    pub(super) contracts: Vec<Contract>,
+}
+
+impl Project {
+    /// Reads the manifest and the contracts it names.
+    pub(super) fn open(options: &ProjectOptions) -> Result<Self, Failure> {
+        let folder = options.folder.clone();
+        let path = folder.join("plugin.toml");
+        if !path.is_file() {
+            let message = format!("there is no plugin.toml in `{}`", folder.display());
+            return Err(Failure::new(ExitCode::Usage, "adapter.no_project", message)
+                .help("go to the adapter's folder, name it with -C, or make one: uuk adapter new NAME"));
+        }
+        let manifest = Manifest::parse(read_text(&path)?.as_bytes()).map_err(|error| {
+            let message = format!("`{}` is not a valid manifest: {error}", path.display());
+            Failure::new(ExitCode::CheckFailed, error.code(), message).causes(&error)
+        })?;
+        let mut project = Self { folder, manifest, contracts: Vec::new() };
+        for service in &project.manifest.services {
+            let path = project.path(&service.contract);
+            let contract = Contract::from_openapi(read_text(&path)?.as_bytes()).map_err(|error| {
+                let message = format!("`{}` is not a usable contract: {error}", path.display());
+                Failure::new(ExitCode::CheckFailed, error.code(), message).causes(&error)
+            })?;
+            project.contracts.push(contract);
+        }
+        Ok(project)
+    }
+
+    /// The project's folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A file of the project, by its path in the bundle.
+    pub(super) fn path(&self, relative: &str) -> PathBuf {
+        self.folder.join(relative)
+    }
+}
+
+/// Reads a file an author wrote.
+pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
+    let unreadable = |reason: &dyn std::fmt::Display| {
+        let message = format!("cannot read `{}`", path.display());
+        Failure::new(ExitCode::Environment, "adapter.file_unreadable", message).note(reason)
+    };
+    let size_bytes = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
+    if size_bytes > FILE_BYTES_MAX {
+        return Err(unreadable(&format_args!("it has {size_bytes} bytes; at most {FILE_BYTES_MAX} are read")));
+    }
+    std::fs::read_to_string(path).map_err(|error| unreadable(&error))
+}
+
+/// Writes a file of the project, and its folder if need be.
+pub(super) fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text)).map_err(|error| {
+        let message = format!("cannot write `{}`", path.display());
+        Failure::new(ExitCode::Environment, "adapter.file_unwritable", message).note(error)
+    })
+}
