@@ -113,6 +113,22 @@ impl UpstreamConfig {
         }
     }
 
+    /// Makes the files it names relative to `folder`, where it was read.
+    pub fn resolve(&mut self, folder: &Path) {
+        let Self { authentication, identity, authorities, .. } = self;
+        if let Some(identity) = identity {
+            identity.resolve(folder);
+        }
+        let secret = match authentication {
+            Authentication::None => None,
+            Authentication::Basic { password_file, .. } => Some(password_file),
+            Authentication::OAuth2 { client_secret_file, .. } => Some(client_secret_file),
+        };
+        for file in secret.into_iter().chain(authorities) {
+            *file = folder.join(&*file);
+        }
+    }
+
     fn default_connect_timeout() -> Duration {
         Duration::from_secs(5)
     }

@@ -2,7 +2,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +60,18 @@ pub struct ListenerConfig {
     /// Bounds on what clients may hold.
     #[serde(default)]
     pub limits: ListenerLimits,
+}
+
+impl ListenerConfig {
+    /// Makes the files it names relative to `folder`, where it was read.
+    pub fn resolve(&mut self, folder: &Path) {
+        if let Some(identity) = &mut self.identity {
+            identity.resolve(folder);
+        }
+        for file in self.client_certificates.iter_mut().chain(&mut self.client_authorities) {
+            *file = folder.join(&*file);
+        }
+    }
 }
 
 /// How clients show who they are.

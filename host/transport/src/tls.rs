@@ -30,6 +30,14 @@ pub struct IdentityFiles {
     pub key: PathBuf,
 }
 
+impl IdentityFiles {
+    /// Makes both files relative to `folder`, where they were named.
+    pub fn resolve(&mut self, folder: &Path) {
+        self.certificate = folder.join(&self.certificate);
+        self.key = folder.join(&self.key);
+    }
+}
+
 /// Why TLS cannot be set up from the files given.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", prefix = "tls.")]

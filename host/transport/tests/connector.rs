@@ -437,8 +437,13 @@ fn reads_its_section_and_refuses_unknown_settings() {
         client_id = "uuk"
         client_secret_file = "vehicles.secret"
     "#;
-    let config: UpstreamConfig = toml::from_str(section).unwrap();
-    assert!(matches!(config.authentication, Authentication::OAuth2 { .. }));
+    let mut config: UpstreamConfig = toml::from_str(section).unwrap();
     assert_eq!(config.connect_timeout, Duration::from_secs(2));
+    config.resolve(Path::new("/etc/uuk"));
+    assert_eq!(config.authorities.as_deref(), Some(Path::new("/etc/uuk/authorities.pem")));
+    let Authentication::OAuth2 { client_secret_file, .. } = config.authentication else {
+        panic!("not OAuth 2")
+    };
+    assert_eq!(client_secret_file, Path::new("/etc/uuk/vehicles.secret"));
     assert!(toml::from_str::<UpstreamConfig>(&format!("{section}\nclient_secret = \"written\"")).is_err());
 }

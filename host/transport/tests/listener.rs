@@ -430,9 +430,11 @@ fn reads_its_section_and_refuses_unknown_settings() {
         client_certificates = ["client.pem"]
         limits = { idle_timeout = "90s", connections_max = 64 }
     "#;
-    let config: ListenerConfig = toml::from_str(section).unwrap();
+    let mut config: ListenerConfig = toml::from_str(section).unwrap();
     assert_eq!(config.authentication, ClientAuthentication::Certificate);
     assert_eq!(config.limits.idle_timeout, Duration::from_secs(90));
+    config.resolve(Path::new("/etc/uuk"));
+    assert_eq!(config.client_certificates, [Path::new("/etc/uuk/client.pem")]);
     assert!(toml::from_str::<ListenerConfig>(&format!("{section}\nclient_certificate = []")).is_err());
 }
 
