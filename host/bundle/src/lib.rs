@@ -29,4 +29,4 @@ pub use pack::pack;
 pub use signature::{BundleSignature, Signatures};
 pub use trust::Trust;
 pub use uuk_asic::Limits as SizeLimits;
-pub use vetting::{VettedBundle, VettingStatement, verify, vet};
+pub use vetting::{Step, VettedBundle, VettingStatement, verify, verify_in_steps, vet};

@@ -67,24 +67,59 @@ impl VettedBundle {
     }
 }
 
+/// What has been proven on the way to a [`VettedBundle`], in this order.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Step<'a> {
+    /// The container is sound, the manifest valid, and every part has its place.
+    Sound(&'a Bundle),
+    /// Neither the file nor its contents are revoked, and the version is not too old.
+    Admitted(&'a Bundle),
+    /// The vetting signature holds, covers everything, and its certificate is trusted now.
+    VettingTrusted(&'a BundleSignature),
+    /// The vetting statement is about this plugin and version, by two reviewers, and in force.
+    VettingInForce(&'a VettingStatement),
+    /// The author's signature holds, covers every part of the author's, and its certificate was trusted when the
+    /// bundle was vetted.
+    AuthorTrusted(&'a BundleSignature),
+}
+
 /// Verifies the file of a bundle all the way: sound, not revoked, not too old, vetted, and signed by its author.
 ///
 /// The vetter's certificate must be valid `now`. The author's must have been valid when the vetter signed, which the
 /// vetter vouches for: an author's certificate that runs out later takes no vetted bundle with it.
 ///
 /// # Errors
-/// As [`BundleError`] says, the first reason in the order above.
+/// As [`BundleError`] says, the first reason in the order of [`Step`].
 pub fn verify(bytes: &[u8], trust: &Trust, now: Timestamp) -> Result<VettedBundle, BundleError> {
+    verify_in_steps(bytes, trust, now, |_| {})
+}
+
+/// The same as [`verify`], and calls `reached` after each step, for those who want to see how far it goes.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_in_steps(
+    bytes: &[u8],
+    trust: &Trust,
+    now: Timestamp,
+    mut reached: impl FnMut(Step<'_>),
+) -> Result<VettedBundle, BundleError> {
     let bundle = Bundle::read(bytes, &Profile::bundle().limits)?;
+    reached(Step::Sound(&bundle));
     check_admitted(&bundle, trust)?;
+    reached(Step::Admitted(&bundle));
     let signature = bundle.verify_signature(Role::Vetting)?;
     signature.check_signer(&trust.vetting_anchors, now)?;
+    reached(Step::VettingTrusted(&signature));
     let statement = read_statement(&bundle)?;
     check_time(&statement, &signature, now)?;
+    reached(Step::VettingInForce(&statement));
     let authored = AuthoredBundle::verify(bundle, &trust.author_anchors, signature.claimed_time)?;
     if authored.author().signer == signature.signer {
         return Err(BundleError::SelfVetted { subject: signature.signer.subject().to_owned() });
     }
+    reached(Step::AuthorTrusted(authored.author()));
     Ok(VettedBundle { authored, statement, signature })
 }
 
