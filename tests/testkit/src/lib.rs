@@ -1,6 +1,8 @@
 //! Builders and doubles for tests: authorities, databases, servers.
 
 pub mod authority;
+pub mod databases;
 pub mod fixtures;
 pub mod tls_authority;
 pub mod upstream;
+pub mod xmlsec;
