@@ -13,6 +13,8 @@ mod digest;
 mod error;
 mod manifest;
 mod pack;
+#[cfg(test)]
+mod sample;
 mod signature;
 mod trust;
 mod vetting;
