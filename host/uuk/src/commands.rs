@@ -3,6 +3,10 @@
 
 mod adapter;
 mod bundle;
+mod completion;
+mod explain;
+mod plugin;
+mod serve;
 
 use clap::{Parser, Subcommand};
 
@@ -20,16 +24,26 @@ pub(crate) struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Serve(serve::ServeArguments),
+    Plugin(plugin::PluginArguments),
     #[command(subcommand)]
     Adapter(adapter::AdapterCommand),
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
+    Explain(explain::ExplainArguments),
+    Completion(completion::CompletionArguments),
+    Man(completion::ManArguments),
 }
 
 /// Runs `command`.
 pub(crate) fn run(command: Command, terminal: &Terminal) -> Result<(), Failure> {
     match command {
+        Command::Serve(arguments) => serve::run(&arguments, terminal),
+        Command::Plugin(arguments) => plugin::run(&arguments, terminal),
         Command::Adapter(command) => adapter::run(&command, terminal),
         Command::Bundle(command) => bundle::run(&command, terminal),
+        Command::Explain(arguments) => explain::run(&arguments, terminal),
+        Command::Completion(arguments) => completion::completion(&arguments),
+        Command::Man(arguments) => completion::man(&arguments),
     }
 }

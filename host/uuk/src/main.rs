@@ -3,8 +3,13 @@
 //! `commands.rs` lists the commands, one file each in `commands/`; `terminal.rs` is how they speak to people and
 //! programs; `exit_code.rs` lists what the shell sees.
 
+mod administration;
+mod assemble;
 mod commands;
+mod config;
 mod exit_code;
+mod governance;
+mod operations;
 mod terminal;
 
 use clap::Parser;

@@ -1,0 +1,140 @@
+//! Version 0.1 of the contract with adapters, converted to and from this crate's own values.
+//!
+//! Only conversion happens here. Whether something is allowed is decided below, in `capabilities/`, once for every
+//! version of the contract.
+
+mod blobs;
+mod call;
+mod config;
+mod http;
+mod log;
+mod sql;
+
+use std::time::{Duration, Instant};
+
+use wasmtime::Store;
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::bindings::Adapter;
+use crate::bindings::exports::uuk::adapter::{handler, probe as guest_probe};
+use crate::bindings::uuk::adapter::{exchange, types};
+use crate::call::{Call, CallContext, Fault, FaultKind, FieldProblem, Outcome, Payload};
+use crate::component::bounded;
+use crate::instance::{CallState, Finding};
+
+impl types::Host for CallState {}
+impl exchange::Host for CallState {}
+
+/// Offers every interface of the contract; which of them a component may import is checked when it is loaded.
+pub(crate) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    use crate::bindings::uuk::adapter as interfaces;
+    fn own(state: &mut CallState) -> &mut CallState {
+        state
+    }
+    types::add_to_linker::<_, HasSelf<CallState>>(linker, own)?;
+    exchange::add_to_linker::<_, HasSelf<CallState>>(linker, own)?;
+    interfaces::blobs::add_to_linker::<_, HasSelf<CallState>>(linker, own)?;
+    interfaces::call::add_to_linker::<_, HasSelf<CallState>>(linker, own)?;
+    interfaces::config::add_to_linker::<_, HasSelf<CallState>>(linker, own)?;
+    interfaces::http::add_to_linker::<_, HasSelf<CallState>>(linker, own)?;
+    interfaces::log::add_to_linker::<_, HasSelf<CallState>>(linker, own)?;
+    interfaces::sql::add_to_linker::<_, HasSelf<CallState>>(linker, own)
+}
+
+/// Asks the adapter to answer `call`.
+pub(crate) async fn handle(
+    store: &mut Store<CallState>,
+    adapter: &Adapter,
+    call: &Call,
+) -> wasmtime::Result<Outcome> {
+    let request = handler::Request {
+        body: types::Payload { media_type: "application/json".into(), data: call.document.to_vec() },
+        attachments: Vec::new(),
+    };
+    let context = context(&call.context, call.deadline);
+    let answer = adapter.uuk_adapter_handler().call_handle(&mut *store, &context, &request).await?;
+    Ok(match answer {
+        Ok(response) => {
+            Outcome::Answer(Payload { media_type: response.body.media_type, data: response.body.data })
+        }
+        Err(guest_fault) => Outcome::Fault(fault(guest_fault)),
+    })
+}
+
+/// Asks the adapter whether it could answer.
+pub(crate) async fn probe(
+    store: &mut Store<CallState>,
+    adapter: &Adapter,
+    deep: bool,
+) -> wasmtime::Result<Vec<Finding>> {
+    let depth = if deep { guest_probe::Depth::Deep } else { guest_probe::Depth::Shallow };
+    let findings = adapter.uuk_adapter_probe().call_run(&mut *store, depth).await?;
+    Ok(findings
+        .into_iter()
+        .take(64)
+        .map(|finding| Finding {
+            check: bounded(&finding.check),
+            ok: finding.ok,
+            detail: bounded(&finding.detail),
+        })
+        .collect())
+}
+
+fn context(context: &CallContext, deadline: Instant) -> types::Context {
+    let remaining = deadline.saturating_duration_since(Instant::now());
+    types::Context {
+        exchange_id: context.exchange_id.clone(),
+        client: context.client.clone(),
+        user: context.user.clone(),
+        represented_party: context.represented_party.clone(),
+        issue: context.issue.clone(),
+        purpose: context.purpose.clone(),
+        service: types::ServiceId {
+            provider: context.provider.clone(),
+            code: context.service_code.clone(),
+            version: context.service_version.clone(),
+            operation: context.operation.clone(),
+        },
+        traceparent: context.traceparent.clone(),
+        idempotency_key: context.idempotency_key.clone(),
+        attempt: 1,
+        received_at: context.received_at.clone(),
+        deadline_ms: milliseconds(remaining),
+        locale: context.locale.clone(),
+        extensions: Vec::new(),
+    }
+}
+
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn fault(fault: types::Fault) -> Fault {
+    use types::FaultKind as Guest;
+    Fault {
+        kind: match fault.kind {
+            Guest::BadInput => FaultKind::BadInput,
+            Guest::NotFound => FaultKind::NotFound,
+            Guest::Forbidden => FaultKind::Forbidden,
+            Guest::Conflict => FaultKind::Conflict,
+            Guest::Precondition => FaultKind::Precondition,
+            Guest::RateLimited => FaultKind::RateLimited,
+            Guest::UpstreamUnavailable => FaultKind::UpstreamUnavailable,
+            Guest::UpstreamTimeout => FaultKind::UpstreamTimeout,
+            Guest::Internal => FaultKind::Internal,
+        },
+        code: bounded(&fault.code),
+        message: bounded(&fault.message),
+        problems: fault.problems.into_iter().take(64).map(field_problem).collect(),
+        retry_after: fault.retry_after_ms.map(|ms| Duration::from_millis(u64::from(ms))),
+        diagnostic: fault.diagnostic.as_deref().map(bounded),
+    }
+}
+
+fn field_problem(problem: types::FieldProblem) -> FieldProblem {
+    FieldProblem {
+        pointer: bounded(&problem.pointer),
+        code: bounded(&problem.code),
+        message: bounded(&problem.message),
+    }
+}

@@ -1,0 +1,12 @@
+use crate::bindings::uuk::adapter::config;
+use crate::instance::CallState;
+
+impl config::Host for CallState {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.plugin.configuration().get(&key))
+    }
+
+    fn document(&mut self) -> wasmtime::Result<String> {
+        Ok(self.plugin.configuration().document().to_owned())
+    }
+}

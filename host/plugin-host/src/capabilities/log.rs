@@ -1,0 +1,190 @@
+//! Capability `log`: lines of an adapter, cleaned, bounded and kept apart from the host's own.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use aws_lc_rs::{hmac, rand};
+use serde::{Deserialize, Serialize};
+
+use crate::limits::CallLimits;
+
+/// Lines kept per plugin for `uuk plugin logs`.
+const LINES_KEPT: usize = 1_000;
+/// Fields of one line.
+const FIELDS_MAX: usize = 16;
+
+/// Severity, as the adapter states it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+#[expect(missing_docs, reason = "the usual five")]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// Value of a field.
+pub(crate) enum Field {
+    Text(String),
+    /// Shown only as a keyed digest, so that an operator can correlate and not read.
+    Personal(String),
+}
+
+/// What one call may still log.
+#[derive(Debug)]
+pub(crate) struct LogBudget {
+    lines_left: u32,
+    line_bytes_max: usize,
+}
+
+impl LogBudget {
+    pub(crate) fn of(limits: &CallLimits) -> Self {
+        Self { lines_left: limits.log_lines_max, line_bytes_max: limits.log_line_bytes_max }
+    }
+}
+
+/// One line as kept and shown.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When, UTC.
+    pub time: String,
+    /// How severe.
+    pub level: Level,
+    /// Identifier of the exchange.
+    pub exchange_id: String,
+    /// Text without control characters.
+    pub message: String,
+    /// Fields, in the adapter's order.
+    pub fields: Vec<(String, String)>,
+}
+
+/// The last lines of one plugin.
+pub(crate) struct PluginLog {
+    plugin: String,
+    version: String,
+    lines: Mutex<VecDeque<LogLine>>,
+    personal: hmac::Key,
+}
+
+impl PluginLog {
+    pub(crate) fn new(plugin: String, version: String) -> Self {
+        let mut key = [0; 32];
+        // Without randomness the digests of one process could be compared with another's; lines are still written.
+        let _ = rand::fill(&mut key);
+        Self { plugin, version, lines: Mutex::default(), personal: hmac::Key::new(hmac::HMAC_SHA256, &key) }
+    }
+
+    /// Writes a line, unless the call has written its share.
+    pub(crate) fn emit(
+        &self,
+        budget: &mut LogBudget,
+        exchange_id: &str,
+        level: Level,
+        message: &str,
+        fields: impl Iterator<Item = (String, Field)>,
+    ) {
+        let Some(left) = budget.lines_left.checked_sub(1) else { return };
+        budget.lines_left = left;
+        let message = match left {
+            0 => "(further lines of this call are left out)".to_owned(),
+            _ => clean(message, budget.line_bytes_max),
+        };
+        let fields: Vec<(String, String)> =
+            fields.take(FIELDS_MAX).map(|(name, value)| (clean(&name, 64), self.show(&value))).collect();
+        let (name, version) = (&self.plugin, &self.version);
+        // One event level for the host's filter; the adapter's own level is a field, so that it can not shout.
+        tracing::debug!(
+            target: "uuk::plugin",
+            { plugin.name = name, plugin.version = version, xroad.id = exchange_id, plugin.level = %level,
+              plugin.fields = ?fields },
+            "{message}"
+        );
+        let line = LogLine {
+            time: jiff::Timestamp::now().to_string(),
+            level,
+            exchange_id: exchange_id.to_owned(),
+            message,
+            fields,
+        };
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == LINES_KEPT {
+            lines.pop_front();
+        }
+        lines.push_back(line);
+    }
+
+    pub(crate) fn lines(&self) -> Vec<LogLine> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    fn show(&self, value: &Field) -> String {
+        match value {
+            Field::Text(text) => clean(text, 256),
+            Field::Personal(value) => {
+                let tag = hmac::sign(&self.personal, value.as_bytes());
+                format!("personal:{}", hex::encode(tag.as_ref().get(..6).unwrap_or_default()))
+            }
+        }
+    }
+}
+
+/// Takes out what could forge a line or drive a terminal, and cuts at `bytes_max`.
+fn clean(text: &str, bytes_max: usize) -> String {
+    let harmless = |c: char| match c {
+        c if c.is_control() => '\u{FFFD}',
+        // Overrides of writing direction make a line read as another.
+        '\u{200E}'
+        | '\u{200F}'
+        | '\u{2028}'
+        | '\u{2029}'
+        | '\u{202A}'..='\u{202E}'
+        | '\u{2066}'..='\u{2069}' => '\u{FFFD}',
+        c => c,
+    };
+    let mut cleaned = String::new();
+    for c in text.chars().map(harmless) {
+        if cleaned.len() + c.len_utf8() > bytes_max {
+            cleaned.push('…');
+            break;
+        }
+        cleaned.push(c);
+    }
+    cleaned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn emitted(lines_max: u32, messages: &[&str]) -> Vec<LogLine> {
+        let log = PluginLog::new("kg.example.people".into(), "1.0.0".into());
+        let mut budget = LogBudget { lines_left: lines_max, line_bytes_max: 16 };
+        for message in messages {
+            let fields = [("pin".to_owned(), Field::Personal("10101199000001".to_owned()))];
+            log.emit(&mut budget, "id", Level::Info, message, fields.into_iter());
+        }
+        log.lines()
+    }
+
+    #[test]
+    fn takes_out_line_breaks_and_escapes() {
+        let lines = emitted(10, &["a\nb\x1b[31mc\u{202E}"]);
+        assert_eq!(lines[0].message, "a\u{FFFD}b\u{FFFD}[31mc…");
+    }
+
+    #[test]
+    fn stops_after_the_share_of_a_call() {
+        let lines = emitted(3, &["1", "2", "3", "4", "5"]);
+        assert_eq!(lines.len(), 3);
+        assert!(lines[2].message.contains("left out"));
+    }
+
+    #[test]
+    fn shows_personal_values_only_as_a_digest() {
+        let (_, value) = &emitted(3, &["x"])[0].fields[0];
+        assert!(value.starts_with("personal:") && !value.contains("10101199000001"), "{value}");
+    }
+}

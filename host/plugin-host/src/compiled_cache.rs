@@ -1,0 +1,133 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::{constant_time, digest, hmac, rand};
+
+use crate::component::OwnCompiled;
+use crate::engine::Engine;
+
+/// Bytes of the authentication code in front of each entry.
+const CODE_BYTES: usize = 32;
+
+/// Why the cache can not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CacheError {
+    /// The folder or its key can not be made or read.
+    #[error("cannot use the compiled-code cache at {}", path.display())]
+    Folder {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The key has the wrong length.
+    #[error("the key at {} is not 32 bytes; remove the folder to start anew", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Compiled components on disk, so that a restart or an activation need not compile again.
+///
+/// An entry is machine code: whoever writes one owns the process. So each carries an authentication code over its
+/// bytes and its name, made with a key that only this server's user can read, and one that does not check is removed
+/// and compiled anew. The name covers the component, the compiler and its settings.
+#[derive(Debug)]
+pub struct CompiledCache {
+    folder: PathBuf,
+    key: hmac::Key,
+}
+
+impl CompiledCache {
+    /// Opens the cache in `folder`, making the folder (0700) and its key (0600) at first.
+    ///
+    /// # Errors
+    /// [`CacheError`] if the folder or key can not be made or read.
+    pub fn open(folder: &Path) -> Result<Self, CacheError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| CacheError::Folder { path, source }
+        };
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
+        let path = folder.join("key");
+        let key = match std::fs::read(&path) {
+            Ok(key) => key,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let mut key = vec![0; CODE_BYTES];
+                rand::fill(&mut key)
+                    .map_err(|_| std::io::Error::other("no randomness"))
+                    .map_err(failed(&path))?;
+                write_whole(&path, &[&key]).map_err(failed(&path))?;
+                key
+            }
+            Err(error) => return Err(failed(&path)(error)),
+        };
+        if key.len() != CODE_BYTES {
+            return Err(CacheError::Key { path });
+        }
+        Ok(Self { folder: folder.to_owned(), key: hmac::Key::new(hmac::HMAC_SHA256, &key) })
+    }
+
+    /// The compiled form of `component`, if an entry is there and authentic.
+    pub(crate) fn load(&self, engine: &Engine, component: &[u8]) -> Option<OwnCompiled> {
+        let name = entry_name(engine, component);
+        let path = self.folder.join(&name);
+        let entry = std::fs::read(&path).ok()?;
+        let authentic = entry.split_at_checked(CODE_BYTES).filter(|(code, compiled)| {
+            constant_time::verify_slices_are_equal(code, self.code(&name, compiled).as_ref()).is_ok()
+        });
+        match authentic {
+            Some((_, compiled)) => Some(OwnCompiled(Arc::from(compiled))),
+            None => {
+                tracing::warn!(entry = %name, "Removed a compiled component that this server did not make");
+                let _ = std::fs::remove_file(&path);
+                None
+            }
+        }
+    }
+
+    /// Keeps the compiled form of `component`. A full disk costs only time at the next start.
+    pub(crate) fn store(&self, engine: &Engine, component: &[u8], compiled: &OwnCompiled) {
+        let name = entry_name(engine, component);
+        let code = self.code(&name, &compiled.0);
+        if let Err(error) = write_whole(&self.folder.join(&name), &[code.as_ref(), &compiled.0]) {
+            tracing::warn!(%error, "Cannot keep a compiled component; it will be compiled again");
+        }
+    }
+
+    fn code(&self, name: &str, compiled: &[u8]) -> hmac::Tag {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(name.as_bytes());
+        context.update(compiled);
+        context.sign()
+    }
+}
+
+fn entry_name(engine: &Engine, component: &[u8]) -> String {
+    let mut compiler = DefaultHasher::new();
+    engine.wasmtime().precompile_compatibility_hash().hash(&mut compiler);
+    let component = digest::digest(&digest::SHA256, component);
+    format!("{}-{:016x}", hex::encode(component), compiler.finish())
+}
+
+/// Writes a file that is either whole or not there, readable by its owner only.
+pub(crate) fn write_whole(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
+    let partial = path.with_extension("part");
+    let written = (|| {
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
+        file.sync_data()?;
+        std::fs::rename(&partial, path)
+    })();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
+}

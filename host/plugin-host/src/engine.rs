@@ -1,0 +1,190 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::api_0_1;
+use crate::instance::CallState;
+
+/// How often the epoch moves, and so the grain in which a guest's computing time is counted.
+pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(5);
+
+/// The largest linear memory any plugin can be given.
+pub const MEMORY_BYTES_LIMIT: u64 = 256 << 20;
+
+/// Core instances, memories and tables that one component may consist of. Python's need a dozen; measured, with
+/// room.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 32;
+
+/// Settings of the engine, fixed at start.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineConfig {
+    /// Instances that may live at once, over all plugins.
+    pub instances_max: u32,
+    /// Components compiled at once; each takes a core.
+    pub compilations_max: u32,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { instances_max: 256, compilations_max: 1 }
+    }
+}
+
+/// Why the engine did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The machine does not give the address space or features that the pool needs.
+    #[error("cannot reserve the pool for {instances} instances: {reason}")]
+    Pool {
+        /// Instances asked for.
+        instances: u32,
+        /// wasmtime's reason.
+        reason: String,
+    },
+    /// The epoch's thread could not be started.
+    #[error("cannot start the epoch thread")]
+    EpochThread(#[source] std::io::Error),
+}
+
+/// The one Wasm engine of the process: compiler, instance pool, host functions and the epoch that interrupts guests.
+///
+/// One engine only, because objects of two engines in one store have been a way out of the sandbox
+/// (GHSA-hgjw, GHSA-2hw9).
+pub struct Engine {
+    wasmtime: wasmtime::Engine,
+    linker: Linker<CallState>,
+    /// One permit per slot of the pool, so that a full pool makes calls wait, in order, instead of fail.
+    pub(crate) instances: Semaphore,
+    pub(crate) compilations: Semaphore,
+    epoch: Epoch,
+}
+
+impl Engine {
+    /// Reserves the pool, links the host's interfaces and starts the epoch.
+    ///
+    /// # Errors
+    /// [`EngineError`] says what the machine did not give.
+    pub fn new(config: EngineConfig) -> Result<Arc<Self>, EngineError> {
+        let pool = |error: wasmtime::Error| EngineError::Pool {
+            instances: config.instances_max,
+            reason: format!("{error:#}"),
+        };
+        let wasmtime = wasmtime::Engine::new(&wasmtime_config(config)).map_err(pool)?;
+        let mut linker = Linker::new(&wasmtime);
+        api_0_1::link(&mut linker).map_err(pool)?;
+        // WASI answers with nothing in it: no files, no arguments, no sockets. Toolchains import it without asking.
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(pool)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(pool)?;
+        Ok(Arc::new(Self {
+            epoch: Epoch::start(wasmtime.clone()).map_err(EngineError::EpochThread)?,
+            instances: Semaphore::new(config.instances_max as usize),
+            compilations: Semaphore::new(config.compilations_max as usize),
+            linker,
+            wasmtime,
+        }))
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
+    pub(crate) fn linker(&self) -> &Linker<CallState> {
+        &self.linker
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+fn wasmtime_config(config: EngineConfig) -> Config {
+    let mut settings = Config::new();
+    // Each feature that is on is code that guests can reach; vetted languages need none of these.
+    settings
+        .wasm_memory64(false)
+        .wasm_relaxed_simd(false)
+        .wasm_tail_call(false)
+        .wasm_multi_memory(false)
+        .concurrency_support(false)
+        .wasm_backtrace_max_frames(None)
+        .epoch_interruption(true)
+        .max_wasm_stack(512 << 10)
+        .async_stack_size(1 << 20)
+        .memory_init_cow(true)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config.instances_max)));
+    settings
+}
+
+fn pool(instances_max: u32) -> PoolingAllocationConfig {
+    let parts = instances_max.saturating_mul(4);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances_max)
+        .total_stacks(instances_max)
+        .total_core_instances(parts.max(CORE_INSTANCES_PER_COMPONENT))
+        .total_memories(parts.max(CORE_INSTANCES_PER_COMPONENT))
+        .total_tables(parts.max(CORE_INSTANCES_PER_COMPONENT))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_tables_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memory_size(MEMORY_BYTES_LIMIT as usize)
+        .table_elements(20_000)
+        .max_unused_warm_slots(64)
+        // What stays resident is cleared by hand instead of by the kernel. Measured: 128 KiB holds a Rust adapter's
+        // whole heap; a megabyte and more made calls slower once many were in flight.
+        .linear_memory_keep_resident(128 << 10)
+        .async_stack_keep_resident(32 << 10)
+        .table_keep_resident(4 << 10)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// Moves the epoch from a thread of its own: a runtime whose workers are all inside guests could not.
+struct Epoch {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Epoch {
+    fn start(engine: wasmtime::Engine) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("uuk-epoch".into()).spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                std::thread::sleep(EPOCH_TICK);
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Epoch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A thread that only sleeps and counts ends within one tick.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Epoch")
+    }
+}
+
+/// A resource table for one call: a guest that hoards handles meets this bound, not the host's memory.
+pub(crate) fn resource_table() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(256);
+    table
+}

@@ -1,0 +1,103 @@
+//! Host calls that wait: counted, and passed to the databases and upstreams that the plugin was granted.
+
+use std::time::{Duration, Instant};
+
+use wasmtime::component::Resource;
+
+use crate::capabilities::http::{HttpError, HttpRequest, HttpResponse};
+use crate::capabilities::sql::{Cursor, Database, RowSet, SqlError, Transaction, Value};
+use crate::instance::CallState;
+use crate::plugin::Plugin;
+
+/// SQL and HTTP calls of one call: how many are left, and the time they took.
+#[derive(Debug)]
+pub(crate) struct HostCalls {
+    left: u32,
+    pub(crate) made: u32,
+    pub(crate) spent: Duration,
+}
+
+impl HostCalls {
+    pub(crate) fn new(host_calls_max: u32) -> Self {
+        Self { left: host_calls_max, made: 0, spent: Duration::ZERO }
+    }
+
+    /// Takes one, or says that none is left.
+    pub(crate) fn take(&mut self) -> bool {
+        let Some(left) = self.left.checked_sub(1) else { return false };
+        self.left = left;
+        self.made += 1;
+        true
+    }
+
+    /// Counts the time that a host call, started at `started`, has taken.
+    pub(crate) fn spent_since(&mut self, started: Instant) {
+        self.spent += started.elapsed();
+    }
+}
+
+const NONE_LEFT: &str = "more host calls in one call than the manifest's limit";
+
+impl CallState {
+    pub(crate) async fn run_statement(
+        &mut self,
+        name: &str,
+        parameters: Vec<(String, Value)>,
+    ) -> Result<RowSet, SqlError> {
+        self.take_sql()?;
+        let statement = self.plugin.statements().find(name)?;
+        let database = database(&self.plugin, statement.datasource())?;
+        database.run(statement, parameters, self.deadline, &self.context).await
+    }
+
+    pub(crate) async fn open_cursor(
+        &mut self,
+        name: &str,
+        parameters: Vec<(String, Value)>,
+    ) -> Result<Cursor, SqlError> {
+        self.take_sql()?;
+        let statement = self.plugin.statements().find(name)?;
+        let database = database(&self.plugin, statement.datasource())?;
+        database.open(statement, parameters, self.deadline, &self.context).await
+    }
+
+    pub(crate) async fn begin_transaction(&mut self, datasource: &str) -> Result<Transaction, SqlError> {
+        self.take_sql()?;
+        database(&self.plugin, datasource)?.begin(self.deadline, &self.context).await
+    }
+
+    pub(crate) async fn run_in_transaction(
+        &mut self,
+        transaction: &Resource<Transaction>,
+        name: &str,
+        parameters: Vec<(String, Value)>,
+    ) -> wasmtime::Result<Result<RowSet, SqlError>> {
+        if let Err(refused) = self.take_sql() {
+            return Ok(Err(refused));
+        }
+        let statement = match self.plugin.statements().find(name) {
+            Ok(statement) => statement,
+            Err(unknown) => return Ok(Err(unknown)),
+        };
+        Ok(self.table.get_mut(transaction)?.run(statement, parameters, self.deadline).await)
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        upstream: &str,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, HttpError> {
+        if !self.host_calls.take() {
+            return Err(HttpError::NotGranted(NONE_LEFT.into()));
+        }
+        self.plugin.upstreams().send(upstream, request, &self.context, self.deadline).await
+    }
+
+    fn take_sql(&mut self) -> Result<(), SqlError> {
+        if self.host_calls.take() { Ok(()) } else { Err(SqlError::NotGranted(NONE_LEFT.into())) }
+    }
+}
+
+fn database<'a>(plugin: &'a Plugin, name: &str) -> Result<&'a Database, SqlError> {
+    plugin.resources().database(name).ok_or(SqlError::UnknownDatasource)
+}

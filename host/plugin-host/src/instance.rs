@@ -1,0 +1,231 @@
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use wasmtime::component::ResourceTable;
+use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::api_0_1;
+use crate::call::{Call, CallContext, CallError, Outcome, Usage};
+use crate::capabilities::log::LogBudget;
+use crate::component::{Entry, bounded, reason};
+use crate::engine::{EPOCH_TICK, resource_table};
+use crate::host_calls::HostCalls;
+use crate::limits::CallLimits;
+use crate::plugin::Plugin;
+use crate::wasi_http::{self, HttpDoor};
+
+/// What one instance can see and use: the data of its store. Made for a call, dropped with it.
+pub(crate) struct CallState {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) context: Arc<CallContext>,
+    pub(crate) deadline: Instant,
+    pub(crate) limits: CallLimits,
+    pub(crate) table: ResourceTable,
+    pub(crate) log: LogBudget,
+    pub(crate) host_calls: HostCalls,
+    /// Notes of the adapter, to stand beside the record of the message.
+    pub(crate) annotations: Vec<(String, String)>,
+    memory: MemoryMeter,
+    /// Ticks of computing left before the guest is stopped.
+    guest_ticks_left: u32,
+    wasi: Option<WasiCtx>,
+    pub(crate) http_door: Option<HttpDoor>,
+}
+
+impl CallState {
+    fn new(plugin: &Arc<Plugin>, context: Arc<CallContext>, deadline: Instant) -> Self {
+        let limits = *plugin.limits();
+        let ticks = limits.guest_time_max.as_nanos().div_ceil(EPOCH_TICK.as_nanos());
+        Self {
+            plugin: Arc::clone(plugin),
+            deadline,
+            limits,
+            table: resource_table(),
+            log: LogBudget::of(&limits),
+            host_calls: HostCalls::new(limits.host_calls_max),
+            annotations: Vec::new(),
+            memory: MemoryMeter { bytes_max: limits.memory_bytes_max, ..MemoryMeter::default() },
+            // One tick more, because the first may come right after the start.
+            guest_ticks_left: u32::try_from(ticks).unwrap_or(u32::MAX).saturating_add(1),
+            wasi: None,
+            http_door: None,
+            context,
+        }
+    }
+
+    fn usage(&self, started: Instant) -> Usage {
+        Usage {
+            wall_us: started.elapsed().as_micros().try_into().unwrap_or(u64::MAX),
+            host_us: self.host_calls.spent.as_micros().try_into().unwrap_or(u64::MAX),
+            host_calls: self.host_calls.made,
+            memory_bytes: self.memory.bytes_peak,
+            response_bytes: 0,
+        }
+    }
+}
+
+impl WasiView for CallState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        // Most adapters import WASI and never call it: its context is made when one does. It holds nothing: no
+        // arguments, environment, files or sockets.
+        let ctx = self.wasi.get_or_insert_with(|| WasiCtx::builder().build());
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+/// Keeps an instance within its memory.
+#[derive(Debug, Default)]
+struct MemoryMeter {
+    bytes_max: u64,
+    bytes: u64,
+    bytes_peak: u64,
+    refused: bool,
+}
+
+impl ResourceLimiter for MemoryMeter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let bytes = self.bytes.saturating_add((desired - current.min(desired)) as u64);
+        if bytes > self.bytes_max {
+            self.refused = true;
+            return Ok(false);
+        }
+        self.bytes = bytes;
+        self.bytes_peak = self.bytes_peak.max(bytes);
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= 20_000)
+    }
+}
+
+/// The guest has computed for as long as it may.
+#[derive(Debug, thiserror::Error)]
+#[error("guest time is used up")]
+struct GuestTimeUsedUp;
+
+/// What an instance is made for.
+pub(crate) enum Errand {
+    /// Answer a call.
+    Handle(Call),
+    /// Say whether it could.
+    Probe { deep: bool, deadline: Instant },
+}
+
+/// What an errand brought.
+pub(crate) enum Errands {
+    Handled(Outcome),
+    Probed(Vec<Finding>),
+}
+
+/// One line of a probe's result.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Finding {
+    /// What was checked.
+    pub check: String,
+    /// Whether it is fine.
+    pub ok: bool,
+    /// For the operator.
+    pub detail: String,
+}
+
+/// Runs one errand in an instance of its own, within the plugin's limits.
+///
+/// # Cancellation
+/// Dropping the future stops the guest where it is and drops its store; host calls in progress are cancelled on
+/// the server by their own guards.
+pub(crate) async fn run(plugin: &Arc<Plugin>, errand: Errand) -> (Result<Errands, CallError>, Usage) {
+    let started = Instant::now();
+    let (context, asked_deadline) = match &errand {
+        Errand::Handle(call) => (Arc::clone(&call.context), call.deadline),
+        Errand::Probe { deadline, .. } => (Arc::default(), *deadline),
+    };
+    let limits = plugin.limits();
+    let deadline = asked_deadline.min(started + limits.wall_time_max);
+    let mut store = store(plugin, context, deadline);
+
+    // The clock of tokio surrounds everything, because epochs do not reach a guest that waits in a host call.
+    let work = AssertUnwindSafe(enter(&mut store, plugin, errand)).catch_unwind();
+    let result = match tokio::time::timeout_at(deadline.into(), work).await {
+        Err(_) => Err(CallError::WallTime { wall_time_max: deadline - started }),
+        Ok(Err(_panic)) => {
+            tracing::error!(plugin.name = %plugin.manifest().plugin.id, "The host panicked inside a call");
+            Err(CallError::Host)
+        }
+        Ok(Ok(Err(error))) => Err(classify(&error, store.data())),
+        Ok(Ok(Ok(errands))) => Ok(errands),
+    };
+    let mut usage = store.data().usage(started);
+    if let Ok(Errands::Handled(Outcome::Answer(answer))) = &result {
+        usage.response_bytes = answer.data.len() as u64;
+        if usage.response_bytes > limits.response_bytes_max {
+            let response_bytes_max = limits.response_bytes_max;
+            return (Err(CallError::Response { response_bytes_max }), usage);
+        }
+    }
+    (result, usage)
+}
+
+fn store(plugin: &Arc<Plugin>, context: Arc<CallContext>, deadline: Instant) -> Store<CallState> {
+    let state = CallState::new(plugin, context, deadline);
+    let mut store = Store::new(plugin.engine().wasmtime(), state);
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(plugin.limits().host_call_bytes_max);
+    store.set_epoch_deadline(1);
+    // Called once per tick while the guest computes, and once after a host call that was longer: so the ticks counted
+    // are the guest's own.
+    store.epoch_deadline_callback(|mut store| {
+        let state = store.data_mut();
+        match state.guest_ticks_left.checked_sub(1) {
+            Some(left) => {
+                state.guest_ticks_left = left;
+                Ok(UpdateDeadline::Yield(1))
+            }
+            None => Err(GuestTimeUsedUp.into()),
+        }
+    });
+    store
+}
+
+async fn enter(store: &mut Store<CallState>, plugin: &Plugin, errand: Errand) -> wasmtime::Result<Errands> {
+    match (plugin.entry(), errand) {
+        (Entry::Adapter(pre), Errand::Handle(call)) => {
+            let adapter = pre.instantiate_async(&mut *store).await?;
+            api_0_1::handle(store, &adapter, &call).await.map(Errands::Handled)
+        }
+        (Entry::Adapter(pre), Errand::Probe { deep, .. }) => {
+            let adapter = pre.instantiate_async(&mut *store).await?;
+            api_0_1::probe(store, &adapter, deep).await.map(Errands::Probed)
+        }
+        (Entry::Http(pre), Errand::Handle(call)) => {
+            let proxy = pre.instantiate_async(&mut *store).await?;
+            wasi_http::handle(store, &proxy, &call).await.map(Errands::Handled)
+        }
+        (Entry::Http(pre), Errand::Probe { .. }) => {
+            // This door has no probe: that it can be instantiated is all there is to know.
+            pre.instantiate_async(&mut *store).await?;
+            Ok(Errands::Probed(Vec::new()))
+        }
+    }
+}
+
+fn classify(error: &wasmtime::Error, state: &CallState) -> CallError {
+    let limits = &state.limits;
+    if error.is::<GuestTimeUsedUp>() || error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+        return CallError::GuestTime { guest_time_max: limits.guest_time_max };
+    }
+    if state.memory.refused {
+        return CallError::Memory { memory_bytes_max: limits.memory_bytes_max };
+    }
+    let reason = reason(error);
+    if reason.contains("fuel allocated for hostcalls") {
+        return CallError::HostCallBytes;
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(trap) => CallError::Trap { reason: bounded(&trap.to_string()) },
+        None => CallError::Misuse { reason },
+    }
+}

@@ -1,0 +1,281 @@
+//! What clients see when something goes wrong, decided in one place, and the one line that is logged per message.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use tracing::{info, warn};
+use uuk_contract::{AnswerProblem, Problem, Refusal as ContractRefusal};
+use uuk_identifiers::IdentifierError;
+use uuk_plugin_host::{CallError, Plugin, Usage};
+use uuk_process::ErrorChain;
+use uuk_transport::BodyError;
+
+use crate::stages::receive::Head;
+
+/// Why a request got no answer of an adapter.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Not a path of the message protocol.
+    #[error("path is not /r1/{{instance}}/{{class}}/{{member}}/{{subsystem}}/{{service}}/…")]
+    UnknownPath,
+    /// The path does not name a service.
+    #[error("path does not name a service")]
+    ServiceId(#[source] IdentifierError),
+    /// No client is named.
+    #[error("header X-Road-Client is missing")]
+    NoClient,
+    /// The client's name is none.
+    #[error("header X-Road-Client does not name a member or subsystem")]
+    ClientId(#[source] IdentifierError),
+    /// A header stands twice.
+    #[error("header {name} is given more than once")]
+    RepeatedHeader {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A header is too long or not text.
+    #[error("header {name} is too long or not text")]
+    BadHeader {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The client is not one of this server's.
+    #[error("client is not registered with this security server")]
+    UnknownClient,
+    /// The connection does not prove the client.
+    #[error("certificate of the connection is not one of the client's")]
+    ClientCertificate,
+    /// The service is not catalogued.
+    #[error("service is not in the catalog")]
+    UnknownService,
+    /// The client has no right to it.
+    #[error("client has no right to call this service")]
+    AccessDenied,
+    /// No plugin stands for the service.
+    #[error("service is catalogued, and nothing answers it on this server")]
+    NoPlugin,
+    /// The plugin's contract is not the catalogued one.
+    #[error("service does not answer by its catalogued contract")]
+    ContractDiffers,
+    /// The plugin failed too often.
+    #[error("service pauses after failures")]
+    Suspended {
+        /// How long.
+        retry_after: Duration,
+    },
+    /// The body did not come.
+    #[error("request body is not readable")]
+    Body(#[source] BodyError),
+    /// The contract refuses the request.
+    #[error(transparent)]
+    Contract(ContractRefusal),
+    /// The adapter gave no outcome.
+    #[error("service failed")]
+    Call(#[source] CallError),
+    /// The adapter's outcome is not one the contract declares.
+    #[error("service gave an answer outside its contract")]
+    Answer(#[source] AnswerProblem),
+}
+
+/// What a refusal is on the wire.
+struct Wire {
+    status: u16,
+    /// uuk's own code, in the body.
+    code: &'static str,
+    /// X-Road's code, in the header that its clients read.
+    xroad: &'static str,
+}
+
+impl Refusal {
+    /// The stable code: `proxy.access_denied`.
+    pub fn code(&self) -> &'static str {
+        self.wire().code
+    }
+
+    /// The whole mapping, one line per refusal. X-Road's codes: `messages.md` section 7 of the reference notes.
+    fn wire(&self) -> Wire {
+        let wire = |status, code, xroad| Wire { status, code, xroad };
+        match self {
+            Self::UnknownPath => wire(404, "proxy.unknown_path", "client.bad_request"),
+            Self::ServiceId(_) => wire(400, "proxy.service_id", "client.bad_request"),
+            Self::NoClient => wire(400, "proxy.no_client", "client.invalid_client_identifier"),
+            Self::ClientId(_) => wire(400, "proxy.client_id", "client.invalid_client_identifier"),
+            Self::RepeatedHeader { .. } => wire(400, "proxy.repeated_header", "client.bad_request"),
+            Self::BadHeader { .. } => wire(400, "proxy.bad_header", "client.bad_request"),
+            Self::UnknownClient => wire(403, "proxy.unknown_client", "client.unknown_member"),
+            Self::ClientCertificate => {
+                wire(403, "proxy.client_certificate", "client.ssl_authentication_failed")
+            }
+            Self::UnknownService => wire(404, "proxy.unknown_service", "server.serverproxy.unknown_service"),
+            Self::AccessDenied => wire(403, "proxy.access_denied", "server.serverproxy.access_denied"),
+            Self::NoPlugin => wire(503, "proxy.no_plugin", "server.serverproxy.service_disabled"),
+            Self::ContractDiffers => {
+                wire(503, "proxy.contract_differs", "server.serverproxy.service_disabled")
+            }
+            Self::Suspended { .. } => wire(503, "proxy.suspended", "server.serverproxy.service_disabled"),
+            Self::Body(BodyError::TooLarge { .. }) => wire(413, "proxy.body_too_large", "client.bad_request"),
+            Self::Body(_) => wire(408, "proxy.body_broken", "client.network_error"),
+            Self::Contract(refusal) => {
+                wire(refusal.status(), refusal.code(), "server.serverproxy.invalid_request")
+            }
+            Self::Call(error @ CallError::Busy { .. }) => {
+                wire(503, error.code(), "server.serverproxy.service_failed.network_error")
+            }
+            Self::Call(error @ CallError::WallTime { .. }) => {
+                wire(504, error.code(), "server.serverproxy.service_failed.network_error")
+            }
+            Self::Call(error) => wire(502, error.code(), "server.serverproxy.service_failed.internal_error"),
+            Self::Answer(problem) => {
+                wire(502, problem.code(), "server.serverproxy.service_failed.internal_error")
+            }
+        }
+    }
+
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Contract(refusal) => refusal.problem(),
+            // What is at fault inside the service is for its operator; the client learns that it failed.
+            _ => Problem::new(self.wire().status, self.code(), self.to_string()),
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Suspended { retry_after } => Some(*retry_after),
+            Self::Call(CallError::Busy { .. }) => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+}
+
+/// A refusal as it goes to the client.
+pub(crate) fn response(refusal: &Refusal, record: &mut Record) -> Response<Full<Bytes>> {
+    record.refused(refusal);
+    let wire = refusal.wire();
+    let mut response = Response::new(Full::new(refusal.problem().to_json().into()));
+    *response.status_mut() = StatusCode::from_u16(wire.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert("x-road-error", HeaderValue::from_static(wire.xroad));
+    if let Some(retry_after) = refusal.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+    }
+    if let Refusal::Contract(ContractRefusal::MethodNotAllowed { allowed }) = refusal {
+        let allowed = allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+            headers.insert(header::ALLOW, allowed);
+        }
+    }
+    record.name_exchange(headers);
+    response
+}
+
+/// What is known of a message so far, for its log line and its metrics.
+#[derive(Debug)]
+pub(crate) struct Record {
+    started: Instant,
+    id: Option<HeaderValue>,
+    client: String,
+    service: String,
+    operation: String,
+    plugin: Option<(String, String)>,
+    code: &'static str,
+}
+
+impl Record {
+    pub(crate) fn new(started: Instant) -> Self {
+        Self {
+            started,
+            id: None,
+            client: String::new(),
+            service: String::new(),
+            operation: String::new(),
+            plugin: None,
+            code: "ok",
+        }
+    }
+
+    pub(crate) fn identify(&mut self, head: &Head) {
+        self.id = HeaderValue::from_str(&head.id).ok();
+        self.client = head.client.to_string();
+        self.service = head.service.to_string();
+    }
+
+    pub(crate) fn operation(&mut self, operation: &str, plugin: &Plugin) {
+        operation.clone_into(&mut self.operation);
+        let plugin = &plugin.manifest().plugin;
+        self.plugin = Some((plugin.id.clone(), plugin.version.to_string()));
+    }
+
+    /// The exchange's identifier goes back to the client, also when it was made here.
+    pub(crate) fn name_exchange(&self, headers: &mut HeaderMap) {
+        if let Some(id) = &self.id {
+            headers.insert("x-road-id", id.clone());
+        }
+    }
+
+    pub(crate) fn usage(&self, usage: &Usage, is_fault: bool) {
+        let Some((plugin, _)) = &self.plugin else { return };
+        let labels = || [("plugin", plugin.clone()), ("operation", self.operation.clone())];
+        metrics::histogram!("uuk_adapter_seconds", &labels()).record(usage.wall_us as f64 / 1e6);
+        metrics::histogram!("uuk_adapter_memory_bytes", &labels()).record(usage.memory_bytes as f64);
+        metrics::counter!("uuk_adapter_host_calls_total", &labels()).increment(u64::from(usage.host_calls));
+        if is_fault {
+            metrics::counter!("uuk_adapter_faults_total", &labels()).increment(1);
+        }
+    }
+
+    fn refused(&mut self, refusal: &Refusal) {
+        self.code = refusal.code();
+        let (id, service, client) = (self.id_text(), &self.service, &self.client);
+        let error = ErrorChain(refusal);
+        match refusal {
+            Refusal::Call(_) | Refusal::Answer(_) => {
+                warn!(xroad.id = id, service.id = service, client.id = client, fault.code = self.code, %error, "{service} failed: {error}");
+            }
+            _ => {
+                info!(
+                    xroad.id = id,
+                    service.id = service,
+                    client.id = client,
+                    fault.code = self.code,
+                    "Refused: {error}"
+                );
+            }
+        }
+    }
+
+    /// Writes the line and the metrics of a message that has been answered.
+    pub(crate) fn finish(&self, status: StatusCode) {
+        let duration = self.started.elapsed();
+        let (service, operation) = (&self.service, &self.operation);
+        let (plugin, version) = self.plugin.as_ref().map_or(("", ""), |(id, version)| (id, version));
+        let duration_ms = duration.as_secs_f64() * 1_000.0;
+        if self.code == "ok" {
+            info!(
+                xroad.id = self.id_text(),
+                service.id = service,
+                client.id = self.client,
+                operation,
+                plugin.name = plugin,
+                plugin.version = version,
+                status = status.as_u16(),
+                duration_ms,
+                "Answered {service} {operation} with {} in {duration_ms:.2} ms",
+                status.as_u16()
+            );
+        }
+        // Labels only of what this server knows: names that strangers invent would fill the memory.
+        let (plugin, operation) = (plugin.to_owned(), operation.clone());
+        let labels = [("plugin", plugin), ("operation", operation), ("code", self.code.to_owned())];
+        metrics::counter!("uuk_requests_total", &labels).increment(1);
+        metrics::histogram!("uuk_request_seconds", &labels).record(duration.as_secs_f64());
+    }
+
+    fn id_text(&self) -> &str {
+        self.id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default()
+    }
+}

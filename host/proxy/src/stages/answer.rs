@@ -1,0 +1,93 @@
+//! What leaves: an answer or fault that the contract declares, and nothing else.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use uuk_contract::{Answer, FieldProblem, Limits, Operation, Problem};
+use uuk_plugin_host::{Arm, CallError, Fault, FaultKind, Outcome, Registry, Usage, Verdict};
+
+use crate::fault::{Record, Refusal};
+
+/// An answer that has been checked, with what making it used.
+pub(crate) struct Answered {
+    answer: Answer,
+    retry_after: Option<std::time::Duration>,
+    is_fault: bool,
+    usage: Usage,
+}
+
+/// Checks the adapter's outcome against the contract, and tells the registry how the version did.
+pub(crate) fn check(
+    registry: &Registry,
+    arm: &Arm,
+    operation: &Operation,
+    (outcome, usage): (Result<Outcome, CallError>, Usage),
+) -> Result<Answered, Refusal> {
+    let checked = match outcome {
+        Ok(Outcome::Answer(payload)) => operation
+            .answer(&payload.media_type, payload.data, &Limits::default())
+            .map(|answer| Answered { answer, retry_after: None, is_fault: false, usage })
+            .map_err(Refusal::Answer),
+        Ok(Outcome::Fault(fault)) => operation
+            .fault(&problem(&fault))
+            .map(|answer| Answered { answer, retry_after: fault.retry_after, is_fault: true, usage })
+            .map_err(Refusal::Answer),
+        Err(error) => Err(Refusal::Call(error)),
+    };
+    registry.record(&arm.plugin, verdict(&checked));
+    checked
+}
+
+fn verdict(checked: &Result<Answered, Refusal>) -> Verdict {
+    match checked {
+        Err(Refusal::Answer(_)) => Verdict::Bad,
+        Err(Refusal::Call(error)) if error.blames_plugin() => Verdict::Bad,
+        Ok(_) | Err(_) => Verdict::Good,
+    }
+}
+
+fn problem(fault: &Fault) -> Problem {
+    let fields = fault
+        .problems
+        .iter()
+        .map(|problem| FieldProblem::new(&problem.pointer, problem.code.clone(), problem.message.clone()));
+    Problem::new(status(fault.kind), fault.code.clone(), fault.message.clone()).with_fields(fields.collect())
+}
+
+fn status(kind: FaultKind) -> u16 {
+    match kind {
+        FaultKind::BadInput => 400,
+        FaultKind::Forbidden => 403,
+        FaultKind::NotFound => 404,
+        FaultKind::Conflict => 409,
+        FaultKind::Precondition => 422,
+        FaultKind::RateLimited => 429,
+        FaultKind::Internal => 500,
+        FaultKind::UpstreamUnavailable => 503,
+        FaultKind::UpstreamTimeout => 504,
+    }
+}
+
+impl Answered {
+    /// As it goes to the client.
+    pub(crate) fn into_response(self, record: &Record) -> Response<Full<Bytes>> {
+        record.usage(&self.usage, self.is_fault);
+        let mut response = Response::new(Full::default());
+        *response.status_mut() =
+            StatusCode::from_u16(self.answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        if let Some(media_type) = self.answer.media_type() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        }
+        record.name_exchange(headers);
+        if let Some(retry_after) = self.retry_after {
+            // Whole seconds, rounded up: sooner would be refused again.
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(retry_after.as_millis().div_ceil(1_000) as u64),
+            );
+        }
+        *response.body_mut() = Full::new(self.answer.into_body().into());
+        response
+    }
+}

@@ -1,0 +1,19 @@
+//! Contract before adapter: parameters and body become one document, or a refusal that names every bad field.
+
+use uuk_contract::{Contract, Document, Limits, Operation, RestCall};
+
+use crate::fault::Refusal;
+use crate::stages::receive::Head;
+
+/// Turns the request into the document of its operation.
+pub(crate) fn request<'a>(
+    contract: &'a Contract,
+    head: &Head,
+    body: &[u8],
+) -> Result<(&'a Operation, Document), Refusal> {
+    let headers: Vec<(&str, &[u8])> =
+        head.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let call =
+        RestCall { method: head.method(), path: head.path(), query: head.query(), headers: &headers, body };
+    contract.document(&call, &Limits::default()).map_err(Refusal::Contract)
+}

@@ -1,0 +1,223 @@
+//! The wiring of a server: everything is built and checked before anything runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+use uuk_plugin_host::reload::{Canary, Policy, Reload, ReloadConfig, ReloadError, ReloadHandle};
+use uuk_plugin_host::{CacheError, CompiledCache, Engine, EngineConfig, EngineError};
+use uuk_process::{Clock, ErrorChain};
+use uuk_proxy::{Door, ServerProxy, ServerProxyConfig, drift};
+use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerError};
+
+use crate::administration::{Administration, AdministrationError};
+use crate::config::Config;
+use crate::governance::{Fingerprint, Governance, GovernanceError};
+use crate::operations::Operations;
+
+/// How often the files of governance are looked at.
+const GOVERNANCE_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Governance(#[from] GovernanceError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error(transparent)]
+    Reload(#[from] ReloadError),
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
+    #[error(transparent)]
+    Administration(#[from] AdministrationError),
+    #[error("cannot make the state folder {}", path.display())]
+    State {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A server that is ready to run.
+pub(crate) struct Server {
+    config: Config,
+    proxy: Arc<ServerProxy>,
+    reload: Reload,
+    handle: ReloadHandle,
+    policy: watch::Sender<Arc<Policy>>,
+    fingerprint: Fingerprint,
+    listener: Listener,
+    behind: Option<Listener>,
+    operations: Listener,
+    administration: Administration,
+}
+
+impl Server {
+    /// Reads the governance, opens state and engine, binds every listener.
+    pub(crate) fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
+        std::fs::create_dir_all(&config.files.state)
+            .map_err(|source| StartError::State { path: config.files.state.clone(), source })?;
+        let fingerprint = Fingerprint::take(&config.files);
+        let governance = Governance::read(&config.files)?;
+        let engine = Engine::new(EngineConfig {
+            instances_max: config.plugins.instances_max,
+            ..EngineConfig::default()
+        })?;
+        let cache = Arc::new(CompiledCache::open(&config.files.state.join("compiled"))?);
+        let (policy, follow) = watch::channel(Arc::new(governance.policy));
+        let reload = ReloadConfig {
+            folder: config.files.plugins.clone(),
+            state: config.files.state.clone(),
+            rescan_every: config.plugins.rescan_every,
+            approval: config.plugins.approval,
+            canary: Canary { share: config.plugins.canary_share(), time: config.plugins.canary_time },
+        };
+        let (reload, handle) = Reload::open(reload, engine, cache, clock.clone(), follow)?;
+
+        let limits = ServerProxyConfig {
+            request_time_max: config.requests.time_max,
+            body_bytes_max: config.requests.body_bytes_max,
+            client_certificates: config.listener.authentication == ClientAuthentication::Certificate,
+        };
+        let proxy = Arc::new(ServerProxy::new(limits, handle.registry().clone(), clock));
+        proxy.set_conditions(governance.conditions);
+
+        Ok(Self {
+            listener: Listener::bind(config.listener.clone())?,
+            behind: config.behind.clone().map(Listener::bind).transpose()?,
+            operations: Listener::bind(plain(config.operations.address))?,
+            administration: Administration::bind(&config.files.state)?,
+            config,
+            proxy,
+            reload,
+            handle,
+            policy,
+            fingerprint,
+        })
+    }
+
+    /// Where clients connect.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.listener.address()
+    }
+
+    /// Where liveness, readiness and metrics are asked for.
+    pub(crate) fn operations_address(&self) -> std::net::SocketAddr {
+        self.operations.address()
+    }
+
+    /// Serves until `stop`, then lets requests in progress finish.
+    pub(crate) async fn run(
+        self,
+        metrics: metrics_exporter_prometheus::PrometheusHandle,
+        stop: CancellationToken,
+    ) {
+        let services = TaskTracker::new();
+        // Plugins outlive the listeners: a request in progress still needs them.
+        let plugins_stop = CancellationToken::new();
+        services.spawn(self.reload.run(plugins_stop.clone()));
+        services.spawn(follow_governance(
+            self.config,
+            self.fingerprint,
+            Arc::clone(&self.proxy),
+            self.policy,
+            plugins_stop.clone(),
+        ));
+        services.spawn(report_drift(Arc::clone(&self.proxy), self.handle.clone(), plugins_stop.clone()));
+        let operations = Arc::new(Operations::new(metrics, Arc::clone(&self.proxy), self.handle.clone()));
+        services.spawn(self.operations.run(
+            move |request, _| {
+                let operations = Arc::clone(&operations);
+                async move { operations.answer(&request) }
+            },
+            plugins_stop.clone(),
+        ));
+        services.spawn(self.administration.run(self.handle, plugins_stop.clone()));
+
+        let doors = TaskTracker::new();
+        doors.spawn(serve(self.listener, Arc::clone(&self.proxy), Door::Client, stop.clone()));
+        if let Some(behind) = self.behind {
+            doors.spawn(serve(behind, self.proxy, Door::Behind, stop.clone()));
+        }
+        doors.close();
+        doors.wait().await;
+        plugins_stop.cancel();
+        services.close();
+        services.wait().await;
+    }
+}
+
+async fn serve(listener: Listener, proxy: Arc<ServerProxy>, door: Door, stop: CancellationToken) {
+    let answer = move |request, peer: Arc<uuk_transport::Peer>| {
+        let proxy = Arc::clone(&proxy);
+        async move { proxy.answer(door, request, &peer).await }
+    };
+    listener.run(answer, stop).await;
+}
+
+fn plain(address: std::net::SocketAddr) -> ListenerConfig {
+    ListenerConfig {
+        address,
+        authentication: ClientAuthentication::None,
+        identity: None,
+        client_certificates: Vec::new(),
+        client_authorities: Vec::new(),
+        limits: uuk_transport::ListenerLimits::default(),
+    }
+}
+
+/// Puts changed files in force, together, or leaves everything as it was.
+async fn follow_governance(
+    config: Config,
+    mut seen: Fingerprint,
+    proxy: Arc<ServerProxy>,
+    policy: watch::Sender<Arc<Policy>>,
+    stop: CancellationToken,
+) {
+    while stop.run_until_cancelled(tokio::time::sleep(GOVERNANCE_EVERY)).await.is_some() {
+        let now = Fingerprint::take(&config.files);
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        match Governance::read(&config.files) {
+            Ok(governance) => {
+                info!("Catalog, trust, clients and grants were read anew");
+                proxy.set_conditions(governance.conditions);
+                policy.send_replace(Arc::new(governance.policy));
+            }
+            Err(problem) => {
+                error!(error = %ErrorChain(&problem), "Changed files are not usable; what was in force stays: {}", ErrorChain(&problem));
+            }
+        }
+    }
+}
+
+/// Says which services have a plugin and no catalog entry, and the other way round, whenever that changes.
+async fn report_drift(proxy: Arc<ServerProxy>, handle: ReloadHandle, stop: CancellationToken) {
+    let mut status = handle.watch();
+    let mut told = None;
+    while let Some(Ok(())) = stop.run_until_cancelled(status.changed()).await {
+        let found = drift(&proxy.conditions().catalog, &handle.registry().snapshot());
+        if told.as_ref() == Some(&found) {
+            continue;
+        }
+        for service in &found.not_catalogued {
+            warn!(service.id = %service, "{service} has a plugin and is not in the catalog: it does not answer");
+        }
+        for service in &found.contract_differs {
+            warn!(service.id = %service, "{service} has another contract than the catalog: it does not answer");
+        }
+        for service in &found.not_answered {
+            warn!(service.id = %service, "{service} is in the catalog and no plugin answers it");
+        }
+        told = Some(found);
+    }
+}

@@ -1,0 +1,91 @@
+use std::path::PathBuf;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use uuk_process::Clock;
+
+use crate::assemble::{Server, StartError};
+use crate::config::{Config, LogFormat};
+use crate::exit_code::ExitCode;
+use crate::terminal::{Failure, Terminal};
+
+/// Requests in progress at a stop may take this long before the process ends anyway.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Run the security server until it is told to stop
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArguments {
+    /// Configuration file
+    #[arg(short, long, default_value = "uuk.toml")]
+    config: PathBuf,
+    /// Check configuration and files, then end
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(), Failure> {
+    let config = Config::load(&arguments.config).map_err(|error| {
+        Failure::new(ExitCode::Usage, "config.invalid", &error)
+            .causes(&error)
+            .help("every section and key is described in host/docs/operating/configuration.md")
+    })?;
+    let _telemetry = start_telemetry(&config)?;
+    let environment = |error: std::io::Error| {
+        Failure::new(ExitCode::Environment, "serve.runtime", "cannot start").note(error)
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(environment)?;
+    let metrics = PrometheusBuilder::new().install_recorder().map_err(|error| {
+        Failure::new(ExitCode::Environment, "serve.metrics", "cannot collect metrics").note(error)
+    })?;
+    runtime.block_on(async {
+        let server = Server::build(config, Clock::system()).map_err(|error| start_failure(&error))?;
+        if arguments.check {
+            terminal.step("checked", arguments.config.display());
+            return Ok(());
+        }
+        let stop = CancellationToken::new();
+        let signals = wait_for_signal(stop.clone()).map_err(environment)?;
+        terminal.step("ready", format!("http://{}/r1/…", server.address()));
+        terminal.step("watch", format!("http://{}/ready and /metrics", server.operations_address()));
+        info!(listener.address = %server.address(), "Serving on {}", server.address());
+        let serving = tokio::spawn(server.run(metrics, stop.clone()));
+        let _ = signals.await;
+        info!("Stopping: requests in progress are finished, new ones are refused");
+        if tokio::time::timeout(DRAIN_TIME_MAX, serving).await.is_err() {
+            tracing::warn!("Stopped with requests still in progress after {DRAIN_TIME_MAX:?}");
+        }
+        Ok(())
+    })
+}
+
+/// A task that ends at SIGINT or SIGTERM, having cancelled `stop`.
+fn wait_for_signal(stop: CancellationToken) -> std::io::Result<tokio::task::JoinHandle<()>> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.cancel();
+    }))
+}
+
+fn start_telemetry(config: &Config) -> Result<uuk_process::telemetry::Telemetry, Failure> {
+    uuk_process::telemetry::Telemetry::start(config.log.format == LogFormat::Json, &config.log.filter)
+        .map_err(|error| Failure::new(ExitCode::Usage, "config.log_filter", &error).causes(&error))
+}
+
+fn start_failure(error: &StartError) -> Failure {
+    let (exit_code, code) = match error {
+        StartError::Governance(_) => (ExitCode::Usage, "config.governance"),
+        StartError::Engine(_) => (ExitCode::Environment, "serve.engine"),
+        StartError::Cache(_) => (ExitCode::Environment, "serve.cache"),
+        StartError::Reload(_) | StartError::State { .. } => (ExitCode::Environment, "serve.folders"),
+        StartError::Listener(error) => (ExitCode::Environment, error.code()),
+        StartError::Administration(_) => (ExitCode::Environment, "serve.administration"),
+    };
+    Failure::new(exit_code, code, error).causes(error)
+}

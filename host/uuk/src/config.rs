@@ -1,0 +1,268 @@
+//! The configuration of a server: one TOML file. Every problem is reported at once, with key and remedy.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use uuk_identifiers::ServerId;
+use uuk_plugin_host::Share;
+use uuk_plugin_host::reload::Approval;
+use uuk_transport::ListenerConfig;
+
+/// The whole file, `uuk.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Who this server is.
+    pub(crate) server: Server,
+    /// Where the information systems of clients connect.
+    pub(crate) listener: ListenerConfig,
+    /// Where an X-Road security server connects that uses this one as its information system.
+    #[serde(default)]
+    pub(crate) behind: Option<ListenerConfig>,
+    /// Where orchestrators and Prometheus ask; loopback unless an address is given.
+    #[serde(default)]
+    pub(crate) operations: Operations,
+    /// Files and folders, relative to the configuration's own folder.
+    #[serde(default)]
+    pub(crate) files: Files,
+    /// How plugins are taken into service.
+    #[serde(default)]
+    pub(crate) plugins: Plugins,
+    /// Bounds on one request.
+    #[serde(default)]
+    pub(crate) requests: Requests,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub(crate) log: Log,
+}
+
+/// Section `[server]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Server {
+    /// `instance/class/member/server`.
+    pub(crate) id: ServerId,
+}
+
+/// Section `[operations]`: liveness, readiness and metrics over plain HTTP.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Operations {
+    /// Default: `127.0.0.1:8081`.
+    pub(crate) address: SocketAddr,
+}
+
+impl Default for Operations {
+    fn default() -> Self {
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 8081)) }
+    }
+}
+
+/// Section `[files]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Files {
+    /// Folder that bundles are dropped into. Default: `plugins`.
+    pub(crate) plugins: PathBuf,
+    /// Folder of grants, one file per plugin. Default: `grants`.
+    pub(crate) grants: PathBuf,
+    /// The catalog. Default: `catalog.toml`.
+    pub(crate) catalog: PathBuf,
+    /// Whose signatures on bundles count. Default: `trust.toml`.
+    pub(crate) trust: PathBuf,
+    /// Clients and their rights. Default: `clients.toml`.
+    pub(crate) clients: PathBuf,
+    /// The server's own folder. Default: `state`.
+    pub(crate) state: PathBuf,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            plugins: "plugins".into(),
+            grants: "grants".into(),
+            catalog: "catalog.toml".into(),
+            trust: "trust.toml".into(),
+            clients: "clients.toml".into(),
+            state: "state".into(),
+        }
+    }
+}
+
+/// Section `[plugins]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Plugins {
+    /// `automatic` (vetting and grant suffice) or `manual` (`uuk plugin approve`). Default: `automatic`.
+    pub(crate) approval: Approval,
+    /// Share of calls, in percent, that a new version answers at first; 0: it takes over at once. Default: 10.
+    pub(crate) canary_percent: u8,
+    /// How long a new version must do well before it takes over. Default: 60 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub(crate) canary_time: Duration,
+    /// How often the folder is scanned without a hint of the file system. Default: 2 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub(crate) rescan_every: Duration,
+    /// Instances that may live at once, over all plugins. Default: 256.
+    pub(crate) instances_max: u32,
+}
+
+impl Default for Plugins {
+    fn default() -> Self {
+        Self {
+            approval: Approval::Automatic,
+            canary_percent: 10,
+            canary_time: Duration::from_secs(60),
+            rescan_every: Duration::from_secs(2),
+            instances_max: 256,
+        }
+    }
+}
+
+impl Plugins {
+    pub(crate) fn canary_share(&self) -> Share {
+        Share::thousandths(u16::from(self.canary_percent) * 10)
+    }
+}
+
+/// Section `[requests]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Requests {
+    /// A request is given up after this. Default: 30 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub(crate) time_max: Duration,
+    /// Longest request body. Default: 1 MiB.
+    pub(crate) body_bytes_max: u64,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Self { time_max: Duration::from_secs(30), body_bytes_max: 1 << 20 }
+    }
+}
+
+/// Section `[log]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Log {
+    /// `text` or `json`. Default: `text`.
+    pub(crate) format: LogFormat,
+    /// Levels, such as `info` or `info,uuk::plugin=debug`. Default: `info`.
+    pub(crate) filter: String,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".into() }
+    }
+}
+
+/// Why a configuration is not usable.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("cannot read configuration {}", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("configuration {} is not usable:\n{}", path.display(), problems.join("\n"))]
+    Invalid { path: PathBuf, problems: Vec<String> },
+}
+
+impl Config {
+    /// Reads `path` and makes every file name absolute.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
+        let mut config: Self = toml::from_str(&text).map_err(|error| invalid(vec![error.to_string()]))?;
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(invalid(problems));
+        }
+        config.resolve(path.parent().unwrap_or(Path::new("")));
+        Ok(config)
+    }
+
+    /// What spans sections, or what types can not say.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.plugins.canary_percent > 100 {
+            problems.push("plugins.canary_percent: a share is at most 100".to_owned());
+        }
+        if self.plugins.rescan_every < Duration::from_millis(100) {
+            problems.push("plugins.rescan_every: at least 100ms".to_owned());
+        }
+        if !(1..=4096).contains(&self.plugins.instances_max) {
+            problems.push("plugins.instances_max: from 1 to 4096".to_owned());
+        }
+        if !self.operations.address.ip().is_loopback() {
+            problems.push(
+                "operations.address: metrics are served on a loopback address only; let an agent on this machine \
+                 forward them"
+                    .to_owned(),
+            );
+        }
+        problems
+    }
+
+    fn resolve(&mut self, base: &Path) {
+        let Files { plugins, grants, catalog, trust, clients, state } = &mut self.files;
+        for file in [plugins, grants, catalog, trust, clients, state] {
+            *file = base.join(&*file);
+        }
+        for listener in [Some(&mut self.listener), self.behind.as_mut()].into_iter().flatten() {
+            listener.resolve(base);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str = "[server]\nid = 'KG/GOV/70000001/ss1'\n[listener]\naddress = '127.0.0.1:0'\n";
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("uuk.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
+    #[test]
+    fn the_least_is_a_name_and_an_address() {
+        let config = load(LEAST).unwrap();
+        assert_eq!(config.listener.authentication, uuk_transport::ClientAuthentication::Certificate);
+        assert!(config.files.plugins.ends_with("plugins") && config.files.plugins.is_absolute());
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let text = format!(
+            "{LEAST}[plugins]\ncanary_percent = 200\ninstances_max = 0\n[operations]\naddress = '0.0.0.0:1'"
+        );
+        let Err(ConfigError::Invalid { problems, .. }) = load(&text) else { panic!("accepted") };
+        assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+
+    #[test]
+    fn refuses_a_misspelt_key() {
+        assert!(load(&format!("{LEAST}[plugin]\n")).is_err());
+    }
+}
