@@ -1,0 +1,499 @@
+use std::fmt::{self, Write};
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use strum::IntoStaticStr;
+use uuk_bundle::{Engine, ValueType};
+
+use super::lexer::{Lexer, Token, TokenKind};
+
+/// Longer SQL text is refused. A statement of this length is a program, and nobody can review it.
+pub const SQL_BYTES_MAX: usize = 64 << 10;
+
+/// What a statement may begin with: whatever reads or changes rows. The rest (`SET`, `PRAGMA`, `ATTACH`, `COPY`,
+/// `COMMIT`, …) changes the session that later calls share, or reaches past the database.
+///
+/// This is a check for the reviewer's sake; that a reading statement only reads, the database itself enforces.
+const LEADING_KEYWORDS: [&str; 9] =
+    ["SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"];
+
+/// SQL text of exactly one statement, its parameters in the engine's own notation.
+#[derive(Debug, Clone)]
+pub(super) struct SqlText {
+    pub(super) sql: SqlStr,
+    /// For each value that the database expects, in its order: the index of the parameter that gives it.
+    pub(super) bindings: Vec<usize>,
+}
+
+/// A place in SQL text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// From 1.
+    pub line: usize,
+    /// In characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// Why SQL text is not a statement that may run. Names in it come from the text and are not longer than it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "sql_text.")]
+#[non_exhaustive]
+pub enum SqlTextError {
+    /// Longer than [`SQL_BYTES_MAX`].
+    #[error("text is longer than {SQL_BYTES_MAX} bytes")]
+    TooLong,
+    /// A NUL character, where some databases stop reading and others do not.
+    #[error("{at}: NUL character")]
+    Nul {
+        /// Where it is.
+        at: Position,
+    },
+    /// A string, quoted name or comment without end.
+    #[error("{at}: {what} is not closed")]
+    Unterminated {
+        /// What is not closed.
+        what: &'static str,
+        /// Where it begins.
+        at: Position,
+    },
+    /// MariaDB runs what is inside `/*! … */`, although it reads as a comment.
+    #[error("{at}: comment that MariaDB would execute")]
+    ExecutableComment {
+        /// Where it begins.
+        at: Position,
+    },
+    /// No statement at all.
+    #[error("there is no statement")]
+    Empty,
+    /// More than one statement.
+    #[error("{at}: a second statement begins here; each needs a file of its own")]
+    SecondStatement {
+        /// Where it begins.
+        at: Position,
+    },
+    /// The statement does something else than reading or changing rows.
+    #[error("{at}: a statement may not begin with `{keyword}`")]
+    Keyword {
+        /// How it begins.
+        keyword: String,
+        /// Where it begins.
+        at: Position,
+    },
+    /// `set_config` would let one call change the session of the next.
+    #[error("{at}: `set_config` changes the session, which other calls share")]
+    SessionFunction {
+        /// Where it is called.
+        at: Position,
+    },
+    /// A placeholder in a notation that does not belong here.
+    #[error("{at}: `{placeholder}` is not how a parameter is written here")]
+    Placeholder {
+        /// As written.
+        placeholder: String,
+        /// Where it is.
+        at: Position,
+    },
+    /// A parameter that is used but not declared.
+    #[error("{at}: parameter `{name}` is not declared in the manifest")]
+    UndeclaredParameter {
+        /// Its name, without the colon.
+        name: String,
+        /// Where it is used.
+        at: Position,
+    },
+    /// A parameter that is declared but not used.
+    #[error("parameter `{name}` is declared in the manifest but not used")]
+    UnusedParameter {
+        /// Its name.
+        name: String,
+    },
+    /// Free SQL expects another number of values than it was given.
+    #[error("the text expects {expected} values and was given {given}")]
+    ValueCount {
+        /// How many the text has placeholders for.
+        expected: usize,
+        /// How many came.
+        given: usize,
+    },
+}
+
+impl SqlTextError {
+    /// The stable code of the reason.
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
+}
+
+impl SqlText {
+    /// Reads a statement of a manifest, whose parameters are written `:name`.
+    pub(super) fn named(
+        engine: Engine,
+        text: &str,
+        parameters: &[(String, ValueType)],
+    ) -> Result<Self, SqlTextError> {
+        let mut scanner = Scanner::new(engine, text)?;
+        let mut sql = String::with_capacity(text.len());
+        let mut bindings = Vec::new();
+        while let Some(token) = scanner.next()? {
+            let at = scanner.lexer.position(token.offset);
+            match token.kind {
+                TokenKind::Parameter => {
+                    let name = token.text.trim_start_matches(':');
+                    let declared = parameters.iter().position(|(declared, _)| declared == name);
+                    let Some(index) = declared else {
+                        return Err(SqlTextError::UndeclaredParameter { name: name.to_owned(), at });
+                    };
+                    sql.push_str(scanner.blanks_before(&token));
+                    push_placeholder(&mut sql, engine, index, &mut bindings);
+                }
+                TokenKind::Placeholder => {
+                    return Err(SqlTextError::Placeholder { placeholder: token.text.to_owned(), at });
+                }
+                _ => sql.push_str(scanner.with_blanks_before(&token)),
+            }
+        }
+        let unused = parameters.iter().enumerate().find(|(index, _)| !bindings.contains(index));
+        match unused {
+            Some((_, (name, _))) => Err(SqlTextError::UnusedParameter { name: name.clone() }),
+            None => Ok(Self { sql: shared(&sql), bindings }),
+        }
+    }
+
+    /// Reads free SQL that comes with `given` values: `?` in SQLite and MariaDB, `$1` in PostgreSQL.
+    pub(super) fn positional(engine: Engine, text: &str, given: usize) -> Result<Self, SqlTextError> {
+        let mut scanner = Scanner::new(engine, text)?;
+        let mut sql = String::with_capacity(text.len());
+        let mut expected = 0usize;
+        while let Some(token) = scanner.next()? {
+            if matches!(token.kind, TokenKind::Parameter | TokenKind::Placeholder) {
+                expected = match (engine, token.text.split_at(1)) {
+                    (Engine::Postgres, ("$", number)) => number.parse().ok().map(|n| expected.max(n)),
+                    (_, ("?", "")) => Some(expected + 1),
+                    _ => None,
+                }
+                .ok_or_else(|| SqlTextError::Placeholder {
+                    placeholder: token.text.to_owned(),
+                    at: scanner.lexer.position(token.offset),
+                })?;
+            }
+            sql.push_str(scanner.with_blanks_before(&token));
+        }
+        if expected != given {
+            return Err(SqlTextError::ValueCount { expected, given });
+        }
+        Ok(Self { sql: shared(&sql), bindings: (0..given).collect() })
+    }
+}
+
+/// The text comes from the signed manifest or an adapter granted free SQL; values never become part of it. Shared,
+/// because each run hands it to the driver again.
+fn shared(sql: &str) -> SqlStr {
+    AssertSqlSafe(Arc::<str>::from(sql)).into_sql_str()
+}
+
+/// Writes the engine's notation for the parameter `index`, and remembers which value it needs.
+fn push_placeholder(sql: &mut String, engine: Engine, index: usize, bindings: &mut Vec<usize>) {
+    if engine == Engine::Mariadb {
+        sql.push('?');
+        bindings.push(index);
+        return;
+    }
+    let known = bindings.iter().position(|bound| *bound == index);
+    let slot = known.unwrap_or_else(|| {
+        bindings.push(index);
+        bindings.len() - 1
+    });
+    let sign = if engine == Engine::Postgres { '$' } else { '?' };
+    // Writing to a string does not fail.
+    let _ = write!(sql, "{sign}{}", slot + 1);
+}
+
+/// The tokens of a single statement that may run; a semicolon at its end is left out.
+struct Scanner<'a> {
+    text: &'a str,
+    lexer: Lexer<'a>,
+    engine: Engine,
+    /// Where the previous token ended.
+    done: usize,
+    begun: bool,
+}
+
+impl<'a> Scanner<'a> {
+    fn new(engine: Engine, text: &'a str) -> Result<Self, SqlTextError> {
+        if text.len() > SQL_BYTES_MAX {
+            return Err(SqlTextError::TooLong);
+        }
+        let lexer = Lexer::new(engine, text);
+        match text.find('\0') {
+            Some(offset) => Err(SqlTextError::Nul { at: lexer.position(offset) }),
+            None => Ok(Self { text, lexer, engine, done: 0, begun: false }),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Token<'a>>, SqlTextError> {
+        let Some(token) = self.lexer.next()? else {
+            return if self.begun { Ok(None) } else { Err(SqlTextError::Empty) };
+        };
+        match token.kind {
+            TokenKind::Semicolon => return self.end(&token),
+            TokenKind::Word if !self.begun => self.check_keyword(&token)?,
+            // A query may stand in parentheses.
+            _ if !self.begun && token.text != "(" => {
+                return Err(SqlTextError::Keyword {
+                    keyword: token.text.chars().take(20).collect(),
+                    at: self.lexer.position(token.offset),
+                });
+            }
+            TokenKind::Word | TokenKind::Quoted if self.engine == Engine::Postgres => {
+                self.check_function(&token)?;
+            }
+            _ => {}
+        }
+        Ok(Some(token))
+    }
+
+    /// After a semicolon, only blanks and comments may follow.
+    fn end(&mut self, semicolon: &Token<'a>) -> Result<Option<Token<'a>>, SqlTextError> {
+        match self.lexer.next()? {
+            None if self.begun => Ok(None),
+            None => Err(SqlTextError::Empty),
+            Some(second) => {
+                let first = if self.begun { &second } else { semicolon };
+                Err(SqlTextError::SecondStatement { at: self.lexer.position(first.offset) })
+            }
+        }
+    }
+
+    fn check_keyword(&mut self, token: &Token<'a>) -> Result<(), SqlTextError> {
+        self.begun = LEADING_KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(token.text));
+        if self.begun {
+            return Ok(());
+        }
+        Err(SqlTextError::Keyword {
+            keyword: token.text.chars().take(20).collect(),
+            at: self.lexer.position(token.offset),
+        })
+    }
+
+    fn check_function(&self, token: &Token<'a>) -> Result<(), SqlTextError> {
+        if token.text.trim_matches('"').eq_ignore_ascii_case("set_config") {
+            return Err(SqlTextError::SessionFunction { at: self.lexer.position(token.offset) });
+        }
+        Ok(())
+    }
+
+    /// What stands between the previous token and this one; the token counts as written from here on.
+    fn blanks_before(&mut self, token: &Token<'a>) -> &'a str {
+        let blanks = self.text.get(self.done..token.offset).unwrap_or_default();
+        self.done = token.offset + token.text.len();
+        blanks
+    }
+
+    /// The token, with what stands before it.
+    fn with_blanks_before(&mut self, token: &Token<'a>) -> &'a str {
+        let start = self.done;
+        self.done = token.offset + token.text.len();
+        self.text.get(start..self.done).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuk_bundle::Scalar;
+
+    use super::*;
+
+    const ENGINES: [Engine; 3] = [Engine::Sqlite, Engine::Postgres, Engine::Mariadb];
+
+    fn named(engine: Engine, text: &str, parameters: &[&str]) -> Result<SqlText, SqlTextError> {
+        let integer = ValueType { scalar: Scalar::Integer, nullable: false };
+        let parameters: Vec<_> = parameters.iter().map(|name| ((*name).to_owned(), integer)).collect();
+        SqlText::named(engine, text, &parameters)
+    }
+
+    #[track_caller]
+    fn refuses(engine: Engine, text: &str, parameters: &[&str], message: &str) {
+        let error = named(engine, text, parameters).unwrap_err();
+        assert_eq!(error.to_string(), message, "{engine}: {text}");
+    }
+
+    #[test]
+    fn writes_parameters_in_the_engines_notation() {
+        let text = "SELECT * FROM t\nWHERE a = :a AND b = :b OR :a IS NULL -- :c\n;";
+        let (sqlite, postgres, mariadb) = (
+            "SELECT * FROM t\nWHERE a = ?1 AND b = ?2 OR ?1 IS NULL",
+            "SELECT * FROM t\nWHERE a = $1 AND b = $2 OR $1 IS NULL",
+            "SELECT * FROM t\nWHERE a = ? AND b = ? OR ? IS NULL",
+        );
+        for (engine, sql, bindings) in [
+            (Engine::Sqlite, sqlite, vec![1, 0]),
+            (Engine::Postgres, postgres, vec![1, 0]),
+            (Engine::Mariadb, mariadb, vec![1, 0, 1]),
+        ] {
+            let statement = named(engine, text, &["b", "a"]).unwrap();
+            assert_eq!(statement.sql.as_str(), sql);
+            assert_eq!(statement.bindings, bindings);
+        }
+    }
+
+    #[test]
+    fn accepts_a_query_in_parentheses() {
+        named(Engine::Postgres, "(SELECT 1) UNION (SELECT 2)", &[]).unwrap();
+    }
+
+    #[test]
+    fn refuses_second_statement() {
+        for engine in ENGINES {
+            refuses(
+                engine,
+                "SELECT 1;\n  DELETE FROM t",
+                &[],
+                "2:3: a second statement begins here; each needs a file of its own",
+            );
+            refuses(
+                engine,
+                "; SELECT 1",
+                &[],
+                "1:1: a second statement begins here; each needs a file of its own",
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_undeclared_parameter() {
+        for engine in ENGINES {
+            refuses(engine, "SELECT :a, :b", &["a"], "1:12: parameter `b` is not declared in the manifest");
+        }
+    }
+
+    #[test]
+    fn refuses_unused_parameter() {
+        refuses(
+            Engine::Sqlite,
+            "SELECT ':b', :a",
+            &["a", "b"],
+            "parameter `b` is declared in the manifest but not used",
+        );
+    }
+
+    #[test]
+    fn refuses_placeholder_of_the_engine_in_a_named_statement() {
+        refuses(Engine::Postgres, "SELECT $1", &[], "1:8: `$1` is not how a parameter is written here");
+        refuses(Engine::Sqlite, "SELECT ?", &[], "1:8: `?` is not how a parameter is written here");
+        refuses(Engine::Sqlite, "SELECT @a", &[], "1:8: `@a` is not how a parameter is written here");
+        refuses(Engine::Mariadb, "SELECT\n?", &[], "2:1: `?` is not how a parameter is written here");
+    }
+
+    #[test]
+    fn refuses_unterminated_string() {
+        refuses(Engine::Sqlite, "SELECT 'a", &[], "1:8: string is not closed");
+        refuses(Engine::Postgres, "SELECT $q$ a $$", &[], "1:8: string is not closed");
+        refuses(Engine::Postgres, r"SELECT E'a\'", &[], "1:9: string is not closed");
+        refuses(Engine::Mariadb, r#"SELECT "a\""#, &[], "1:8: string is not closed");
+    }
+
+    #[test]
+    fn refuses_unterminated_quoted_name() {
+        refuses(Engine::Sqlite, "SELECT [a", &[], "1:8: quoted name is not closed");
+        refuses(Engine::Postgres, "SELECT \"a", &[], "1:8: quoted name is not closed");
+        refuses(Engine::Mariadb, "SELECT `a", &[], "1:8: quoted name is not closed");
+    }
+
+    #[test]
+    fn refuses_unterminated_comment() {
+        refuses(Engine::Postgres, "SELECT 1 /* /* */", &[], "1:10: comment is not closed");
+        refuses(Engine::Sqlite, "SELECT 1 /*/", &[], "1:10: comment is not closed");
+    }
+
+    #[test]
+    fn refuses_comment_that_mariadb_executes() {
+        for comment in ["/*!50000 DELETE */", "/*M! DELETE */"] {
+            refuses(
+                Engine::Mariadb,
+                &format!("SELECT 1 {comment}"),
+                &[],
+                "1:10: comment that MariaDB would execute",
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_text_without_statement() {
+        for text in ["", " -- nothing\n", ";", "/* */ ;"] {
+            refuses(Engine::Sqlite, text, &[], "there is no statement");
+        }
+    }
+
+    #[test]
+    fn refuses_statement_that_changes_the_session() {
+        for (engine, text) in [
+            (Engine::Sqlite, "PRAGMA query_only = 0"),
+            (Engine::Sqlite, "attach database 'x' as y"),
+            (Engine::Postgres, "SET default_transaction_read_only = off"),
+            (Engine::Postgres, "COMMIT"),
+            (Engine::Postgres, "COPY t TO PROGRAM 'sh'"),
+            (Engine::Mariadb, "SET SESSION TRANSACTION READ WRITE"),
+        ] {
+            let error = named(engine, text, &[]).unwrap_err();
+            assert_eq!(error.code(), "sql_text.keyword", "{text}");
+        }
+        refuses(Engine::Sqlite, "\n (VACUUM)", &[], "2:3: a statement may not begin with `VACUUM`");
+        refuses(Engine::Sqlite, "'a'", &[], "1:1: a statement may not begin with `'a'`");
+    }
+
+    #[test]
+    fn refuses_function_that_changes_the_session() {
+        for text in ["SELECT set_config('a', 'b', false)", "SELECT \"set_config\"('a', 'b', false)"] {
+            let error = named(Engine::Postgres, text, &[]).unwrap_err();
+            assert_eq!(error, SqlTextError::SessionFunction { at: Position { line: 1, column: 8 } });
+        }
+    }
+
+    #[test]
+    fn refuses_nul_character() {
+        refuses(Engine::Sqlite, "SELECT 1;\0 DELETE FROM t", &[], "1:10: NUL character");
+    }
+
+    #[test]
+    fn refuses_text_beyond_the_limit() {
+        let text = format!("SELECT '{}'", "a".repeat(SQL_BYTES_MAX));
+        refuses(Engine::Sqlite, &text, &[], "text is longer than 65536 bytes");
+    }
+
+    #[test]
+    fn counts_the_values_of_free_sql() {
+        for (engine, text, given) in [
+            (Engine::Sqlite, "SELECT ?, ?", 2),
+            (Engine::Mariadb, "SELECT ?, '?'", 1),
+            (Engine::Postgres, "SELECT $2, $1, $2", 2),
+        ] {
+            assert_eq!(SqlText::positional(engine, text, given).unwrap().bindings.len(), given);
+            assert_eq!(
+                SqlText::positional(engine, text, 0).unwrap_err(),
+                SqlTextError::ValueCount { expected: given, given: 0 }
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_other_placeholders_in_free_sql() {
+        for (engine, text) in [
+            (Engine::Sqlite, "SELECT ?0"),
+            (Engine::Sqlite, "SELECT $0"),
+            (Engine::Sqlite, "SELECT @a"),
+            (Engine::Sqlite, "SELECT :a"),
+            (Engine::Mariadb, "SELECT :a"),
+            (Engine::Postgres, "SELECT :a"),
+            (Engine::Postgres, "SELECT $a"),
+        ] {
+            let error = SqlText::positional(engine, text, 0).unwrap_err();
+            assert_eq!(error.code(), "sql_text.placeholder", "{engine}: {text}");
+        }
+    }
+}
