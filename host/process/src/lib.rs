@@ -1,4 +1,5 @@
-//! What every running part needs of its process: the time, secrets that do not print, errors told to the end.
+//! What every running part needs of its process: the time, secrets that do not print, errors told to the end, log and
+//! traces.
 //!
 //! Knows nothing of messages, plugins or configuration. Start with [`Clock`].
 
@@ -7,6 +8,7 @@
 mod clock;
 mod error_chain;
 mod secret;
+pub mod telemetry;
 
 pub use clock::Clock;
 pub use error_chain::ErrorChain;
