@@ -67,7 +67,10 @@ pub(super) fn run(options: &NewOptions, terminal: &Terminal) -> Result<(), Failu
 /// The paths and texts of a new project, generated types included.
 fn rust_project(name: &str, sdk: &str) -> Result<Vec<(String, String)>, Failure> {
     let fill = |template: &str| {
-        template.replace("{{name}}", name).replace("{{crate_name}}", &name.replace('-', "_")).replace("{{sdk}}", sdk)
+        template
+            .replace("{{name}}", name)
+            .replace("{{crate_name}}", &name.replace('-', "_"))
+            .replace("{{sdk}}", sdk)
     };
     let mut project: Vec<_> = RUST.iter().map(|(path, text)| (fill(path), fill(text))).collect();
     let text = |wanted: &str| {
@@ -75,7 +78,8 @@ fn rust_project(name: &str, sdk: &str) -> Result<Vec<(String, String)>, Failure>
         file.map(|(_, text)| text.as_bytes()).unwrap_or_default()
     };
     let broken = |error: &dyn std::fmt::Display| {
-        Failure::new(ExitCode::Environment, "adapter.template_broken", "this program's template is broken").note(error)
+        Failure::new(ExitCode::Environment, "adapter.template_broken", "this program's template is broken")
+            .note(error)
     };
     let manifest = Manifest::parse(text("plugin.toml")).map_err(|error| broken(&error))?;
     let contract = Contract::from_openapi(text("contracts/{{name}}.yaml")).map_err(|error| broken(&error))?;

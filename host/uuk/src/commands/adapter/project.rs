@@ -1,8 +1,9 @@
 //! An adapter's project: its folder, manifest and contracts.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use uuk_bundle::Manifest;
+use uuk_bundle::{MANIFEST, Manifest};
 use uuk_contract::Contract;
 
 use crate::exit_code::ExitCode;
@@ -32,7 +33,7 @@ impl Project {
     /// Reads the manifest and the contracts it names.
     pub(super) fn open(options: &ProjectOptions) -> Result<Self, Failure> {
         let folder = options.folder.clone();
-        let path = folder.join("plugin.toml");
+        let path = folder.join(MANIFEST);
         if !path.is_file() {
             let message = format!("there is no plugin.toml in `{}`", folder.display());
             return Err(Failure::new(ExitCode::Usage, "adapter.no_project", message)
@@ -59,6 +60,21 @@ impl Project {
         &self.folder
     }
 
+    /// The manifest as the author wrote it.
+    pub(super) fn manifest_text(&self) -> Result<String, Failure> {
+        read_text(&self.path(MANIFEST))
+    }
+
+    /// Where the build leaves the component.
+    pub(super) fn artifact(&self) -> Result<PathBuf, Failure> {
+        let Some(build) = &self.manifest.build else {
+            let message = "plugin.toml does not say where the component is";
+            return Err(Failure::new(ExitCode::Usage, "adapter.no_build", message)
+                .help("add `[build]` with `command` and `artifact`"));
+        };
+        Ok(self.path(&build.artifact))
+    }
+
     /// A file of the project, by its path in the bundle.
     pub(super) fn path(&self, relative: &str) -> PathBuf {
         self.folder.join(relative)
@@ -67,15 +83,17 @@ impl Project {
 
 /// Reads a file an author wrote.
 pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
-    let unreadable = |reason: &dyn std::fmt::Display| {
-        let message = format!("cannot read `{}`", path.display());
-        Failure::new(ExitCode::Environment, "adapter.file_unreadable", message).note(reason)
-    };
-    let size_bytes = std::fs::metadata(path).map_err(|error| unreadable(&error))?.len();
+    let size_bytes = std::fs::metadata(path).map_err(|error| unreadable(path, error))?.len();
     if size_bytes > FILE_BYTES_MAX {
-        return Err(unreadable(&format_args!("it has {size_bytes} bytes; at most {FILE_BYTES_MAX} are read")));
+        let reason = format!("it has {size_bytes} bytes; at most {FILE_BYTES_MAX} are read");
+        return Err(unreadable(path, reason));
     }
-    std::fs::read_to_string(path).map_err(|error| unreadable(&error))
+    std::fs::read_to_string(path).map_err(|error| unreadable(path, error))
+}
+
+pub(super) fn unreadable(path: &Path, reason: impl Display) -> Failure {
+    let message = format!("cannot read `{}`", path.display());
+    Failure::new(ExitCode::Environment, "adapter.file_unreadable", message).note(reason)
 }
 
 /// Writes a file of the project, and its folder if need be.

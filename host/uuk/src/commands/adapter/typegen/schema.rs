@@ -158,7 +158,8 @@ impl<'a> Reader<'a> {
         let mut names = Given::default();
         let mut fields = Vec::new();
         for member in members {
-            let (shape, nullable) = self.shape(member.schema, &format!("{prefix}{}", pascal_case(member.name)));
+            let (shape, nullable) =
+                self.shape(member.schema, &format!("{prefix}{}", pascal_case(member.name)));
             fields.push(Field {
                 name: names.give(snake_case(member.name), "_"),
                 json_name: member.name.to_owned(),
@@ -225,7 +226,9 @@ impl<'a> Reader<'a> {
     }
 
     fn list(&mut self, schema: &'a Value, name: &str) -> Shape {
-        let Some(items) = schema.get("items") else { return Shape::Any("the contract does not say a list of what") };
+        let Some(items) = schema.get("items") else {
+            return Shape::Any("the contract does not say a list of what");
+        };
         match self.shape(items, &format!("{name}Item")) {
             (_, true) => Shape::Any("a list whose items may be null"),
             (shape, false) => Shape::List(Box::new(unboxed(shape))),
@@ -290,8 +293,11 @@ impl<'a> Reader<'a> {
         }
         let mut seen = HashSet::new();
         properties.retain(|(name, _)| seen.insert(name.as_str()));
-        let member =
-            |(name, schema): (&'a String, &'a Value)| Member { name, schema, required: required.contains(name.as_str()) };
+        let member = |(name, schema): (&'a String, &'a Value)| Member {
+            name,
+            schema,
+            required: required.contains(name.as_str()),
+        };
         let members: Vec<_> = properties.into_iter().map(member).collect();
         let is_object = !members.is_empty() || schema.get("properties").is_some();
         is_object.then_some(members)
@@ -306,7 +312,8 @@ struct Member<'a> {
 
 /// Whether an object is one of several: alternatives that only say what is required are no such.
 fn has_alternatives(schema: &Value) -> bool {
-    let alternatives = ["oneOf", "anyOf"].iter().filter_map(|keyword| schema.get(keyword)?.as_array()).flatten();
+    let alternatives =
+        ["oneOf", "anyOf"].iter().filter_map(|keyword| schema.get(keyword)?.as_array()).flatten();
     alternatives.into_iter().any(|schema| schema.get("properties").is_some() || schema.get("$ref").is_some())
 }
 
@@ -388,7 +395,10 @@ mod tests {
         check(json!({ "type": "string", "format": "date" }), Shape::Text);
         check(json!({ "type": "integer" }), Shape::Integer);
         check(json!({ "type": "number" }), Shape::Number);
-        check(json!({ "type": "array", "items": { "type": "boolean" } }), Shape::List(Box::new(Shape::Boolean)));
+        check(
+            json!({ "type": "array", "items": { "type": "boolean" } }),
+            Shape::List(Box::new(Shape::Boolean)),
+        );
         check(
             json!({ "type": "object", "additionalProperties": { "type": "integer" } }),
             Shape::Map(Box::new(Shape::Integer)),
@@ -424,7 +434,10 @@ mod tests {
         check(json!({ "enum": ["a", "b"] }), Shape::Named("X".into()));
         let nested = json!({ "type": "object", "properties": { "kind": { "enum": ["a"] } } });
         let (_, declarations) = field(nested);
-        assert_eq!(declarations.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["X", "XKind", "Response"]);
+        assert_eq!(
+            declarations.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(),
+            ["X", "XKind", "Response"]
+        );
     }
 
     #[test]
@@ -434,7 +447,9 @@ mod tests {
             { "type": "object", "properties": { "age": { "type": "integer" } }, "required": ["age"] },
         ] });
         let (_, declarations) = field(schema);
-        let Some(Kind::Object(fields)) = declarations.first().map(|one| &one.kind) else { panic!("an object") };
+        let Some(Kind::Object(fields)) = declarations.first().map(|one| &one.kind) else {
+            panic!("an object")
+        };
         let described: Vec<_> = fields.iter().map(|field| (field.name.as_str(), field.optional)).collect();
         assert_eq!(described, [("name", true), ("age", false)]);
     }
@@ -442,7 +457,9 @@ mod tests {
     #[test]
     fn a_type_directly_within_itself_is_boxed() {
         let (_, declarations) = field(json!({ "$ref": "#/$defs/Node" }));
-        let Some(Kind::Object(fields)) = declarations.first().map(|one| &one.kind) else { panic!("an object") };
+        let Some(Kind::Object(fields)) = declarations.first().map(|one| &one.kind) else {
+            panic!("an object")
+        };
         let shapes: Vec<_> = fields.iter().map(|field| field.shape.clone()).collect();
         assert_eq!(shapes, [Shape::Boxed("Node".into()), Shape::List(Box::new(Shape::Named("Node".into())))]);
     }
@@ -458,7 +475,8 @@ mod tests {
 
     #[test]
     fn fault_codes_are_collected_from_every_response() {
-        let response = |codes: &[&str]| json!({ "type": "object", "properties": { "code": { "enum": codes } } });
+        let response =
+            |codes: &[&str]| json!({ "type": "object", "properties": { "code": { "enum": codes } } });
         let responses = [response(&["NOT_FOUND"]), response(&["AMBIGUOUS", "NOT_FOUND"]), json!({})];
         assert_eq!(texts_listed_for("code", responses.iter()), ["NOT_FOUND", "AMBIGUOUS"]);
     }

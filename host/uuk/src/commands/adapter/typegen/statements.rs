@@ -37,7 +37,9 @@ fn write_function(source: &mut Source, name: &str, statement: &Statement, is_pos
     let type_name = pascal_case(name);
     let parameters = match (is_positional, borrows(&statement.params)) {
         (true, _) => {
-            let parameter = |(name, r#type): &(String, ValueType)| format!("{}: {}", snake_case(name), param_type(*r#type, ""));
+            let parameter = |(name, r#type): &(String, ValueType)| {
+                format!("{}: {}", snake_case(name), param_type(*r#type, ""))
+            };
             statement.params.iter().map(parameter).collect::<Vec<_>>().join(", ")
         }
         (false, true) => format!("params: &{type_name}<'_>"),
@@ -49,7 +51,10 @@ fn write_function(source: &mut Source, name: &str, statement: &Statement, is_pos
         (false, _) => ("rows", format!("Vec<{type_name}Row>")),
     };
     source.blank();
-    source.line(format_args!("/// `{}`, a {} of datasource `{}`.", statement.file, statement.mode, statement.datasource));
+    source.line(format_args!(
+        "/// `{}`, a {} of datasource `{}`.",
+        statement.file, statement.mode, statement.datasource
+    ));
     let signature = format!("pub(crate) fn {}({parameters}) -> Result<{result}, SqlError>", snake_case(name));
     source.block(signature, |source| {
         if statement.params.is_empty() {
@@ -58,7 +63,8 @@ fn write_function(source: &mut Source, name: &str, statement: &Statement, is_pos
         }
         source.lines("let params = [", "];", |source| {
             for (name, r#type) in &statement.params {
-                let value = if is_positional { snake_case(name) } else { format!("params.{}", snake_case(name)) };
+                let value =
+                    if is_positional { snake_case(name) } else { format!("params.{}", snake_case(name)) };
                 source.line(format_args!("sql::param({name:?}, {}),", param_value(&value, *r#type)));
             }
         });

@@ -1,0 +1,97 @@
+//! The component that a build leaves, and whether a server would load it.
+
+use std::path::PathBuf;
+
+use uuk_bundle::Manifest;
+use uuk_plugin_host::{ComponentError, check_bytes, check_import};
+use wasmparser::{Parser, Payload};
+
+use super::project::{Project, unreadable};
+use crate::exit_code::ExitCode;
+use crate::terminal::Failure;
+
+/// A component read from its file.
+#[derive(Debug)]
+pub(super) struct Component {
+    pub(super) path: PathBuf,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What a component that was checked is made of.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct Findings {
+    pub(super) path: PathBuf,
+    pub(super) size_bytes: usize,
+    /// The interfaces of the contract that it calls.
+    pub(super) capabilities: Vec<String>,
+}
+
+impl Component {
+    /// The component that `[build].artifact` names.
+    pub(super) fn read(project: &Project) -> Result<Self, Failure> {
+        let path = project.artifact()?;
+        if !path.is_file() {
+            let message = format!("the component `{}` is not there", path.display());
+            return Err(Failure::new(ExitCode::Environment, "adapter.not_built", message)
+                .help("run `uuk adapter build`"));
+        }
+        let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, error))?;
+        Ok(Self { path, bytes })
+    }
+
+    /// Checks what a server checks before it compiles: form, world, and that every import is asked for.
+    pub(super) fn check(&self, manifest: &Manifest) -> Result<Findings, Failure> {
+        let refused = |error: ComponentError| {
+            let message = format!("a server would not load `{}`: {error}", self.path.display());
+            Failure::new(ExitCode::CheckFailed, error.code(), message)
+        };
+        check_bytes(&self.bytes).map_err(refused)?;
+        let Interface { imports, exports } = interface(&self.bytes);
+        for import in &imports {
+            check_import(import, manifest).map_err(refused)?;
+        }
+        let doors = ["uuk:adapter/handler@", "wasi:http/incoming-handler@"];
+        if !exports.iter().any(|export| doors.iter().any(|door| export.starts_with(door))) {
+            return Err(refused(ComponentError::NoHandler)
+                .help("end the adapter with `uuk_adapter::adapter!(…)`, naming its operations"));
+        }
+        let capability = |import: &String| {
+            let name = import.strip_prefix("uuk:adapter/")?.split('@').next()?;
+            (!matches!(name, "types" | "exchange")).then(|| name.to_owned())
+        };
+        let capabilities = imports.iter().filter_map(capability).collect();
+        Ok(Findings { path: self.path.clone(), size_bytes: self.bytes.len(), capabilities })
+    }
+}
+
+impl std::fmt::Display for Findings {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kibibytes = self.size_bytes.div_ceil(1024);
+        write!(formatter, "{} · {kibibytes} KiB · imports {}", self.path.display(), self.capabilities.join(", "))
+    }
+}
+
+struct Interface {
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+/// The imports and exports of the outermost component of `bytes`, which have been found valid.
+fn interface(bytes: &[u8]) -> Interface {
+    let mut interface = Interface { imports: Vec::new(), exports: Vec::new() };
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes).map_while(Result::ok) {
+        match payload {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                interface.imports.extend(section.into_iter().flatten().map(|import| import.name.name.to_owned()));
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                interface.exports.extend(section.into_iter().flatten().map(|export| export.name.name.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    interface
+}

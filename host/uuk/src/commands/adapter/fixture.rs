@@ -1,0 +1,163 @@
+//! Fixtures: a call, the answer expected, and the host calls that lead from one to the other.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use uuk_bundle::Manifest;
+use uuk_contract::Contract;
+use uuk_plugin_host::{CallError, Outcome};
+
+use super::project::{Project, read_text, unreadable};
+use crate::exit_code::ExitCode;
+use crate::terminal::Failure;
+
+/// A file of `fixtures/`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Fixture {
+    /// Path of the file, for messages.
+    #[serde(skip)]
+    pub(super) path: PathBuf,
+    /// The contract's operationId.
+    pub(super) operation: String,
+    /// The request document.
+    pub(super) request: Value,
+    /// What came of the statements that the adapter runs.
+    #[serde(default)]
+    pub(super) sql: Vec<StatementCall>,
+    /// What came of the requests that the adapter sends.
+    #[serde(default)]
+    pub(super) http: Vec<UpstreamCall>,
+    #[serde(flatten)]
+    pub(super) expected: Expected,
+}
+
+/// A statement that was run.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StatementCall {
+    /// Its name in the manifest.
+    pub(super) statement: String,
+    /// Its parameters; one that is missing was null.
+    #[serde(default)]
+    pub(super) params: Map<String, Value>,
+    /// The rows it gave, by column; a column that is missing was null. Bytes are written in hexadecimal.
+    #[serde(default)]
+    pub(super) rows: Vec<Map<String, Value>>,
+}
+
+/// A request that was sent.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpstreamCall {
+    /// The upstream's name in the manifest.
+    pub(super) upstream: String,
+    pub(super) method: String,
+    /// Path and query below the upstream's base.
+    pub(super) path: String,
+    /// Status of the response.
+    pub(super) status: u16,
+    /// The response's document; nothing for no body.
+    #[serde(default)]
+    pub(super) body: Option<Value>,
+}
+
+/// What a call should come to: written in the fixture's file as `"response": …` or as `"fault": …`.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Expected {
+    /// The document answered; null for an operation without content.
+    Response(Value),
+    /// A fault of this kind and code.
+    Fault { kind: String, code: String },
+    /// Nothing in particular: the call is made to see what comes.
+    #[serde(skip)]
+    Anything,
+}
+
+impl Fixture {
+    /// Reads one fixture and checks that what it names is there.
+    pub(super) fn read(path: &Path, project: &Project) -> Result<Self, Failure> {
+        let wrong = |reason: &dyn std::fmt::Display| {
+            let message = format!("fixture `{}` is not usable: {reason}", path.display());
+            Failure::new(ExitCode::CheckFailed, "adapter.fixture_unusable", message)
+        };
+        let fixture: Self = serde_json::from_str(&read_text(path)?).map_err(|error| wrong(&error))?;
+        fixture.check(&project.manifest, &project.contracts).map_err(|reason| wrong(&reason))?;
+        Ok(Self { path: path.to_owned(), ..fixture })
+    }
+
+    /// A call for which nothing is recorded.
+    pub(super) fn unrecorded(operation: String, request: Value, project: &Project) -> Result<Self, Failure> {
+        let (sql, http) = (Vec::new(), Vec::new());
+        let call = Self { path: PathBuf::new(), operation, request, sql, http, expected: Expected::Anything };
+        match call.check(&project.manifest, &project.contracts) {
+            Ok(()) => Ok(call),
+            Err(reason) => Err(Failure::new(ExitCode::Usage, "adapter.operation_unknown", reason)),
+        }
+    }
+
+    /// Every fixture of a project, by name.
+    pub(super) fn read_all(project: &Project) -> Result<Vec<Self>, Failure> {
+        let folder = project.path("fixtures");
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let entries = std::fs::read_dir(&folder).map_err(|error| unreadable(&folder, error))?;
+        let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+        paths.sort();
+        paths.iter().map(|path| Self::read(path, project)).collect()
+    }
+
+    /// The fixture's name: its file's, without `.json`.
+    pub(super) fn name(&self) -> String {
+        self.path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    fn check(&self, manifest: &Manifest, contracts: &[Contract]) -> Result<(), String> {
+        if !contracts.iter().any(|contract| contract.operation(&self.operation).is_some()) {
+            return Err(format!("no contract has operation `{}`", self.operation));
+        }
+        for call in &self.sql {
+            let Some(statement) = manifest.statements.get(&call.statement) else {
+                return Err(format!("the manifest has no statement `{}`", call.statement));
+            };
+            known(call.params.keys(), &statement.params, "parameter", &call.statement)?;
+            for row in &call.rows {
+                known(row.keys(), &statement.row, "column", &call.statement)?;
+            }
+        }
+        match self.http.iter().find(|call| !manifest.upstreams.contains_key(&call.upstream)) {
+            Some(call) => Err(format!("the manifest has no upstream `{}`", call.upstream)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn known<'a, T>(
+    mut names: impl Iterator<Item = &'a String>,
+    declared: &[(String, T)],
+    what: &str,
+    statement: &str,
+) -> Result<(), String> {
+    match names.find(|name| declared.iter().all(|(declared, _)| declared != *name)) {
+        Some(name) => Err(format!("statement `{statement}` has no {what} `{name}`")),
+        None => Ok(()),
+    }
+}
+
+impl Expected {
+    /// What a call came to, in the words of a fixture; a call without an outcome is told as the host's fault.
+    pub(super) fn of(outcome: &Result<Outcome, CallError>) -> Self {
+        match outcome {
+            Ok(Outcome::Answer(payload)) if payload.data.is_empty() => Self::Response(Value::Null),
+            Ok(Outcome::Answer(payload)) => {
+                let text = || Value::String(String::from_utf8_lossy(&payload.data).into_owned());
+                Self::Response(serde_json::from_slice(&payload.data).unwrap_or_else(|_| text()))
+            }
+            Ok(Outcome::Fault(fault)) => Self::Fault { kind: fault.kind.to_string(), code: fault.code.clone() },
+            Err(error) => Self::Fault { kind: "host".to_owned(), code: error.code().to_owned() },
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! SQL that gives the rows which a fixture records for a statement.
+
+use serde_json::{Map, Value};
+use uuk_bundle::{Scalar, Statement, ValueType};
+
+use crate::commands::adapter::fixture::StatementCall;
+
+/// A text, for SQLite, with the parameters and columns of `statement`: it gives the rows of the call that was
+/// recorded with the same parameters, and fails if there is none.
+pub(super) fn recorded(name: &str, statement: &Statement, calls: &[&StatementCall]) -> String {
+    let mut selects = Vec::new();
+    for call in calls {
+        let is_this_call = matching(&statement.params, &call.params);
+        for row in &call.rows {
+            selects.push(format!("SELECT {} WHERE {is_this_call}", columns(&statement.row, row)));
+        }
+    }
+    selects.push(complaint(name, statement, calls));
+    selects.join("\nUNION ALL\n")
+}
+
+/// Gives no row: if no call was recorded with these parameters, its path of JSON, which is none, is an error.
+fn complaint(name: &str, statement: &Statement, calls: &[&StatementCall]) -> String {
+    let message = text(&format!("the fixture records no call of {name} with these parameters"));
+    let recorded = calls.iter().map(|call| matching(&statement.params, &call.params));
+    let recorded = recorded.chain(["FALSE".to_owned()]).collect::<Vec<_>>().join(" OR ");
+    // A parameter that is declared has to be used.
+    let uses = statement.params.iter().map(|(name, _)| format!(" AND :{name} IS :{name}")).collect::<String>();
+    let nothing = columns(&statement.row, &Map::new());
+    format!("SELECT {nothing} WHERE NOT ({recorded}) AND json_extract('{{}}', {message}) IS NOT NULL{uses}")
+}
+
+/// The condition that the parameters are those recorded.
+fn matching(declared: &[(String, ValueType)], params: &Map<String, Value>) -> String {
+    let conditions = declared
+        .iter()
+        .map(|(name, r#type)| format!(":{name} IS {}", literal(params.get(name), r#type.scalar)))
+        .collect::<Vec<_>>();
+    if conditions.is_empty() { "TRUE".to_owned() } else { format!("({})", conditions.join(" AND ")) }
+}
+
+/// What is selected for a row; a statement without columns still selects something.
+fn columns(declared: &[(String, ValueType)], row: &Map<String, Value>) -> String {
+    if declared.is_empty() {
+        return "NULL".to_owned();
+    }
+    let column = |(name, r#type): &(String, ValueType)| format!("{} AS {name}", literal(row.get(name), r#type.scalar));
+    declared.iter().map(column).collect::<Vec<_>>().join(", ")
+}
+
+fn literal(value: Option<&Value>, scalar: Scalar) -> String {
+    let is_number = matches!(scalar, Scalar::Integer | Scalar::Float);
+    match value {
+        None | Some(Value::Null) => "NULL".to_owned(),
+        Some(Value::Bool(value)) => value.to_string(),
+        Some(Value::Number(number)) if is_number => number.to_string(),
+        Some(Value::String(hexadecimal)) if scalar == Scalar::Bytes => format!("x{}", text(hexadecimal)),
+        Some(Value::String(value)) => text(value),
+        Some(value) => text(&value.to_string()),
+    }
+}
+
+fn text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

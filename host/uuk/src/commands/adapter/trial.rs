@@ -1,0 +1,184 @@
+//! An adapter under trial: in the plugin host, as a server runs it, with its limits and nothing but what it asks for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::task::TaskTracker;
+use uuk_asic::Profile;
+use uuk_bundle::{Bundle, COMPONENT, Datasource, Engine as DatabaseEngine, MANIFEST, pack};
+use uuk_plugin_host::capabilities::sql::DatabaseGrant;
+use uuk_plugin_host::{
+    Call, CallContext, CallError, CompiledCache, Engine, EngineConfig, Outcome, Plugin, Resources, Usage,
+};
+use uuk_transport::UpstreamConfig;
+
+use super::component::Component;
+use super::project::Project;
+use super::recorded::Recorded;
+use crate::exit_code::ExitCode;
+use crate::terminal::Failure;
+
+/// A call may take this long; the manifest usually says less.
+const CALL_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Where the adapter's data comes from. What is not named comes from the fixture.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct SourceOptions {
+    /// Database for a datasource: sqlite:./people.db or postgres://user@localhost/people
+    #[arg(long = "datasource", value_name = "NAME=URL", value_parser = named_url)]
+    datasources: Vec<(String, String)>,
+    /// Base address for an upstream: http://127.0.0.1:8099
+    #[arg(long = "upstream", value_name = "NAME=URL", value_parser = named_url)]
+    upstreams: Vec<(String, String)>,
+}
+
+/// The plugin host, and a component compiled once for all its trials.
+pub(super) struct Bench {
+    engine: Arc<Engine>,
+    cache: CompiledCache,
+    // Dropped last: the cache lives in it.
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    /// Starts the plugin host.
+    pub(super) fn new() -> Result<Self, Failure> {
+        let failed = |reason: &dyn std::fmt::Display| {
+            let message = "cannot start the plugin host";
+            Failure::new(ExitCode::Environment, "adapter.host_not_started", message).note(reason)
+        };
+        let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
+        let engine = Engine::new(EngineConfig { instances_max: 16, ..EngineConfig::default() });
+        Ok(Self {
+            engine: engine.map_err(|error| failed(&error))?,
+            cache: CompiledCache::open(&folder.path().join("compiled")).map_err(|error| failed(&error))?,
+            _folder: folder,
+        })
+    }
+
+    /// Calls the adapter once. Host calls are answered by the sources named and otherwise by `recorded`.
+    pub(super) async fn call(
+        &self,
+        project: &Project,
+        component: &Component,
+        call: Call,
+        sources: &SourceOptions,
+        recorded: &Recorded<'_>,
+    ) -> Result<(Result<Outcome, CallError>, Usage), Failure> {
+        let mut grant = recorded.grant();
+        let mut parts = parts(project, component)?;
+        for (name, url) in &sources.datasources {
+            let asked = project.manifest.datasources.get(name);
+            let asked = asked.ok_or_else(|| unknown("datasource", name))?;
+            grant.datasources.insert(name.clone(), database(name, url, asked));
+        }
+        for (name, base) in &sources.upstreams {
+            if !project.manifest.upstreams.contains_key(name) {
+                return Err(unknown("upstream", name));
+            }
+            grant.upstreams.insert(name.clone(), UpstreamConfig::new(base));
+        }
+        let is_recorded = |name: &str| sources.datasources.iter().all(|(live, _)| live != name);
+        recorded.put_into(&mut parts, is_recorded)?;
+
+        let tasks = TaskTracker::new();
+        let resources = Resources::open(&grant, &tasks).map_err(|error| not_loaded(error.code(), &error))?;
+        let plugin = Plugin::load(&self.engine, Some(&self.cache), &bundle(parts)?, resources)
+            .map_err(|error| not_loaded(error.code(), &error))?;
+        let outcome = plugin.call(call).await;
+        drop(plugin);
+        tasks.close();
+        tasks.wait().await;
+        Ok(outcome)
+    }
+}
+
+/// Runs the commands that call adapters.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(ExitCode::Environment, "adapter.runtime", "cannot start the runtime").note(error)
+    })?;
+    runtime.block_on(work)
+}
+
+/// A call as a server would make it for `operation`.
+pub(super) fn call_of(project: &Project, operation: &str, request: &serde_json::Value) -> Call {
+    let services = project.manifest.services.iter().zip(&project.contracts);
+    let service = services.into_iter().find(|(_, contract)| contract.operation(operation).is_some());
+    let context = CallContext {
+        exchange_id: "00000000-0000-4000-8000-000000000000".to_owned(),
+        client: "DEV/GOV/1/client".to_owned(),
+        provider: "DEV/GOV/1/provider".to_owned(),
+        service_code: service.map(|(service, _)| service.code.clone()).unwrap_or_default(),
+        service_version: service.map(|(_, contract)| contract.version().to_owned()).unwrap_or_default(),
+        operation: operation.to_owned(),
+        received_at: jiff::Timestamp::now().to_string(),
+        ..CallContext::default()
+    };
+    Call {
+        context: Arc::new(context),
+        document: request.to_string().into(),
+        deadline: Instant::now() + CALL_TIME_MAX,
+    }
+}
+
+fn parts(project: &Project, component: &Component) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let mut parts = BTreeMap::from([(COMPONENT.to_owned(), component.bytes.clone())]);
+    for name in project.manifest.files().chain([MANIFEST]) {
+        parts.insert(name.to_owned(), super::project::read_text(&project.path(name))?.into_bytes());
+    }
+    Ok(parts)
+}
+
+fn bundle(parts: BTreeMap<String, Vec<u8>>) -> Result<Bundle, Failure> {
+    let refused = |error: uuk_bundle::BundleError| not_loaded(error.code(), &error);
+    let packed = pack(parts).map_err(refused)?;
+    Bundle::read(&packed, &Profile::bundle().limits).map_err(refused)
+}
+
+fn database(name: &str, url: &str, asked: &Datasource) -> DatabaseGrant {
+    let (url, user) = without_user(url);
+    DatabaseGrant {
+        datasource: name.to_owned(),
+        engine: match url.split(':').next() {
+            Some("postgres" | "postgresql") => DatabaseEngine::Postgres,
+            Some("mysql" | "mariadb") => DatabaseEngine::Mariadb,
+            _ => DatabaseEngine::Sqlite,
+        },
+        url,
+        user,
+        password: None,
+        access: asked.access,
+        free_sql: false,
+        connections_max: 2,
+        acquire_time_max: Duration::from_secs(5),
+        statement_time_max: Duration::from_secs(30),
+        application_name: "uuk adapter".to_owned(),
+        session_variables: false,
+    }
+}
+
+/// `postgres://user@host/database` as the address and the user.
+fn without_user(url: &str) -> (String, Option<String>) {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?)));
+    match parts {
+        Some((scheme, (user, rest))) => (format!("{scheme}://{rest}"), Some(user.to_owned())),
+        None => (url.to_owned(), None),
+    }
+}
+
+fn named_url(text: &str) -> Result<(String, String), String> {
+    let (name, url) = text.split_once('=').ok_or("write NAME=URL, such as registry=sqlite:./people.db")?;
+    Ok((name.to_owned(), url.to_owned()))
+}
+
+fn unknown(what: &str, name: &str) -> Failure {
+    let message = format!("plugin.toml asks for no {what} `{name}`");
+    Failure::new(ExitCode::Usage, "adapter.source_unknown", message)
+}
+
+fn not_loaded(code: &str, error: &dyn std::error::Error) -> Failure {
+    let message = format!("the plugin host does not load the adapter: {error}");
+    Failure::new(ExitCode::CheckFailed, code, message).causes(error)
+}
