@@ -385,3 +385,6 @@ fn read_time(of_signature: Element<'_>) -> Result<Timestamp, VerifyError> {
     let text = of_signature.child(XADES, "SigningTime")?.text()?;
     text.trim().parse().map_err(|_| VerifyError::SigningTime)
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,9 +54,6 @@ pub enum SignError {
         /// Whose certificate it is.
         subject: String,
     },
-    /// Names with control characters cannot be written in XML.
-    #[error("the certificate's issuer has a control character in its name")]
-    IssuerName,
     /// The certificate's key cannot be used.
     #[error("the certificate cannot be used")]
     Certificate(#[source] CertificateError),
@@ -96,9 +93,6 @@ pub fn sign(signer: &Signer<'_>, parts: &[PartReference<'_>], time: Timestamp) -
     }
     if !certificate.may_sign() {
         return Err(SignError::NotForSigning { subject: subject() });
-    }
-    if certificate.issuer().chars().any(char::is_control) {
-        return Err(SignError::IssuerName);
     }
 
     let properties = Apex::new(

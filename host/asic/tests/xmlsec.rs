@@ -1,5 +1,7 @@
 //! An independent implementation accepts the signatures made here.
 
+#![expect(clippy::unwrap_used, reason = "what a test's helpers cannot do, the test reports")]
+
 use jiff::Timestamp;
 use uuk_asic::{PartReference, Signer, sign};
 use uuk_pki::{Certificate, DigestAlgorithm, SoftwareKey};

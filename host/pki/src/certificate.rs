@@ -1,8 +1,8 @@
 //! X.509 certificates, as far as signatures need them.
 
-use aws_lc_rs::rsa::PublicEncryptingKey;
+use der::asn1::UintRef;
 use der::oid::ObjectIdentifier;
-use der::{Decode, Encode};
+use der::{Decode, Encode, Reader, SliceReader};
 use jiff::Timestamp;
 use x509_cert::ext::pkix::KeyUsage;
 
@@ -167,8 +167,7 @@ impl Certificate {
         let bytes = || info.subject_public_key.as_bytes().map(<[u8]>::to_vec).ok_or_else(unsupported);
         match info.algorithm.oid {
             RSA => {
-                let der = info.to_der().map_err(CertificateError::Malformed)?;
-                let bits = PublicEncryptingKey::from_der(&der).map_err(|_| unsupported())?.key_size_bits();
+                let bits = modulus_bits(&bytes()?).map_err(CertificateError::Malformed)?;
                 if bits < 2048 {
                     return Err(CertificateError::KeyTooShort { subject: self.subject.clone(), bits });
                 }
@@ -189,6 +188,19 @@ impl Certificate {
             _ => Err(unsupported()),
         }
     }
+}
+
+/// The length of the modulus of a DER `RSAPublicKey` (RFC 8017 §A.1.1).
+fn modulus_bits(key: &[u8]) -> Result<usize, der::Error> {
+    let mut reader = SliceReader::new(key)?;
+    let bits = reader.sequence(|fields| {
+        let modulus = UintRef::decode(fields)?;
+        let _exponent = UintRef::decode(fields)?;
+        let leading = modulus.as_bytes().first().map_or(0, |byte| byte.leading_zeros() as usize);
+        Ok::<_, der::Error>(8 * modulus.as_bytes().len() - leading)
+    })?;
+    reader.finish()?;
+    Ok(bits)
 }
 
 /// The decimal digits of a big-endian number of at most 21 bytes.
@@ -213,4 +225,80 @@ fn decimal(bytes: &[u8]) -> String {
 fn timestamp(time: x509_cert::time::Time) -> Timestamp {
     let seconds = i64::try_from(time.to_unix_duration().as_secs()).unwrap_or(i64::MAX);
     Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use uuk_testkit::authority::{Authority, KeyKind};
+
+    use super::*;
+
+    const SHORT_RSA: &[u8] = include_bytes!("../../../tests/fixtures/keys/rsa-1024.crt");
+    const P521: &[u8] = include_bytes!("../../../tests/fixtures/keys/p521.crt");
+
+    fn pem(pem: &[u8]) -> Certificate {
+        Certificate::chain_from_pem(pem).unwrap().remove(0)
+    }
+
+    #[test]
+    fn names_subject_issuer_and_validity() {
+        let authority = Authority::new("Authority", date(2026, 11, 22)).unwrap();
+        let certificate =
+            Certificate::from_der(&authority.issue("Signer", KeyKind::P256).unwrap().der()).unwrap();
+        assert_eq!(certificate.subject(), "O=Test\\, Inc.,CN=Signer");
+        assert_eq!(certificate.issuer(), "O=Test\\, Inc.,CN=Authority");
+        let (first, last) = certificate.validity();
+        assert_eq!(
+            (first.to_string(), last.to_string()),
+            ("2026-11-21T00:00:00Z".into(), "2027-11-22T00:00:00Z".into())
+        );
+        assert!(certificate.may_sign());
+    }
+
+    #[test]
+    fn writes_serial_numbers_in_decimal() {
+        assert_eq!(decimal(&[0]), "0");
+        assert_eq!(decimal(&[0x01, 0x00]), "256");
+        // `python3 -c "print(0x5bdf50e55525a2ab)"`: the serial of a certificate in X-Road's fixtures.
+        assert_eq!(decimal(&[0x5b, 0xdf, 0x50, 0xe5, 0x55, 0x25, 0xa2, 0xab]), "6620098923164181163");
+    }
+
+    #[test]
+    fn refuses_rsa_below_2048_bits() {
+        let error = pem(SHORT_RSA).public_key().unwrap_err();
+        assert!(matches!(error, CertificateError::KeyTooShort { bits: 1024, .. }), "{error}");
+    }
+
+    #[test]
+    fn refuses_other_curves() {
+        let error = pem(P521).public_key().unwrap_err();
+        assert!(matches!(error, CertificateError::KeyUnsupported { .. }), "{error}");
+    }
+
+    #[test]
+    fn refuses_bytes_that_are_no_certificate() {
+        assert!(matches!(Certificate::from_der(b""), Err(CertificateError::Malformed(_))));
+        let mut trailing = pem(P521).der().to_vec();
+        trailing.push(0);
+        assert!(matches!(Certificate::from_der(&trailing), Err(CertificateError::Malformed(_))));
+    }
+
+    #[test]
+    fn refuses_what_is_too_large() {
+        let large = vec![0x30; CERTIFICATE_BYTES_MAX + 1];
+        assert!(matches!(Certificate::from_der(&large), Err(CertificateError::TooLarge)));
+    }
+
+    #[test]
+    fn refuses_files_without_certificates() {
+        assert!(matches!(Certificate::chain_from_pem(b"hello"), Err(CertificateError::NotPem)));
+        assert!(matches!(Certificate::chain_from_pem(b""), Err(CertificateError::NotPem)));
+    }
+
+    #[test]
+    fn refuses_too_many_certificates() {
+        let many = P521.repeat(CHAIN_LENGTH_MAX + 1);
+        assert!(matches!(Certificate::chain_from_pem(&many), Err(CertificateError::TooMany)));
+    }
 }

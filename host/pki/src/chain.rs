@@ -168,3 +168,100 @@ impl ExtendedKeyUsageValidator for AnyPurpose {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use uuk_testkit::authority::{Authority, KeyKind};
+
+    use super::*;
+
+    fn authority() -> Authority {
+        Authority::new("Authority", date(2026, 11, 22)).unwrap()
+    }
+
+    fn certificate(der: &[u8]) -> Certificate {
+        Certificate::from_der(der).unwrap()
+    }
+
+    fn signer(authority: &Authority) -> Certificate {
+        certificate(&authority.issue("Signer", KeyKind::P256).unwrap().der())
+    }
+
+    fn anchors(authority: &Authority) -> Anchors {
+        Anchors::new(vec![certificate(&authority.der())])
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-22T08:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn trusts_what_an_authority_issued() {
+        let authority = authority();
+        let anchors = anchors(&authority);
+        let trusted = anchors.verify_signer(&signer(&authority), &[], now()).unwrap();
+        assert_eq!(trusted, TrustedBy::Authority(&certificate(&authority.der())));
+    }
+
+    #[test]
+    fn trusts_over_an_intermediate() {
+        let root = authority();
+        let below = root.intermediate("Below").unwrap();
+        let signer = signer(&below);
+        assert!(anchors(&root).verify_signer(&signer, &[certificate(&below.der())], now()).is_ok());
+        let error = anchors(&root).verify_signer(&signer, &[], now()).unwrap_err();
+        assert!(matches!(error, ChainError::Untrusted { .. }), "{error}");
+    }
+
+    #[test]
+    fn trusts_a_pinned_certificate() {
+        let signer = signer(&authority());
+        let anchors = Anchors::new(vec![signer.clone()]);
+        assert_eq!(anchors.verify_signer(&signer, &[], now()).unwrap(), TrustedBy::Itself);
+    }
+
+    #[test]
+    fn a_pinned_signing_certificate_is_no_authority() {
+        let authority = authority();
+        let anchors = Anchors::new(vec![signer(&authority)]);
+        let error = anchors.verify_signer(&signer(&authority), &[], now()).unwrap_err();
+        assert!(matches!(error, ChainError::Untrusted { .. }), "{error}");
+    }
+
+    #[test]
+    fn refuses_an_authority_of_the_same_name() {
+        let error = anchors(&authority()).verify_signer(&signer(&authority()), &[], now()).unwrap_err();
+        assert!(matches!(error, ChainError::Untrusted { .. }), "{error}");
+    }
+
+    #[test]
+    fn refuses_an_expired_certificate_even_if_pinned() {
+        let signer = signer(&authority());
+        let late = "2028-01-01T00:00:00Z".parse().unwrap();
+        let error = Anchors::new(vec![signer.clone()]).verify_signer(&signer, &[], late).unwrap_err();
+        assert!(matches!(error, ChainError::Expired { .. }), "{error}");
+    }
+
+    #[test]
+    fn refuses_a_certificate_that_is_not_yet_valid() {
+        let authority = authority();
+        let early = "2026-01-01T00:00:00Z".parse().unwrap();
+        let error = anchors(&authority).verify_signer(&signer(&authority), &[], early).unwrap_err();
+        assert!(matches!(error, ChainError::NotYetValid { .. }), "{error}");
+    }
+
+    #[test]
+    fn refuses_a_certificate_for_something_else_than_signing() {
+        let authority = authority();
+        let other = certificate(&authority.issue_for_encryption("Encrypter").unwrap().der());
+        let error = anchors(&authority).verify_signer(&other, &[], now()).unwrap_err();
+        assert!(matches!(error, ChainError::NotForSigning { .. }), "{error}");
+    }
+
+    #[test]
+    fn refuses_everything_when_nothing_is_trusted() {
+        let error = Anchors::default().verify_signer(&signer(&authority()), &[], now()).unwrap_err();
+        assert!(matches!(error, ChainError::Untrusted { .. }), "{error}");
+    }
+}

@@ -135,3 +135,108 @@ impl SigningKey for SoftwareKey {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use uuk_testkit::authority::{Authority, KeyKind, SigningIdentity};
+
+    use super::*;
+
+    const KINDS: [KeyKind; 2] = [KeyKind::P256, KeyKind::Rsa2048];
+
+    fn identity(kind: KeyKind) -> SigningIdentity {
+        Authority::new("Authority", date(2026, 11, 22)).unwrap().issue("Signer", kind).unwrap()
+    }
+
+    fn password(text: &str) -> Password {
+        Password::new(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn what_is_signed_with_any_digest_verifies_with_the_certificate() {
+        for kind in KINDS {
+            let identity = identity(kind);
+            let key = SoftwareKey::from_pkcs8(&identity.key_der()).unwrap();
+            let public = Certificate::from_der(&identity.der()).unwrap().public_key().unwrap();
+            for algorithm in [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512] {
+                let digest = algorithm.digest(b"message");
+                let signature = key.sign_digest(&digest).unwrap();
+                assert!(public.verify(key.scheme(), &digest, &signature).is_ok(), "{kind:?} {algorithm}");
+                let other = algorithm.digest(b"other");
+                assert!(public.verify(key.scheme(), &other, &signature).is_err(), "{kind:?} {algorithm}");
+            }
+        }
+    }
+
+    #[test]
+    fn reads_encrypted_pkcs8() {
+        for kind in KINDS {
+            let file = identity(kind).encrypted_key_pem("пароль").unwrap();
+            let read = KeyFile::read(file.as_bytes(), &password("пароль")).unwrap();
+            assert!(read.certificates.is_empty());
+        }
+    }
+
+    #[test]
+    fn reads_pkcs12_with_its_certificate() {
+        for kind in KINDS {
+            let identity = identity(kind);
+            let read = KeyFile::read(&identity.pkcs12("secret").unwrap(), &password("secret")).unwrap();
+            assert_eq!(read.certificates, [Certificate::from_der(&identity.der()).unwrap()]);
+        }
+    }
+
+    #[test]
+    fn refuses_a_wrong_password() {
+        let identity = identity(KeyKind::P256);
+        let files =
+            [identity.encrypted_key_pem("right").unwrap().into_bytes(), identity.pkcs12("right").unwrap()];
+        for file in files {
+            let error = KeyFile::read(&file, &password("wrong")).unwrap_err();
+            assert!(matches!(error, KeyError::Locked), "{error}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_key_that_is_not_encrypted() {
+        let file = identity(KeyKind::P256).key_pem();
+        let error = KeyFile::read(file.as_bytes(), &password("")).unwrap_err();
+        assert!(matches!(error, KeyError::NotEncrypted), "{error}");
+    }
+
+    #[test]
+    fn refuses_a_certificate_in_the_place_of_a_key() {
+        let file = identity(KeyKind::P256).pem();
+        let error = KeyFile::read(file.as_bytes(), &password("")).unwrap_err();
+        assert!(matches!(error, KeyError::UnknownFormat), "{error}");
+    }
+
+    #[test]
+    fn refuses_something_else_than_a_key() {
+        for file in [&b""[..], b"hello", b"\xff\xfe"] {
+            let error = KeyFile::read(file, &password("")).unwrap_err();
+            assert!(matches!(error, KeyError::UnknownFormat), "{error}");
+        }
+        assert!(matches!(KeyFile::read(b"\x30\x00", &password("")), Err(KeyError::Locked)));
+    }
+
+    #[test]
+    fn refuses_a_file_that_is_too_large() {
+        let error = KeyFile::read(&vec![0x30; KEY_FILE_BYTES_MAX + 1], &password("")).unwrap_err();
+        assert!(matches!(error, KeyError::TooLarge { .. }), "{error}");
+    }
+
+    #[test]
+    fn refuses_a_key_of_another_kind() {
+        // `openssl genpkey -algorithm ed25519 -outform der`, with its 32 secret bytes set to zero.
+        let ed25519 =
+            [&b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20"[..], &[0; 32]].concat();
+        assert!(matches!(SoftwareKey::from_pkcs8(&ed25519), Err(KeyError::Unsupported)));
+    }
+
+    #[test]
+    fn a_password_does_not_print() {
+        assert_eq!(format!("{:?}", password("secret")), "Password(…)");
+    }
+}
