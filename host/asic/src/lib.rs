@@ -6,6 +6,8 @@
 //!
 //! Start with [`Container`] and [`Profile`], then [`sign`] and [`verify`].
 
+#![warn(missing_docs)]
+
 mod algorithm;
 mod c14n;
 mod container;

@@ -7,6 +7,8 @@
 //!
 //! Start with [`verify`], which goes the whole way.
 
+#![warn(missing_docs)]
+
 mod author;
 mod contents;
 mod digest;

@@ -4,6 +4,8 @@
 //! and where a key lives only as far as [`SigningKey`] says. Start with [`SigningKey`] to make signatures and with
 //! [`Anchors`] to decide whether a certificate may have made one.
 
+#![warn(missing_docs)]
+
 mod certificate;
 mod chain;
 mod digest;

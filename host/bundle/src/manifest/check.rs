@@ -74,7 +74,7 @@ pub enum ManifestError {
     },
     /// The name of a section is not in kebab-case.
     #[error(
-        "plugin.toml:{at}: `{name}` is not a name for a [{section}]: small letters, digits and single `-`, \
+        "plugin.toml:{at}: `{name}` is not a name for a section [{section}]: small letters, digits and single `-`, \
          beginning with a letter, {NAME_BYTES_MAX} at most"
     )]
     Name {
@@ -94,12 +94,16 @@ pub enum ManifestError {
         code: String,
     },
     /// A statement runs on a datasource that is not asked for.
-    #[error("plugin.toml:{at}: the statement `{statement}` names a datasource for which there is no section")]
+    #[error(
+        "plugin.toml:{at}: the statement `{statement}` runs on `{datasource}`, for which there is no section [datasource]"
+    )]
     UnknownDatasource {
         /// Where.
         at: Location,
         /// Which statement.
         statement: String,
+        /// The name it gives, escaped and shortened.
+        datasource: String,
     },
     /// A statement writes to a datasource with `access = "read"`.
     #[error(
@@ -178,7 +182,11 @@ fn check_statements(manifest: &Manifest, text: &str) -> Result<(), ManifestError
     for (name, statement) in &manifest.statements {
         let at = |key| locate(text, &["sql", name, key]);
         let Some(datasource) = manifest.datasources.get(&statement.datasource) else {
-            return Err(ManifestError::UnknownDatasource { at: at("datasource"), statement: name.clone() });
+            return Err(ManifestError::UnknownDatasource {
+                at: at("datasource"),
+                statement: name.clone(),
+                datasource: shorten(&statement.datasource.escape_debug().to_string()),
+            });
         };
         if statement.mode == Access::Write && datasource.access == Access::Read {
             return Err(ManifestError::WriteNotAsked {

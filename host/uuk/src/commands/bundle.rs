@@ -69,6 +69,7 @@ fn refusal(path: &Path, error: &BundleError) -> Failure {
         | BundleError::StrayPart { .. }
         | BundleError::NotText { .. }
         | BundleError::ContainerManifest => ExitCode::CheckFailed,
+        BundleError::Sign(_) => ExitCode::Usage,
         _ => ExitCode::Refused,
     };
     Failure::new(exit_code, error.code(), format!("`{}`: {error}", path.display())).causes(error)
