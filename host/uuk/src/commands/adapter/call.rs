@@ -10,7 +10,7 @@ use super::component::Component;
 use super::fixture::{Expected, Fixture};
 use super::project::{Project, ProjectOptions, read_text, unreadable};
 use super::recorded::Recorded;
-use super::trial::{Bench, SourceOptions, block_on, call_of};
+use super::trial::{Bench, SourceOptions, block_on, call_of, contradiction};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
@@ -49,11 +49,22 @@ pub(super) fn run(options: &CallOptions, terminal: &Terminal) -> Result<(), Fail
     let (outcome, usage) = block_on(async {
         let recorded = Recorded::new(&fixture, &project).await?;
         let call = call_of(&project, &fixture.operation, &fixture.request);
-        Bench::new()?.call(&project, &component, call, &options.sources, &recorded).await
+        let called = Bench::new()?.call(&project, &component, call, &options.sources, &recorded).await;
+        for request in recorded.unrecorded_requests() {
+            terminal.step(
+                "unknown",
+                format_args!("{request} is not recorded; name the upstream with --upstream"),
+            );
+        }
+        called
     })?;
 
     let limits = CallLimits::of(&project.manifest.limits);
     terminal.step("used", budget(&usage, &limits));
+    if let Some(problem) = contradiction(&project, &fixture.operation, &outcome) {
+        return Err(Failure::new(ExitCode::CheckFailed, problem.code(), problem)
+            .note("a server would answer with a fault instead"));
+    }
     let answer = shown(&outcome)?;
     let text = serde_json::to_string_pretty(&answer).unwrap_or_default();
     terminal.result("uuk.cli/adapter-call/v1", &json!({ "outcome": answer, "usage": usage }), text);

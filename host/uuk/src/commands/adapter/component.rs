@@ -67,7 +67,12 @@ impl Component {
 impl std::fmt::Display for Findings {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kibibytes = self.size_bytes.div_ceil(1024);
-        write!(formatter, "{} · {kibibytes} KiB · imports {}", self.path.display(), self.capabilities.join(", "))
+        write!(
+            formatter,
+            "{} · {kibibytes} KiB · imports {}",
+            self.path.display(),
+            self.capabilities.join(", ")
+        )
     }
 }
 
@@ -85,10 +90,14 @@ fn interface(bytes: &[u8]) -> Interface {
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
             Payload::ComponentImportSection(section) if depth == 0 => {
-                interface.imports.extend(section.into_iter().flatten().map(|import| import.name.name.to_owned()));
+                interface
+                    .imports
+                    .extend(section.into_iter().flatten().map(|import| import.name.name.to_owned()));
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
-                interface.exports.extend(section.into_iter().flatten().map(|export| export.name.name.to_owned()));
+                interface
+                    .exports
+                    .extend(section.into_iter().flatten().map(|export| export.name.name.to_owned()));
             }
             _ => {}
         }

@@ -156,8 +156,69 @@ impl Expected {
                 let text = || Value::String(String::from_utf8_lossy(&payload.data).into_owned());
                 Self::Response(serde_json::from_slice(&payload.data).unwrap_or_else(|_| text()))
             }
-            Ok(Outcome::Fault(fault)) => Self::Fault { kind: fault.kind.to_string(), code: fault.code.clone() },
+            Ok(Outcome::Fault(fault)) => {
+                Self::Fault { kind: fault.kind.to_string(), code: fault.code.clone() }
+            }
             Err(error) => Self::Fault { kind: "host".to_owned(), code: error.code().to_owned() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::project::ProjectOptions;
+    use super::*;
+
+    #[track_caller]
+    fn check(fixture: &str, reason: &str) {
+        let folder = format!("{}/../../examples/people", env!("CARGO_MANIFEST_DIR"));
+        let project = Project::open(&ProjectOptions::at(folder)).expect("the example is sound");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), fixture).expect("it can be written");
+        let failure = Fixture::read(file.path(), &project).expect_err("it names what is not there");
+        assert!(format!("{failure:?}").contains(reason), "{failure:?}");
+    }
+
+    #[test]
+    fn refuses_an_operation_that_no_contract_has() {
+        check(r#"{"operation":"nothing","request":{},"response":{}}"#, "no contract has operation `nothing`");
+    }
+
+    #[test]
+    fn refuses_a_statement_that_the_manifest_lacks() {
+        check(
+            r#"{"operation":"get","request":{},"response":{},"sql":[{"statement":"x"}]}"#,
+            "the manifest has no statement `x`",
+        );
+    }
+
+    #[test]
+    fn refuses_a_parameter_that_the_statement_lacks() {
+        check(
+            r#"{"operation":"get","request":{},"response":{},"sql":[{"statement":"find-person","params":{"x":1}}]}"#,
+            "statement `find-person` has no parameter `x`",
+        );
+    }
+
+    #[test]
+    fn refuses_a_column_that_the_statement_lacks() {
+        check(
+            r#"{"operation":"get","request":{},"response":{},"sql":[{"statement":"find-person","rows":[{"x":1}]}]}"#,
+            "statement `find-person` has no column `x`",
+        );
+    }
+
+    #[test]
+    fn refuses_an_upstream_that_the_manifest_lacks() {
+        check(
+            r#"{"operation":"get","request":{},"response":{},
+                "http":[{"upstream":"x","method":"GET","path":"/","status":200}]}"#,
+            "the manifest has no upstream `x`",
+        );
+    }
+
+    #[test]
+    fn refuses_a_fixture_that_expects_nothing() {
+        check(r#"{"operation":"get","request":{}}"#, "no variant");
     }
 }

@@ -123,3 +123,39 @@ fn sdk_of_repository(folder: &Path) -> Option<PathBuf> {
     let sdk = folder.ancestors().map(|ancestor| ancestor.join("sdk/rust"));
     sdk.into_iter().find(|sdk| sdk.join("wit/adapter.wit").is_file())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::super::project::{Project, ProjectOptions};
+    use super::*;
+
+    #[test]
+    fn a_new_project_is_sound() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (path, text) in rust_project("land-register", "\"0.1.0\"").expect("the templates are sound") {
+            write_text(&folder.path().join(path), &text).expect("it can be written");
+        }
+        let project =
+            Project::open(&ProjectOptions::at(folder.path())).expect("manifest and contract are valid");
+        typegen::check(&project).expect("its types are current");
+        let fixtures = Fixture::read_all(&project).expect("its fixtures are valid");
+        assert_eq!(fixtures.iter().map(Fixture::name).collect::<Vec<_>>(), ["get-found", "get-not-found"]);
+        let artifact = project.artifact().expect("it says where the component is");
+        assert!(artifact.ends_with("target/wasm32-wasip2/release/land_register.wasm"));
+    }
+
+    #[test]
+    fn refuses_names_that_are_no_crates() {
+        for name in ["", "-a", "a-", "1a", "People", "a_b", "../a", "a b", "ä", &"a".repeat(41)] {
+            assert!(checked_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_sdk_is_a_path_within_the_repository_and_a_version_elsewhere() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert!(sdk_of_repository(here).is_some_and(|sdk| sdk.join("Cargo.toml").is_file()));
+        assert_eq!(sdk_of_repository(Path::new("/")), None);
+    }
+}

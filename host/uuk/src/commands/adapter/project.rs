@@ -29,6 +29,13 @@ pub(super) struct Project {
     pub(super) contracts: Vec<Contract>,
 }
 
+impl ProjectOptions {
+    #[cfg(test)]
+    pub(super) fn at(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+}
+
 impl Project {
     /// Reads the manifest and the contracts it names.
     pub(super) fn open(options: &ProjectOptions) -> Result<Self, Failure> {
@@ -55,6 +62,11 @@ impl Project {
         Ok(project)
     }
 
+    #[cfg(test)]
+    pub(super) fn move_to(&mut self, folder: &Path) {
+        self.folder = folder.to_owned();
+    }
+
     /// The project's folder.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
@@ -77,7 +89,8 @@ impl Project {
 
     /// A file of the project, by its path in the bundle.
     pub(super) fn path(&self, relative: &str) -> PathBuf {
-        self.folder.join(relative)
+        // People are shown paths; `./` before each tells them nothing.
+        if self.folder == Path::new(".") { relative.into() } else { self.folder.join(relative) }
     }
 }
 

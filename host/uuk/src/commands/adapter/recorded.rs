@@ -46,8 +46,12 @@ impl<'a> Recorded<'a> {
         let datasources = self.manifest.datasources.iter();
         let upstreams = self.manifest.upstreams.keys();
         Grant {
-            datasources: datasources.map(|(name, asked)| (name.clone(), self.database(name, asked))).collect(),
-            upstreams: upstreams.map(|name| (name.clone(), UpstreamConfig::new(self.upstreams.base(name)))).collect(),
+            datasources: datasources
+                .map(|(name, asked)| (name.clone(), self.database(name, asked)))
+                .collect(),
+            upstreams: upstreams
+                .map(|name| (name.clone(), UpstreamConfig::new(self.upstreams.base(name))))
+                .collect(),
             ..Grant::default()
         }
     }

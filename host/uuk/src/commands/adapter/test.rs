@@ -1,14 +1,13 @@
 //! `uuk adapter test`: the fixtures, each called in the plugin host and compared.
 
 use serde_json::json;
-use uuk_contract::{Limits, Operation};
 use uuk_plugin_host::{CallError, Outcome};
 
 use super::component::Component;
 use super::fixture::{Expected, Fixture};
 use super::project::{Project, ProjectOptions};
 use super::recorded::Recorded;
-use super::trial::{Bench, SourceOptions, block_on, call_of};
+use super::trial::{Bench, SourceOptions, block_on, call_of, contradiction};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
@@ -90,16 +89,9 @@ fn differences_of(
     }
     let requests = unrecorded_requests.iter();
     lines.extend(requests.map(|request| format!("{name}: the fixture does not record {request}")));
-    let operation = project.contracts.iter().find_map(|contract| contract.operation(&fixture.operation));
-    lines.extend(operation.and_then(|operation| contradiction(operation, outcome)).map(|line| format!("{name}: {line}")));
+    let contradiction = contradiction(project, &fixture.operation, outcome);
+    lines.extend(contradiction.map(|problem| format!("{name}: {problem}")));
     lines
-}
-
-/// Why a server would not let the answer out.
-fn contradiction(operation: &Operation, outcome: &Result<Outcome, CallError>) -> Option<String> {
-    let Ok(Outcome::Answer(payload)) = outcome else { return None };
-    let checked = operation.answer(&payload.media_type, payload.data.clone(), &Limits::default());
-    checked.err().map(|problem| problem.to_string())
 }
 
 /// What the adapter says, for its own log, about a fault.

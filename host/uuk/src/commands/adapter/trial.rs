@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio_util::task::TaskTracker;
 use uuk_asic::Profile;
 use uuk_bundle::{Bundle, COMPONENT, Datasource, Engine as DatabaseEngine, MANIFEST, pack};
+use uuk_contract::{AnswerProblem, Limits};
 use uuk_plugin_host::capabilities::sql::DatabaseGrant;
 use uuk_plugin_host::{
     Call, CallContext, CallError, CompiledCache, Engine, EngineConfig, Outcome, Plugin, Resources, Usage,
@@ -121,6 +122,17 @@ pub(super) fn call_of(project: &Project, operation: &str, request: &serde_json::
         document: request.to_string().into(),
         deadline: Instant::now() + CALL_TIME_MAX,
     }
+}
+
+/// Why a server would not let the answer out.
+pub(super) fn contradiction(
+    project: &Project,
+    operation: &str,
+    outcome: &Result<Outcome, CallError>,
+) -> Option<AnswerProblem> {
+    let Ok(Outcome::Answer(payload)) = outcome else { return None };
+    let operation = project.contracts.iter().find_map(|contract| contract.operation(operation))?;
+    operation.answer(&payload.media_type, payload.data.clone(), &Limits::default()).err()
 }
 
 fn parts(project: &Project, component: &Component) -> Result<BTreeMap<String, Vec<u8>>, Failure> {

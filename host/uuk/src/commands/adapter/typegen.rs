@@ -98,3 +98,44 @@ fn write_upstreams(source: &mut Source, manifest: &Manifest) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(name: &str) -> Project {
+        let folder = format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR"));
+        Project::open(&ProjectOptions::at(folder)).expect("the example is sound")
+    }
+
+    #[test]
+    fn the_examples_types_are_current() {
+        for name in ["people", "vehicles"] {
+            let project = example(name);
+            let text = generate(&project.manifest, &project.contracts).expect("its types can be generated");
+            assert!(
+                std::fs::read_to_string(project.path(GENERATED)).is_ok_and(|file| file == text),
+                "run `uuk adapter typegen` in examples/{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_types_that_are_stale() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut project = example("vehicles");
+        project.move_to(folder.path());
+        let failure = check(&project).expect_err("there is no file");
+        assert_eq!(failure.exit_code(), ExitCode::CheckFailed);
+        let text = generate(&project.manifest, &project.contracts).expect("its types can be generated");
+        write_text(&project.path(GENERATED), &text).expect("it can be written");
+        check(&project).expect("the file is current");
+    }
+
+    #[test]
+    fn refuses_two_operations_of_one_name() {
+        let mut project = example("vehicles");
+        project.contracts.extend(example("vehicles").contracts);
+        assert!(generate(&project.manifest, &project.contracts).is_err());
+    }
+}

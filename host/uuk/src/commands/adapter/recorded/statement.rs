@@ -25,7 +25,8 @@ fn complaint(name: &str, statement: &Statement, calls: &[&StatementCall]) -> Str
     let recorded = calls.iter().map(|call| matching(&statement.params, &call.params));
     let recorded = recorded.chain(["FALSE".to_owned()]).collect::<Vec<_>>().join(" OR ");
     // A parameter that is declared has to be used.
-    let uses = statement.params.iter().map(|(name, _)| format!(" AND :{name} IS :{name}")).collect::<String>();
+    let uses =
+        statement.params.iter().map(|(name, _)| format!(" AND :{name} IS :{name}")).collect::<String>();
     let nothing = columns(&statement.row, &Map::new());
     format!("SELECT {nothing} WHERE NOT ({recorded}) AND json_extract('{{}}', {message}) IS NOT NULL{uses}")
 }
@@ -44,7 +45,8 @@ fn columns(declared: &[(String, ValueType)], row: &Map<String, Value>) -> String
     if declared.is_empty() {
         return "NULL".to_owned();
     }
-    let column = |(name, r#type): &(String, ValueType)| format!("{} AS {name}", literal(row.get(name), r#type.scalar));
+    let column =
+        |(name, r#type): &(String, ValueType)| format!("{} AS {name}", literal(row.get(name), r#type.scalar));
     declared.iter().map(column).collect::<Vec<_>>().join(", ")
 }
 
@@ -62,4 +64,54 @@ fn literal(value: Option<&Value>, scalar: Scalar) -> String {
 
 fn text(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+    use uuk_bundle::Access;
+
+    use super::*;
+
+    fn statement() -> Statement {
+        let of = |scalar, nullable| ValueType { scalar, nullable };
+        Statement {
+            datasource: "registry".into(),
+            file: "sql/find.sql".into(),
+            mode: Access::Read,
+            params: vec![("name".into(), of(Scalar::Text, false)), ("age".into(), of(Scalar::Integer, true))],
+            row: vec![("id".into(), of(Scalar::Integer, false)), ("photo".into(), of(Scalar::Bytes, true))],
+            rows_max: 10,
+            bytes_max: 1024,
+            timeout: Duration::from_secs(1),
+        }
+    }
+
+    fn call(params: Value, rows: Value) -> StatementCall {
+        serde_json::from_value(json!({ "statement": "find", "params": params, "rows": rows }))
+            .expect("a call")
+    }
+
+    #[test]
+    fn a_row_is_selected_for_the_parameters_it_was_recorded_with() {
+        let call = call(json!({ "name": "O'Neil" }), json!([{ "id": 7, "photo": "ff" }]));
+        let sql = recorded("find", &statement(), &[&call]);
+        assert_eq!(
+            sql.lines().next(),
+            Some("SELECT 7 AS id, x'ff' AS photo WHERE (:name IS 'O''Neil' AND :age IS NULL)")
+        );
+    }
+
+    #[test]
+    fn other_parameters_than_recorded_are_complained_about() {
+        let call = call(json!({ "name": "a", "age": 3 }), json!([]));
+        assert_eq!(
+            recorded("find", &statement(), &[&call]),
+            "SELECT NULL AS id, NULL AS photo WHERE NOT ((:name IS 'a' AND :age IS 3) OR FALSE) AND \
+             json_extract('{}', 'the fixture records no call of find with these parameters') IS NOT NULL \
+             AND :name IS :name AND :age IS :age"
+        );
+    }
 }

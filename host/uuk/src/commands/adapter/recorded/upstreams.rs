@@ -57,7 +57,9 @@ async fn accept(listener: TcpListener, recording: Arc<Recording>) {
                 async move { Ok::<_, Infallible>(response) }
             });
             // A connection that breaks is seen by the adapter.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), answer)
+                .await;
         });
     }
 }
@@ -79,8 +81,11 @@ impl Recording {
             }
             None => {
                 *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
+                let request = format!("{} {target}", request.method());
                 let mut unrecorded = self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
-                unrecorded.push(format!("{} {target}", request.method()));
+                if !unrecorded.contains(&request) {
+                    unrecorded.push(request);
+                }
             }
         }
         response
