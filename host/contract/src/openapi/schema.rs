@@ -65,28 +65,18 @@ impl Keyword {
             "not" => Keyword::Same,
             "allOf" | "anyOf" | "oneOf" => Keyword::SameEach,
             extension if extension.starts_with("x-") => Keyword::Ignored,
-            other => return Keyword::find_newer(other, dialect),
-        };
-        Some(keyword)
-    }
-
-    /// Keywords that only one of the dialects has.
-    fn find_newer(name: &str, dialect: Dialect) -> Option<Keyword> {
-        let keyword = match (dialect, name) {
-            (Dialect::OpenApi30, "nullable") => Keyword::Ignored,
-            (Dialect::OpenApi30, _) => return None,
-            (Dialect::JsonSchema2020, name) => match name {
-                "const" | "minContains" | "maxContains" | "dependentRequired" => Keyword::Kept,
-                "examples" | "$comment" | "contentEncoding" | "contentMediaType" | "contentSchema" => {
-                    Keyword::Ignored
-                }
-                "contains" | "propertyNames" | "unevaluatedItems" | "unevaluatedProperties" => Keyword::Part,
-                "prefixItems" => Keyword::Parts,
-                "patternProperties" => Keyword::PartsByName,
-                "if" | "then" | "else" => Keyword::Same,
-                "dependentSchemas" => Keyword::SameByName,
-                _ => return None,
-            },
+            "nullable" if dialect == Dialect::OpenApi30 => Keyword::Ignored,
+            _ if dialect == Dialect::OpenApi30 => return None,
+            "const" | "minContains" | "maxContains" | "dependentRequired" => Keyword::Kept,
+            "examples" | "$comment" | "contentEncoding" | "contentMediaType" | "contentSchema" => {
+                Keyword::Ignored
+            }
+            "contains" | "propertyNames" | "unevaluatedItems" | "unevaluatedProperties" => Keyword::Part,
+            "prefixItems" => Keyword::Parts,
+            "patternProperties" => Keyword::PartsByName,
+            "if" | "then" | "else" => Keyword::Same,
+            "dependentSchemas" => Keyword::SameByName,
+            _ => return None,
         };
         Some(keyword)
     }
