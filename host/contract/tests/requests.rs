@@ -34,8 +34,10 @@ fn check_document(call: RestCall<'_>, expected: &str) {
 /// `expected` is each problem's pointer and code.
 #[track_caller]
 fn check_invalid(call: RestCall<'_>, expected: &[(&str, &str)]) {
-    let Refusal::Invalid { problems } = document(&call).unwrap_err() else { panic!("refused otherwise") };
-    let found: Vec<_> = problems.iter().map(|problem| (&*problem.pointer, &*problem.code)).collect();
+    let refusal = document(&call).unwrap_err();
+    assert_eq!((refusal.code(), refusal.status()), ("contract.request_invalid", 400));
+    let told = refusal.problem();
+    let found: Vec<_> = told.problems.iter().map(|problem| (&*problem.pointer, &*problem.code)).collect();
     assert_eq!(found, expected);
 }
 
