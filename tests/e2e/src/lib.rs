@@ -1,1 +1,12 @@
-//! End-to-end tests of the program.
+//! A whole agency in a folder: keys, catalog, trust, clients, grants, databases and bundles, as its operator would have
+//! them, and the program that serves it. End-to-end tests, benchmarks and the demo stand on it.
+
+mod client;
+mod guests;
+mod server;
+mod site;
+
+pub use client::{Client, Reply};
+pub use guests::{Guest, project_root};
+pub use server::Server;
+pub use site::{CLIENT, PROVIDER, Site};
