@@ -16,6 +16,9 @@ fn percent_encoded(text: &str) -> String {
 }
 
 proptest! {
+    // A failure found here becomes a test of its own, not a seed in a file.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_call_is_answered_or_refused(
         method in "GET|PATCH|[A-Z]{0,6}",
@@ -47,8 +50,9 @@ proptest! {
         statuses in proptest::collection::vec("ALIVE|DEAD", 1..4),
         page in 1..=i32::MAX,
         exact in any::<bool>(),
-        // Few digits: the JSON reader may miss the nearest value of a long fraction by one unit.
-        share in (1..=1000_u32).prop_map(|thousandths| f64::from(thousandths) / 1000.0),
+        // Few digits, for the JSON reader may miss the nearest value of a long fraction by one unit; and no
+        // whole number, which would come back as an integer: the text is `1`, as it was sent.
+        share in (1..1000_u32).prop_map(|thousandths| f64::from(thousandths) / 1000.0),
     ) {
         let mut query = format!("surname={}&page={page}&exact={exact}&share={share}", percent_encoded(&surname));
         for district in &districts {
