@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tracing::Instrument;
 use uuk_globalconf::Catalog;
 use uuk_plugin_host::Registry;
 use uuk_process::Clock;
@@ -73,7 +74,13 @@ impl ServerProxy {
     pub async fn answer(&self, door: Door, request: Request<Incoming>, peer: &Peer) -> Response<Full<Bytes>> {
         let started = Instant::now();
         let mut record = fault::Record::new(started);
-        let response = match self.exchange(door, request, peer, started, &mut record).await {
+        let span = tracing::info_span!("server_proxy");
+        if let Some(traceparent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok())
+        {
+            uuk_process::telemetry::continue_trace(&span, traceparent);
+        }
+        let exchange = self.exchange(door, request, peer, started, &mut record).instrument(span);
+        let response = match exchange.await {
             Ok(answered) => answered.into_response(&record),
             Err(refusal) => fault::response(&refusal, &mut record),
         };
@@ -105,7 +112,9 @@ impl ServerProxy {
         let body = receive::body(body, self.config.body_bytes_max, deadline).await?;
         let (operation, document) = contract::request(&arm.contract, &head, &body)?;
         record.operation(operation.id(), &arm.plugin);
-        let called = adapt::call(arm, operation, &head, document, deadline, &self.clock).await;
+        let adapt = tracing::debug_span!("adapt", operation = operation.id());
+        let called =
+            adapt::call(arm, operation, &head, document, deadline, &self.clock).instrument(adapt).await;
         answer::check(&self.registry, arm, operation, called)
     }
 }

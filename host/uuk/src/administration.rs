@@ -54,7 +54,7 @@ pub(crate) enum Answer {
 
 /// Why the socket can not be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AdministrationError {
+pub enum AdministrationError {
     #[error("cannot listen on {}", path.display())]
     Bind {
         path: PathBuf,

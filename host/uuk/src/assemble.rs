@@ -24,7 +24,7 @@ const GOVERNANCE_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
+pub enum StartError {
     #[error(transparent)]
     Governance(#[from] GovernanceError),
     #[error(transparent)]
@@ -46,7 +46,7 @@ pub(crate) enum StartError {
 }
 
 /// A server that is ready to run.
-pub(crate) struct Server {
+pub struct Server {
     config: Config,
     proxy: Arc<ServerProxy>,
     reload: Reload,
@@ -61,7 +61,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Reads the governance, opens state and engine, binds every listener.
-    pub(crate) fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
+    pub fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
         std::fs::create_dir_all(&config.files.state)
             .map_err(|source| StartError::State { path: config.files.state.clone(), source })?;
         let fingerprint = Fingerprint::take(&config.files);
@@ -104,21 +104,22 @@ impl Server {
     }
 
     /// Where clients connect.
-    pub(crate) fn address(&self) -> std::net::SocketAddr {
+    pub fn address(&self) -> std::net::SocketAddr {
         self.listener.address()
     }
 
+    /// The plugins, to watch and to steer.
+    pub fn plugins(&self) -> &ReloadHandle {
+        &self.handle
+    }
+
     /// Where liveness, readiness and metrics are asked for.
-    pub(crate) fn operations_address(&self) -> std::net::SocketAddr {
+    pub fn operations_address(&self) -> std::net::SocketAddr {
         self.operations.address()
     }
 
     /// Serves until `stop`, then lets requests in progress finish.
-    pub(crate) async fn run(
-        self,
-        metrics: metrics_exporter_prometheus::PrometheusHandle,
-        stop: CancellationToken,
-    ) {
+    pub async fn run(self, metrics: metrics_exporter_prometheus::PrometheusHandle, stop: CancellationToken) {
         let services = TaskTracker::new();
         // Plugins outlive the listeners: a request in progress still needs them.
         let plugins_stop = CancellationToken::new();

@@ -13,7 +13,7 @@ use uuk_transport::ListenerConfig;
 /// The whole file, `uuk.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Config {
+pub struct Config {
     /// Who this server is.
     pub(crate) server: Server,
     /// Where the information systems of clients connect.
@@ -173,7 +173,7 @@ impl Default for Log {
 
 /// Why a configuration is not usable.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
+pub enum ConfigError {
     #[error("cannot read configuration {}", path.display())]
     Read {
         path: PathBuf,
@@ -186,7 +186,7 @@ pub(crate) enum ConfigError {
 
 impl Config {
     /// Reads `path` and makes every file name absolute.
-    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };

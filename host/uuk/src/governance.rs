@@ -30,7 +30,7 @@ pub(crate) struct Governance {
 
 /// Why the files are not usable.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum GovernanceError {
+pub enum GovernanceError {
     #[error("cannot read {}", path.display())]
     Read {
         path: PathBuf,

@@ -1,27 +1,3 @@
-//! The program `uuk`: a security server whose adapters are WebAssembly plugins, and the tools of their authors.
-//!
-//! `commands.rs` lists the commands, one file each in `commands/`; `terminal.rs` is how they speak to people and
-//! programs; `exit_code.rs` lists what the shell sees.
-
-mod administration;
-mod assemble;
-mod commands;
-mod config;
-mod exit_code;
-mod governance;
-mod operations;
-mod terminal;
-
-use clap::Parser;
-
 fn main() -> std::process::ExitCode {
-    let command_line = commands::CommandLine::parse();
-    let terminal = terminal::Terminal::new(&command_line.output);
-    match commands::run(command_line.command, &terminal) {
-        Ok(()) => exit_code::ExitCode::Ok.into(),
-        Err(failure) => {
-            terminal.failure(&failure);
-            failure.exit_code().into()
-        }
-    }
+    uuk::main()
 }

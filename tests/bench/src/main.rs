@@ -1,3 +1,55 @@
-//! Whole-path benchmarks.
+//! `cargo xtask bench NAME`: whole-path benchmarks.
+//!
+//! Every figure stands beside its goal. Where speed is meant, the goal is a ratio of two figures of the same run: this
+//! kind of machine is too noisy for anything else. Start with `adapter.rs`.
 
-fn main() {}
+mod adapter;
+mod load;
+mod native;
+mod neighbours;
+mod place;
+mod reload;
+mod report;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// Measure, print figures beside their goals, and end with 1 when one is missed
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+    /// Print one JSON object instead of a table
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Bench {
+    /// Calls through the whole server against a hand-written handler; activation; memory
+    Adapter,
+    /// A thousand swaps between two versions at full load
+    Reload,
+    /// What a fifth of hostile traffic does to the others
+    Neighbours,
+    /// Send requests and print latencies; the other benches start it as a process of its own
+    #[command(hide = true)]
+    Load(load::LoadArguments),
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let report = match arguments.bench {
+        Bench::Adapter => adapter::run()?,
+        Bench::Reload => reload::run()?,
+        Bench::Neighbours => neighbours::run()?,
+        Bench::Load(arguments) => {
+            load::run(&arguments)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    println!("{}", if arguments.json { report.json() } else { report.table() });
+    Ok(if report.reached() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

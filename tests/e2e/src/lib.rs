@@ -9,4 +9,4 @@ mod site;
 pub use client::{Client, Reply};
 pub use guests::{Guest, project_root};
 pub use server::Server;
-pub use site::{CLIENT, PROVIDER, Site};
+pub use site::{CLIENT, PROVIDER, Parts, Site};

@@ -73,28 +73,17 @@ impl Site {
 
     /// Packs, signs and vets the adapter, as version `version` if one is given.
     pub fn bundle(&self, guest: Guest, version: Option<&str>) -> Result<Vec<u8>> {
-        let folder = guest.folder();
-        let mut manifest = fs::read_to_string(folder.join("plugin.toml"))?;
-        if let Some(version) = version {
-            let now = Manifest::parse(manifest.as_bytes())?.plugin.version;
-            manifest =
-                manifest.replacen(&format!("version = \"{now}\""), &format!("version = \"{version}\""), 1);
-        }
-        let mut parts = BTreeMap::from([
-            ("plugin.toml".to_owned(), manifest.clone().into_bytes()),
-            ("adapter.wasm".to_owned(), fs::read(guest.build()?)?),
-        ]);
-        for name in Manifest::parse(manifest.as_bytes())?.files() {
-            let bytes = fs::read(folder.join(name)).with_context(|| format!("part {name}"))?;
-            parts.insert(name.to_owned(), bytes);
-        }
-        self.sign(parts)
+        let parts = Parts::of(guest)?;
+        self.sign(match version {
+            Some(version) => parts.with_version(version)?,
+            None => parts,
+        })
     }
 
-    /// Signs and vets a bundle of these parts.
-    pub fn sign(&self, parts: BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>> {
+    /// Packs, signs and vets these parts.
+    pub fn sign(&self, parts: Parts) -> Result<Vec<u8>> {
         let now = Timestamp::now();
-        let bundle = Bundle::read(&uuk_bundle::pack(parts)?, &uuk_asic::Profile::bundle().limits)?;
+        let bundle = Bundle::read(&uuk_bundle::pack(parts.0)?, &uuk_asic::Profile::bundle().limits)?;
         let authored = uuk_bundle::sign_author(&bundle, &self.author.signer(), now)?;
         let authored = Bundle::read(&authored, &uuk_asic::Profile::bundle().limits)?;
         let plugin = &authored.manifest().plugin;
@@ -120,12 +109,15 @@ impl Site {
 
     /// Catalogues every service of `guest` under [`PROVIDER`] and gives [`CLIENT`] the right to call it.
     pub fn catalogue(&mut self, guest: Guest) -> Result<()> {
-        let folder = guest.folder();
-        let manifest = Manifest::parse(&fs::read(folder.join("plugin.toml"))?)?;
-        for service in &manifest.services {
-            let contract = fs::read(folder.join(&service.contract))?;
+        self.catalogue_parts(&Parts::of(guest)?)
+    }
+
+    /// Catalogues every service of these parts likewise.
+    pub fn catalogue_parts(&mut self, parts: &Parts) -> Result<()> {
+        for service in &parts.manifest()?.services {
+            let contract = parts.0.get(&service.contract).context("no contract")?;
             let id = format!("{PROVIDER}/{}", service.code);
-            self.services.insert(id, uuk_bundle::BundleDigest::of(&contract));
+            self.services.insert(id, uuk_bundle::BundleDigest::of(contract));
         }
         self.write_governance()
     }
@@ -156,6 +148,63 @@ impl Site {
         let services: Vec<String> = self.services.keys().map(|id| format!("\"{id}\"")).collect();
         let clients = format!("[[client]]\nid = \"{CLIENT}\"\nservices = [{}]\n", services.join(", "));
         Ok(fs::write(self.folder.join("clients.toml"), clients)?)
+    }
+}
+
+/// What a bundle is made of, by the names in the bundle, to be changed before it is signed.
+#[derive(Debug, Clone)]
+pub struct Parts(pub BTreeMap<String, Vec<u8>>);
+
+impl Parts {
+    /// The parts of an adapter of this project, its component built.
+    pub fn of(guest: Guest) -> Result<Self> {
+        let folder = guest.folder();
+        let manifest = fs::read(folder.join("plugin.toml"))?;
+        let mut parts = BTreeMap::from([("adapter.wasm".to_owned(), fs::read(guest.build()?)?)]);
+        for name in Manifest::parse(&manifest)?.files() {
+            let bytes = fs::read(folder.join(name)).with_context(|| format!("part {name}"))?;
+            parts.insert(name.to_owned(), bytes);
+        }
+        parts.insert("plugin.toml".to_owned(), manifest);
+        Ok(Self(parts))
+    }
+
+    /// The manifest.
+    pub fn manifest(&self) -> Result<Manifest> {
+        Ok(Manifest::parse(self.0.get("plugin.toml").context("no manifest")?)?)
+    }
+
+    /// With another version.
+    pub fn with_version(self, version: &str) -> Result<Self> {
+        let now = self.manifest()?.plugin.version;
+        self.with_manifest(&format!("version = \"{now}\""), &format!("version = \"{version}\""))
+    }
+
+    /// As another plugin, answering another service.
+    pub fn with_names(self, plugin: &str, service: &str) -> Result<Self> {
+        let manifest = self.manifest()?;
+        let code = &manifest.services.first().context("no service")?.code;
+        self.with_manifest(&format!("id = \"{}\"", manifest.plugin.id), &format!("id = \"{plugin}\""))?
+            .with_manifest(&format!("code = \"{code}\""), &format!("code = \"{service}\""))
+    }
+
+    /// With the first `from` in the manifest replaced by `to`.
+    pub fn with_manifest(mut self, from: &str, to: &str) -> Result<Self> {
+        let manifest = self.0.get_mut("plugin.toml").context("no manifest")?;
+        let text = std::str::from_utf8(manifest)?;
+        anyhow::ensure!(text.contains(from), "the manifest has no `{from}`");
+        *manifest = text.replacen(from, to, 1).into_bytes();
+        Ok(self)
+    }
+
+    /// With a custom section of this name in the component: other bytes, the same behaviour.
+    pub fn with_custom_section(mut self, name: &str) -> Result<Self> {
+        let component = self.0.get_mut("adapter.wasm").context("no component")?;
+        let length = u8::try_from(name.len())?;
+        anyhow::ensure!(length < 127, "the name is too long for a length of one byte");
+        component.extend([0, length + 1, length]);
+        component.extend(name.as_bytes());
+        Ok(self)
     }
 }
 

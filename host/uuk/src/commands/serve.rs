@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuk_process::Clock;
+use uuk_process::telemetry::{Telemetry, TraceExport};
 
 use crate::assemble::{Server, StartError};
 use crate::config::{Config, LogFormat};
@@ -32,7 +33,6 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
             .causes(&error)
             .help("every section and key is described in host/docs/operating/configuration.md")
     })?;
-    let _telemetry = start_telemetry(&config)?;
     let environment = |error: std::io::Error| {
         Failure::new(ExitCode::Environment, "serve.runtime", "cannot start").note(error)
     };
@@ -41,6 +41,8 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
         Failure::new(ExitCode::Environment, "serve.metrics", "cannot collect metrics").note(error)
     })?;
     runtime.block_on(async {
+        let telemetry = start_telemetry(&config)?;
+        let id = config.server.id.clone();
         let server = Server::build(config, Clock::system()).map_err(|error| start_failure(&error))?;
         if arguments.check {
             terminal.step("checked", arguments.config.display());
@@ -50,13 +52,14 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
         let signals = wait_for_signal(stop.clone()).map_err(environment)?;
         terminal.step("ready", format!("http://{}/r1/…", server.address()));
         terminal.step("watch", format!("http://{}/ready and /metrics", server.operations_address()));
-        info!(listener.address = %server.address(), "Serving on {}", server.address());
+        info!(listener.address = %server.address(), "Serving as {id} on {}", server.address());
         let serving = tokio::spawn(server.run(metrics, stop.clone()));
         let _ = signals.await;
         info!("Stopping: requests in progress are finished, new ones are refused");
         if tokio::time::timeout(DRAIN_TIME_MAX, serving).await.is_err() {
             tracing::warn!("Stopped with requests still in progress after {DRAIN_TIME_MAX:?}");
         }
+        telemetry.shut_down().await;
         Ok(())
     })
 }
@@ -73,9 +76,14 @@ fn wait_for_signal(stop: CancellationToken) -> std::io::Result<tokio::task::Join
     }))
 }
 
-fn start_telemetry(config: &Config) -> Result<uuk_process::telemetry::Telemetry, Failure> {
-    uuk_process::telemetry::Telemetry::start(config.log.format == LogFormat::Json, &config.log.filter)
-        .map_err(|error| Failure::new(ExitCode::Usage, "config.log_filter", &error).causes(&error))
+/// Starts logging, and traces if the standard variables of OpenTelemetry ask for them.
+fn start_telemetry(config: &Config) -> Result<Telemetry, Failure> {
+    let export = TraceExport::from_variables(|name| std::env::var(name).ok())
+        .map_err(|error| Failure::new(ExitCode::Usage, error.code(), &error).causes(&error))?;
+    let json = config.log.format == LogFormat::Json;
+    let started = Telemetry::build(json, &config.log.filter, export.as_ref())
+        .and_then(|telemetry| telemetry.install().map(|()| telemetry));
+    started.map_err(|error| Failure::new(ExitCode::Usage, error.code(), &error).causes(&error))
 }
 
 fn start_failure(error: &StartError) -> Failure {

@@ -1,0 +1,128 @@
+//! What an integrator would write by hand without adapters: the same call, answered natively.
+//!
+//! It does the same work: HTTP, the contract's pattern and schemas, the same statement on the same kind of pool, one log
+//! line and the same metrics. It lacks only the adapter.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use jsonschema::Validator;
+use serde::Serialize;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerLimits};
+
+/// The handler on a port of its own.
+pub(crate) struct Native {
+    pub(crate) address: String,
+    server: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+struct Handler {
+    database: SqlitePool,
+    request: Validator,
+    answer: Validator,
+}
+
+#[derive(Serialize)]
+struct Person {
+    pin: String,
+    surname: String,
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patronymic: Option<String>,
+    birth_date: String,
+    sex: String,
+}
+
+impl Native {
+    /// Serves the register in `database`.
+    pub(crate) async fn serve(database: &Path, statement: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new().filename(database).read_only(true);
+        let statement: Arc<str> = std::fs::read_to_string(statement)?.replace(":pin", "?1").into();
+        let handler = Arc::new(Handler {
+            database: SqlitePoolOptions::new().max_connections(8).connect_with(options).await?,
+            request: jsonschema::validator_for(&serde_json::json!({
+                "type": "object", "required": ["pin"], "additionalProperties": false,
+                "properties": { "pin": { "type": "string", "pattern": "^[0-9]{14}$" } },
+            }))?,
+            answer: jsonschema::options().should_validate_formats(true).build(&serde_json::json!({
+                "type": "object", "required": ["pin", "surname", "name", "birth_date", "sex"],
+                "additionalProperties": false,
+                "properties": {
+                    "pin": { "type": "string", "pattern": "^[0-9]{14}$" },
+                    "surname": { "type": "string", "maxLength": 100 },
+                    "name": { "type": "string", "maxLength": 100 },
+                    "patronymic": { "type": "string", "maxLength": 100 },
+                    "birth_date": { "type": "string", "format": "date" },
+                    "sex": { "enum": ["male", "female"] },
+                },
+            }))?,
+        });
+        let listener = Listener::bind(ListenerConfig {
+            address: ([127, 0, 0, 1], 0).into(),
+            authentication: ClientAuthentication::None,
+            identity: None,
+            client_certificates: Vec::new(),
+            client_authorities: Vec::new(),
+            limits: ListenerLimits::default(),
+        })?;
+        let address = listener.address().to_string();
+        let stop = CancellationToken::new();
+        let answer = move |request: http::Request<_>, _| {
+            let (handler, statement) = (Arc::clone(&handler), Arc::clone(&statement));
+            async move { handler.respond(request.uri().path(), &statement).await }
+        };
+        let server = tokio::spawn(listener.run(answer, stop.clone()));
+        Ok(Self { address, server, stop })
+    }
+
+    pub(crate) async fn end(self) -> Result<()> {
+        self.stop.cancel();
+        Ok(self.server.await?)
+    }
+}
+
+impl Handler {
+    async fn respond(&self, path: &str, statement: &str) -> Response<Full<Bytes>> {
+        let started = Instant::now();
+        let answered = self.person(path, statement).await;
+        let status = if answered.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        let duration = started.elapsed();
+        let duration_ms = duration.as_secs_f64() * 1_000.0;
+        tracing::info!(
+            status = status.as_u16(),
+            duration_ms,
+            "Answered with {status} in {duration_ms:.2} ms"
+        );
+        let labels = [("operation", "get".to_owned()), ("code", status.as_str().to_owned())];
+        metrics::counter!("native_requests_total", &labels).increment(1);
+        metrics::histogram!("native_request_seconds", &labels).record(duration.as_secs_f64());
+        let mut response = Response::new(Full::new(answered.unwrap_or_default().into()));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+
+    async fn person(&self, path: &str, statement: &str) -> Option<Vec<u8>> {
+        let pin = path.rsplit('/').next()?;
+        if !self.request.is_valid(&serde_json::json!({ "pin": pin })) {
+            return None;
+        }
+        let statement = sqlx::AssertSqlSafe(statement.to_owned());
+        let row: (String, String, String, Option<String>, String, String) =
+            sqlx::query_as(statement).bind(pin).fetch_optional(&self.database).await.ok()??;
+        let (pin, surname, name, patronymic, birth_date, sex) = row;
+        let person = Person { pin, surname, name, patronymic, birth_date, sex };
+        let answer = serde_json::to_value(&person).ok()?;
+        self.answer.is_valid(&answer).then(|| answer.to_string().into_bytes())
+    }
+}
