@@ -325,10 +325,10 @@ fn read_references(
 
 /// The canonicalisation of a reference into the document: the one transform it has, or the default.
 fn read_transform(reference: Element<'_>) -> Result<Canonicalization, VerifyError> {
-    let Some(transforms) = reference.children_named(DS, "Transforms").next() else {
+    if reference.children_named(DS, "Transforms").next().is_none() {
         return Ok(Canonicalization::Inclusive);
-    };
-    Canonicalization::from_uri(transforms.algorithm(DS, "Transform")?)
+    }
+    Canonicalization::from_uri(reference.child(DS, "Transforms")?.algorithm(DS, "Transform")?)
 }
 
 /// The signer's certificate, which is the one whose digest is among the signed properties, and all others.

@@ -78,3 +78,76 @@ impl PublicKey {
         UnparsedPublicKey::new(algorithm, bytes).verify_digest(&digest, signature).map_err(|_| WrongSignature)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::signature::{EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair};
+    use der::Encode;
+    use der::asn1::Uint;
+    use rustls_pki_types::SignatureVerificationAlgorithm;
+
+    use super::*;
+
+    const MESSAGE: &[u8] = b"message";
+
+    fn pair(algorithm: &'static EcdsaSigningAlgorithm) -> EcdsaKeyPair {
+        EcdsaKeyPair::generate(algorithm).unwrap()
+    }
+
+    /// The DER form that other libraries take of r‖s.
+    fn asn1(signature: &[u8]) -> Vec<u8> {
+        let (r, s) = signature.split_at(signature.len() / 2);
+        vec![Uint::new(r).unwrap(), Uint::new(s).unwrap()].to_der().unwrap()
+    }
+
+    #[test]
+    fn curves_take_longer_and_shorter_digests_as_other_libraries_do() {
+        use webpki::aws_lc_rs as other;
+        let p256 = pair(&signature::ECDSA_P256_SHA256_FIXED_SIGNING);
+        let p384 = pair(&signature::ECDSA_P384_SHA384_FIXED_SIGNING);
+        let cases: [(&EcdsaKeyPair, DigestAlgorithm, DigestAlgorithm, &dyn SignatureVerificationAlgorithm);
+            6] = [
+            (&p256, DigestAlgorithm::Sha256, DigestAlgorithm::Sha256, other::ECDSA_P256_SHA256),
+            (&p256, DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, other::ECDSA_P256_SHA384),
+            (&p256, DigestAlgorithm::Sha256, DigestAlgorithm::Sha512, other::ECDSA_P256_SHA512),
+            (&p384, DigestAlgorithm::Sha384, DigestAlgorithm::Sha256, other::ECDSA_P384_SHA256),
+            (&p384, DigestAlgorithm::Sha384, DigestAlgorithm::Sha384, other::ECDSA_P384_SHA384),
+            (&p384, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512, other::ECDSA_P384_SHA512),
+        ];
+        for (pair, field, algorithm, other) in cases {
+            let point = pair.public_key().as_ref().to_vec();
+            let digest = algorithm.digest(MESSAGE);
+            let signed = pair.sign_digest(&digest.for_curve(field).unwrap()).unwrap();
+            assert!(
+                other.verify_signature(&point, MESSAGE, &asn1(signed.as_ref())).is_ok(),
+                "{field} {algorithm}"
+            );
+            let key = match field {
+                DigestAlgorithm::Sha256 => PublicKey::EcP256(point),
+                _ => PublicKey::EcP384(point),
+            };
+            assert!(
+                key.verify(SignatureScheme::Ecdsa, &digest, signed.as_ref()).is_ok(),
+                "{field} {algorithm}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_a_scheme_that_is_not_the_keys() {
+        let pair = pair(&signature::ECDSA_P256_SHA256_FIXED_SIGNING);
+        let key = PublicKey::EcP256(pair.public_key().as_ref().to_vec());
+        let digest = DigestAlgorithm::Sha256.digest(MESSAGE);
+        let signed = pair.sign_digest(&digest.for_signing().unwrap()).unwrap();
+        assert_eq!(key.verify(SignatureScheme::RsaPkcs1, &digest, signed.as_ref()), Err(WrongSignature));
+    }
+
+    #[test]
+    fn refuses_a_signature_in_der() {
+        let pair = pair(&signature::ECDSA_P256_SHA256_FIXED_SIGNING);
+        let key = PublicKey::EcP256(pair.public_key().as_ref().to_vec());
+        let digest = DigestAlgorithm::Sha256.digest(MESSAGE);
+        let signed = pair.sign_digest(&digest.for_signing().unwrap()).unwrap();
+        assert_eq!(key.verify(SignatureScheme::Ecdsa, &digest, &asn1(signed.as_ref())), Err(WrongSignature));
+    }
+}

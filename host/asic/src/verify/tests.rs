@@ -226,6 +226,20 @@ fn refuses_to_transform_the_properties_into_something_else() {
 }
 
 #[test]
+fn refuses_two_transforms_of_the_properties() {
+    let canonical =
+        "<ds:Transform Algorithm=\"http://www.w3.org/TR/2001/REC-xml-c14n-20010315\"></ds:Transform>";
+    let from = "URI=\"#signed-properties\">";
+    let one = format!("<ds:Transforms>{canonical}</ds:Transforms>");
+    refuses_changed(from, &format!("{from}{one}{one}"), "structure");
+    refuses_changed(
+        from,
+        &format!("{from}<ds:Transforms>{canonical}{canonical}</ds:Transforms>"),
+        "structure",
+    );
+}
+
+#[test]
 fn refuses_a_reference_to_another_element() {
     refuses_changed("URI=\"/message.xml\"", "URI=\"#signature-value\"", "unexpected_reference");
 }

@@ -72,5 +72,17 @@ fn refusal(path: &Path, error: &BundleError) -> Failure {
         BundleError::Sign(_) => ExitCode::Usage,
         _ => ExitCode::Refused,
     };
-    Failure::new(exit_code, error.code(), format!("`{}`: {error}", path.display())).causes(error)
+    let failure =
+        Failure::new(exit_code, error.code(), format!("`{}`: {error}", path.display())).causes(error);
+    match error {
+        BundleError::AuthorSignatureMissing => failure.help(format_args!(
+            "have its author sign it: uuk bundle sign {} --role author …",
+            path.display()
+        )),
+        BundleError::VettingMissing { .. } => {
+            failure.help(format_args!("have it vetted: uuk bundle sign {} --role vetting …", path.display()))
+        }
+        BundleError::TooFewReviewers => failure.help("name each with --reviewer NAME"),
+        _ => failure,
+    }
 }
