@@ -51,18 +51,20 @@ pub(super) fn read(bytes: &[u8], profile: &Profile) -> Result<Vec<Entry>, Contai
     check_presence(&listed, profile)?;
 
     let mut position = 0;
-    let mut contents = Vec::with_capacity(listed.len());
+    let mut located = Vec::with_capacity(listed.len());
     for entry in &listed {
-        let (raw, next) = locate(bytes, entry, position, directory.start, profile)?;
+        let (data, next) = locate(bytes, entry, position, directory.start, profile)?;
         position = next;
-        let content = unpack(raw, entry)?;
-        if !entry.folder {
-            contents.push(Entry { name: entry.name.clone(), bytes: content });
-        }
+        located.push((entry, data));
     }
     if position != directory.start {
         return Err(ContainerError::HiddenData { position });
     }
+
+    let files = located.into_iter().filter(|(entry, _)| !entry.folder);
+    let contents = files
+        .map(|(entry, data)| Ok(Entry { name: entry.name.clone(), bytes: unpack(data, entry)? }))
+        .collect::<Result<Vec<_>, ContainerError>>()?;
     check_mimetype(&contents, &listed, profile)?;
     Ok(contents)
 }
