@@ -82,7 +82,7 @@ pub enum BundleError {
     ForeignReference {
         /// Whose.
         role: Role,
-        /// What, escaped.
+        /// What, escaped and shortened.
         uri: String,
     },
     /// The signer is not trusted, or not at that time.

@@ -103,7 +103,9 @@ fn check_coverage(role: Role, parts: &[Part<'_>], signature: &VerifiedSignature)
     }
     let names: BTreeSet<&str> = parts.iter().map(|part| part.name.as_str()).collect();
     if let Some(uri) = references.difference(&names).next() {
-        return Err(BundleError::ForeignReference { role, uri: uri.escape_debug().to_string() });
+        const SHOWN_CHARS_MAX: usize = 64;
+        let uri = uri.escape_debug().take(SHOWN_CHARS_MAX).collect();
+        return Err(BundleError::ForeignReference { role, uri });
     }
     Ok(())
 }
