@@ -3,7 +3,9 @@
 
 mod adapter;
 mod bundle;
+mod call;
 mod completion;
+mod doctor;
 mod explain;
 mod plugin;
 mod serve;
@@ -30,6 +32,8 @@ pub(crate) enum Command {
     Adapter(adapter::AdapterCommand),
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
+    Call(call::CallArguments),
+    Doctor(doctor::DoctorArguments),
     Explain(explain::ExplainArguments),
     Completion(completion::CompletionArguments),
     Man(completion::ManArguments),
@@ -42,6 +46,8 @@ pub(crate) fn run(command: Command, terminal: &Terminal) -> Result<(), Failure> 
         Command::Plugin(arguments) => plugin::run(&arguments, terminal),
         Command::Adapter(command) => adapter::run(&command, terminal),
         Command::Bundle(command) => bundle::run(&command, terminal),
+        Command::Call(arguments) => call::run(&arguments, terminal),
+        Command::Doctor(arguments) => doctor::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),
         Command::Completion(arguments) => completion::completion(&arguments),
         Command::Man(arguments) => completion::man(&arguments),

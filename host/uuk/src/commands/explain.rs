@@ -1,23 +1,24 @@
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
-/// What every code means and what to do about it, one paragraph each. The documentation prints the same file.
+/// What every code means and what to do about it: a heading with the codes it is about, then a paragraph.
 const EXPLANATIONS: &str = include_str!("explain/codes.md");
 
 /// Say what an error code means and what to do
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainArguments {
-    /// The code, as in `error[bundle.too_large]`; without one, all are listed
+    /// The code, as in `error[bundle.revoked]`; without one, all are listed
     code: Option<String>,
 }
 
 pub(crate) fn run(arguments: &ExplainArguments, terminal: &Terminal) -> Result<(), Failure> {
     let Some(code) = &arguments.code else {
-        let codes: Vec<&str> = explanations().map(|(code, _)| code).collect();
+        let mut codes: Vec<&str> = explanations().map(|(code, _)| code).collect();
+        codes.sort_unstable();
         terminal.result("uuk.cli/explain/v1", &serde_json::json!({ "codes": codes }), codes.join("\n"));
         return Ok(());
     };
-    let Some((_, text)) = explanations().find(|(known, _)| known == code) else {
+    let Some(text) = explanation(code) else {
         return Err(Failure::new(ExitCode::Usage, "explain.unknown_code", format!("no code is `{code}`"))
             .help("`uuk explain` lists all codes"));
     };
@@ -26,10 +27,16 @@ pub(crate) fn run(arguments: &ExplainArguments, terminal: &Terminal) -> Result<(
     Ok(())
 }
 
-/// Code and text of each section `## code`.
+/// What `code` means, if it is one of ours.
+pub(super) fn explanation(code: &str) -> Option<&'static str> {
+    explanations().find(|(known, _)| *known == code).map(|(_, text)| text)
+}
+
+/// Each code with the text below its heading.
 fn explanations() -> impl Iterator<Item = (&'static str, &'static str)> {
-    EXPLANATIONS.split("\n## ").skip(1).filter_map(|section| {
-        let (code, text) = section.split_once('\n')?;
-        Some((code.trim(), text.trim()))
-    })
+    EXPLANATIONS
+        .split("\n## ")
+        .skip(1)
+        .filter_map(|section| section.split_once('\n'))
+        .flat_map(|(codes, text)| codes.split(", ").map(move |code| (code, text.trim())))
 }

@@ -1,0 +1,202 @@
+//! A server's configuration: files, permissions, certificates, addresses, databases and upstreams.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::{Timestamp, ToSpan};
+use tokio_util::task::TaskTracker;
+use uuk_globalconf::TrustList;
+use uuk_pki::Certificate;
+use uuk_plugin_host::CallContext;
+use uuk_plugin_host::capabilities::sql::{Database, DatabaseGrant};
+use uuk_plugin_host::reload::Deployment;
+use uuk_process::ErrorChain;
+use uuk_transport::{Listener, ListenerConfig, ListenerError, Upstream};
+
+use super::Report;
+use crate::administration::{self, Request};
+use crate::config::{Config, ConfigError};
+use crate::governance::Governance;
+
+const DATABASE_TIME_MAX: Duration = Duration::from_secs(2);
+const EXPIRY_WARNING_DAYS: i64 = 30;
+
+pub(super) async fn check(report: &mut Report<'_>, path: &Path) {
+    let config = match Config::load(path) {
+        Ok(config) => config,
+        Err(ConfigError::Invalid { problems, .. }) => {
+            for problem in problems {
+                report.fail(
+                    "configuration",
+                    problem.trim_end(),
+                    "correct it; see host/docs/operating/configuration.md",
+                );
+            }
+            return;
+        }
+        Err(error) => {
+            return report.fail("configuration", ErrorChain(&error), "name the file with --config");
+        }
+    };
+    report.ok("configuration", path.display());
+    folders(report, &config);
+    addresses(report, &config);
+    let mut certificates = listener_certificates(&config);
+    certificates.extend(trusted_certificates(&config.files.trust));
+    for file in certificates {
+        expiry(report, &file);
+    }
+    match Governance::read(&config.files) {
+        Err(error) => {
+            report.fail("governance", ErrorChain(&error), "correct the file named; what was in force stays")
+        }
+        Ok(governance) => {
+            report.ok("governance", "catalog, trust, clients and grants are readable");
+            for deployment in &governance.policy.deployments {
+                sources(report, deployment).await;
+            }
+        }
+    }
+}
+
+fn folders(report: &mut Report<'_>, config: &Config) {
+    let plugins = &config.files.plugins;
+    match tempfile::Builder::new().prefix(".uuk-doctor-").tempfile_in(plugins) {
+        Ok(_) => report.ok("plugin folder", plugins.display()),
+        Err(error) => report.warn(
+            "plugin folder",
+            format!("{}: {error}", plugins.display()),
+            "make it, or run this as the user who drops bundles",
+        ),
+    }
+    let state = &config.files.state;
+    match std::fs::metadata(state).map(|metadata| metadata.permissions().mode() & 0o777) {
+        Ok(mode) if mode & 0o077 == 0 => report.ok("state folder", state.display()),
+        Ok(mode) => report.warn(
+            "state folder",
+            format!("{} may be entered by others (mode {mode:o})", state.display()),
+            format!("chmod 700 '{}'", state.display()),
+        ),
+        Err(_) => report.ok("state folder", format!("{} will be made", state.display())),
+    }
+}
+
+/// A listener that can be set up has its TLS files and a free port.
+fn addresses(report: &mut Report<'_>, config: &Config) {
+    let is_running = administration::ask(&config.files.state, &Request::List).is_ok();
+    listener(report, "listener", &config.listener, is_running);
+    if let Some(behind) = &config.behind {
+        listener(report, "behind", behind, is_running);
+    }
+    match TcpListener::bind(config.operations.address) {
+        Ok(_) => report.ok("operations", config.operations.address),
+        Err(error) => taken(report, "operations", config.operations.address, &error.to_string(), is_running),
+    }
+}
+
+fn listener(report: &mut Report<'_>, what: &str, config: &ListenerConfig, is_running: bool) {
+    if let Some(identity) = &config.identity {
+        private(report, what, &identity.key);
+    }
+    match Listener::bind(config.clone()) {
+        Ok(listener) => report.ok(what, listener.address()),
+        Err(error @ ListenerError::Bind { .. }) => {
+            taken(report, what, config.address, &ErrorChain(&error).to_string(), is_running);
+        }
+        Err(error) => report.fail(what, ErrorChain(&error), format!("uuk explain {}", error.code())),
+    }
+}
+
+fn taken(report: &mut Report<'_>, what: &str, address: SocketAddr, error: &str, is_running: bool) {
+    if is_running {
+        report.ok(what, format!("{address}, in use by this server, which runs"));
+    } else {
+        report.fail(what, error, format!("end what uses {address}, or choose another address"));
+    }
+}
+
+/// A key that others can read is not a secret.
+fn private(report: &mut Report<'_>, what: &str, file: &Path) {
+    let Ok(metadata) = std::fs::metadata(file) else { return };
+    if metadata.permissions().mode() & 0o077 != 0 {
+        let detail = format!("{} may be read by others", file.display());
+        report.warn(what, detail, format!("chmod 600 '{}'", file.display()));
+    }
+}
+
+fn listener_certificates(config: &Config) -> Vec<PathBuf> {
+    let listeners = [Some(&config.listener), config.behind.as_ref()].into_iter().flatten();
+    let mut files = Vec::new();
+    for listener in listeners {
+        files.extend(listener.identity.iter().map(|identity| identity.certificate.clone()));
+        files.extend(listener.client_certificates.iter().cloned());
+        files.extend(listener.client_authorities.iter().cloned());
+    }
+    files
+}
+
+fn trusted_certificates(trust: &Path) -> Vec<PathBuf> {
+    let list = std::fs::read_to_string(trust).ok().and_then(|text| TrustList::parse(&text).ok());
+    let list = list.unwrap_or_default();
+    let folder = trust.parent().unwrap_or(Path::new(""));
+    list.author_certificates.iter().chain(&list.vetting_certificates).map(|file| folder.join(file)).collect()
+}
+
+/// Files that cannot be read are what other checks report.
+fn expiry(report: &mut Report<'_>, file: &Path) {
+    let certificates = std::fs::read(file).ok().and_then(|pem| Certificate::chain_from_pem(&pem).ok());
+    let Some(until) = certificates.iter().flatten().map(|certificate| certificate.validity().1).min() else {
+        return;
+    };
+    let now = Timestamp::now();
+    let soon = now.checked_add((EXPIRY_WARNING_DAYS * 24).hours()).unwrap_or(now);
+    let day = until.strftime("%Y-%m-%d");
+    let detail = format!("{}, until {day}", file.display());
+    if until < now {
+        report.fail("certificate", format!("{}, expired on {day}", file.display()), "renew it");
+    } else if until < soon {
+        report.warn("certificate", detail, "renew it in time");
+    } else {
+        report.ok("certificate", detail);
+    }
+}
+
+/// The databases of a grant answer, and its upstreams can be set up.
+async fn sources(report: &mut Report<'_>, deployment: &Deployment) {
+    let tasks = TaskTracker::new();
+    for (name, granted) in &deployment.grant.datasources {
+        let what = format!("`{name}` of {}", deployment.plugin);
+        match answers(granted, tasks.clone()).await {
+            Ok(took) => report.ok("database", format!("{what} answers in {} ms", took.as_millis())),
+            Err((code, reason)) => {
+                report.fail("database", format!("{what}: {reason}"), format!("uuk explain {code}"));
+            }
+        }
+    }
+    for (name, granted) in &deployment.grant.upstreams {
+        let what = format!("`{name}` of {}", deployment.plugin);
+        match Upstream::build(granted) {
+            Ok(_) => report.ok("upstream", format!("{what} is set up for {}", granted.base)),
+            Err(error) => report.fail(
+                "upstream",
+                format!("{what}: {}", ErrorChain(&error)),
+                format!("uuk explain {}", error.code()),
+            ),
+        }
+    }
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn answers(granted: &DatabaseGrant, tasks: TaskTracker) -> Result<Duration, (&'static str, String)> {
+    // The question is ours and reads nothing, so it needs the right to ask in words of its own.
+    let granted = DatabaseGrant { free_sql: true, ..granted.clone() };
+    let database =
+        Database::connect(granted, tasks).map_err(|error| (error.code(), ErrorChain(&error).to_string()))?;
+    let (started, caller) = (Instant::now(), CallContext::default());
+    let asked = database.query_text("SELECT 1", Vec::new(), started + DATABASE_TIME_MAX, &caller).await;
+    asked.map_err(|error| (error.code(), ErrorChain(&error).to_string()))?;
+    Ok(started.elapsed())
+}

@@ -1,0 +1,108 @@
+//! The machine: what any server needs, and what authors of adapters need beside it.
+
+use std::path::Path;
+use std::process::Command;
+
+use uuk_plugin_host::{Engine, EngineConfig};
+
+use super::Report;
+
+/// Enough for a server with a hundred adapters.
+const MEMORY_KIB_LEAST: u64 = 512 << 10;
+const DISK_KIB_LEAST: u64 = 1 << 20;
+/// What adapters in Rust are built for.
+const GUEST_TARGET: &str = "wasm32-wasip2";
+
+pub(super) fn check(report: &mut Report<'_>, folder: &Path) {
+    processors(report);
+    memory(report);
+    disk(report, folder);
+    clock(report);
+    match Engine::new(EngineConfig::default()) {
+        Ok(_) => report.ok("engine", "WebAssembly runs"),
+        Err(error) => report.fail("engine", error, "lift limits on virtual memory: ulimit -v unlimited"),
+    }
+}
+
+pub(super) fn check_author(report: &mut Report<'_>) {
+    let Some(cargo) = said("cargo", &["--version"]) else {
+        return report.fail("cargo", "is not installed", "install Rust by rustup: https://rustup.rs");
+    };
+    report.ok("cargo", cargo.trim());
+    let targets = said("rustup", &["target", "list", "--installed"]);
+    let remedy = format!("rustup target add {GUEST_TARGET}");
+    match targets {
+        Some(targets) if targets.lines().any(|target| target == GUEST_TARGET) => {
+            report.ok("target", GUEST_TARGET)
+        }
+        Some(_) => report.fail("target", format!("{GUEST_TARGET} is not installed"), remedy),
+        None => report.warn("target", format!("rustup does not say whether {GUEST_TARGET} is there"), remedy),
+    }
+}
+
+fn processors(report: &mut Report<'_>) {
+    match std::thread::available_parallelism() {
+        Ok(count) if count.get() > 1 => report.ok("processors", count),
+        Ok(count) => {
+            report.warn(
+                "processors",
+                count,
+                "give it two: a bundle is compiled beside the calls that are served",
+            );
+        }
+        Err(error) => report.warn("processors", error, "nothing, if the server is fast enough"),
+    }
+}
+
+fn memory(report: &mut Report<'_>) {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let available = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let available_kib = available.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    match available_kib {
+        Some(kib) if kib >= MEMORY_KIB_LEAST => report.ok("memory", format!("{} MiB available", kib >> 10)),
+        Some(kib) => report.warn(
+            "memory",
+            format!("{} MiB available", kib >> 10),
+            format!("have {} MiB for a server with many adapters", MEMORY_KIB_LEAST >> 10),
+        ),
+        None => report.warn("memory", "not known: there is no /proc/meminfo", "look at it by other means"),
+    }
+}
+
+/// `df` by POSIX: the fourth column of the second line is what is available, in KiB.
+fn disk(report: &mut Report<'_>, folder: &Path) {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let table = said("df", &["-Pk", &folder.to_string_lossy()]).unwrap_or_default();
+    let row = table.lines().nth(1).unwrap_or_default();
+    match row.split_whitespace().nth(3).and_then(|kib| kib.parse::<u64>().ok()) {
+        Some(kib) if kib >= DISK_KIB_LEAST => report.ok("disk", format!("{} MiB free", kib >> 10)),
+        Some(kib) => report.warn(
+            "disk",
+            format!("{} MiB free", kib >> 10),
+            "make room: copies of bundles and logs need it",
+        ),
+        None => report.warn("disk", "not known: df does not say", "look at it by other means"),
+    }
+}
+
+/// Signatures and certificates are judged by the clock.
+fn clock(report: &mut Report<'_>) {
+    let synchronised = said("timedatectl", &["show", "--property=NTPSynchronized", "--value"]);
+    match synchronised.as_deref().map(str::trim) {
+        Some("yes") => report.ok("clock", "synchronised"),
+        Some("no") => {
+            report.warn("clock", "not synchronised", "install chrony, or switch on systemd-timesyncd")
+        }
+        _ => report.warn(
+            "clock",
+            "not known to be synchronised",
+            "make sure that the machine keeps time by NTP",
+        ),
+    }
+}
+
+/// What a program prints, if it is there and succeeds.
+fn said(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}

@@ -1,0 +1,120 @@
+//! Every code that the host can give out has an explanation, and every explanation is about such a code.
+//!
+//! Codes come from two places in the sources: enums with `#[strum(… prefix = "bundle.")]`, whose variants they are, and
+//! texts such as `"proxy.no_client"`. Reading the sources finds those that nobody thought of here.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
+
+/// Variants that pass on the code of their cause, and never give out their own.
+const PASSED_ON: [&str; 6] = [
+    "bundle.container",
+    "bundle.manifest",
+    "bundle.sign",
+    "bundle.signature",
+    "bundle.signer",
+    "statement.text",
+];
+/// Texts of the same form that are something else: files, and X-Road's own codes.
+const FILE_ENDINGS: [&str; 13] = [
+    ".asice", ".db", ".json", ".md", ".pem", ".rs", ".sock", ".sql", ".toml", ".txt", ".wasm", ".xml",
+    ".yaml",
+];
+const XROAD: &str = "client.";
+
+#[test]
+fn every_code_is_explained() {
+    let (given_out, explained) = (codes_given_out(), codes_explained());
+    let missing: Vec<_> = given_out.difference(&explained).collect();
+    assert!(missing.is_empty(), "codes.md does not explain {missing:#?}");
+}
+
+#[test]
+fn every_explanation_is_about_a_code() {
+    let (given_out, explained) = (codes_given_out(), codes_explained());
+    let stray: Vec<_> = explained.difference(&given_out).collect();
+    assert!(stray.is_empty(), "codes.md explains what nothing gives out: {stray:#?}");
+}
+
+#[test]
+fn every_code_is_explained_once_and_in_order() {
+    let headings: Vec<_> = EXPLANATIONS.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert!(headings.is_sorted(), "headings of codes.md are not in order");
+    let codes = headings.iter().flat_map(|heading| heading.split(", "));
+    assert_eq!(codes.count(), codes_explained().len(), "a code is explained twice");
+}
+
+fn codes_explained() -> BTreeSet<String> {
+    let headings = EXPLANATIONS.lines().filter_map(|line| line.strip_prefix("## "));
+    headings.flat_map(|heading| heading.split(", ")).map(str::to_owned).collect()
+}
+
+fn codes_given_out() -> BTreeSet<String> {
+    let host = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut codes = BTreeSet::new();
+    for crate_folder in fs::read_dir(host).unwrap() {
+        let sources = crate_folder.unwrap().path().join("src");
+        if sources.is_dir() {
+            read_sources(&sources, &mut codes);
+        }
+    }
+    assert!(codes.len() > 200, "the scan found only {}", codes.len());
+    PASSED_ON.iter().for_each(|code| assert!(codes.remove(*code), "{code} is gone"));
+    codes
+}
+
+fn read_sources(folder: &Path, codes: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_sources(&path, codes);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let source = fs::read_to_string(&path).unwrap();
+            codes.extend(texts(&source));
+            codes.extend(variants(&source));
+        }
+    }
+}
+
+/// Texts of the form `family.reason`.
+fn texts(source: &str) -> impl Iterator<Item = String> {
+    let plain =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let is_code = move |text: &&str| {
+        let pieces = text.split_once('.');
+        pieces.is_some_and(|(family, reason)| plain(family) && plain(reason) && !reason.ends_with('_'))
+            && !text.starts_with(XROAD)
+            && !FILE_ENDINGS.iter().any(|ending| text.ends_with(ending))
+    };
+    source.split('"').filter(is_code).map(str::to_owned)
+}
+
+/// The variants of enums that have a prefix, as strum writes them.
+fn variants(source: &str) -> Vec<String> {
+    let mut codes = Vec::new();
+    for part in source.split("prefix = \"").skip(1) {
+        let (prefix, rest) = part.split_once('"').unwrap();
+        let body = rest.lines().skip_while(|line| !line.starts_with("pub enum ")).skip(1);
+        let names = body.take_while(|line| *line != "}").filter_map(|line| line.strip_prefix("    "));
+        // Variants stand one step in; their fields and documentation do not begin with a capital there.
+        let names = names.filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
+        codes.extend(names.map(|line| format!("{prefix}{}", snake_case(line))));
+    }
+    codes
+}
+
+/// `NotAContainer { …` as `not_a_container`.
+fn snake_case(line: &str) -> String {
+    let name = line.split(|other: char| !other.is_ascii_alphanumeric()).next().unwrap();
+    let mut snake = String::new();
+    for (index, letter) in name.char_indices() {
+        if letter.is_ascii_uppercase() && index > 0 {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
