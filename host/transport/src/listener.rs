@@ -270,6 +270,16 @@ impl ListenerTls {
         Ok(())
     }
 
+    /// Admits these client certificates in place of those named before, as [`ListenerTls::reload`] does.
+    ///
+    /// # Errors
+    /// [`ListenerError`]; what was in force stays in force.
+    pub fn admit(&self, client_certificates: Vec<PathBuf>) -> Result<(), ListenerError> {
+        let files = ListenerConfig { client_certificates, ..ListenerConfig::clone(&self.files) };
+        self.current.store(Arc::new(Self::read(&files)?));
+        Ok(())
+    }
+
     fn read(files: &ListenerConfig) -> Result<ServerConfig, ListenerError> {
         let address = files.address;
         let unusable = |source| ListenerError::Tls { address, source };

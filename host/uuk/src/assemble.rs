@@ -12,7 +12,7 @@ use uuk_plugin_host::reload::{Canary, Policy, Reload, ReloadConfig, ReloadError,
 use uuk_plugin_host::{CacheError, CompiledCache, Engine, EngineConfig, EngineError};
 use uuk_process::{Clock, ErrorChain};
 use uuk_proxy::{Door, ServerProxy, ServerProxyConfig, drift};
-use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerError};
+use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerError, ListenerTls};
 
 use crate::administration::{Administration, AdministrationError};
 use crate::config::Config;
@@ -89,8 +89,10 @@ impl Server {
         let proxy = Arc::new(ServerProxy::new(limits, handle.registry().clone(), clock));
         proxy.set_conditions(governance.conditions);
 
+        let mut listener = config.listener.clone();
+        listener.client_certificates.extend(governance.client_certificates);
         Ok(Self {
-            listener: Listener::bind(config.listener.clone())?,
+            listener: Listener::bind(listener)?,
             behind: config.behind.clone().map(Listener::bind).transpose()?,
             operations: Listener::bind(plain(config.operations.address))?,
             administration: Administration::bind(&config.files.state)?,
@@ -106,6 +108,16 @@ impl Server {
     /// Where clients connect.
     pub fn address(&self) -> std::net::SocketAddr {
         self.listener.address()
+    }
+
+    /// Where clients connect, as the beginning of a URL.
+    pub fn base(&self) -> String {
+        base(&self.listener)
+    }
+
+    /// Where an X-Road security server connects, likewise, if this server stands behind one.
+    pub fn behind_base(&self) -> Option<String> {
+        self.behind.as_ref().map(base)
     }
 
     /// The plugins, to watch and to steer.
@@ -129,6 +141,7 @@ impl Server {
             self.fingerprint,
             Arc::clone(&self.proxy),
             self.policy,
+            self.listener.tls(),
             plugins_stop.clone(),
         ));
         services.spawn(report_drift(Arc::clone(&self.proxy), self.handle.clone(), plugins_stop.clone()));
@@ -163,6 +176,11 @@ async fn serve(listener: Listener, proxy: Arc<ServerProxy>, door: Door, stop: Ca
     listener.run(answer, stop).await;
 }
 
+fn base(listener: &Listener) -> String {
+    let scheme = if listener.tls().is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", listener.address())
+}
+
 fn plain(address: std::net::SocketAddr) -> ListenerConfig {
     ListenerConfig {
         address,
@@ -180,6 +198,7 @@ async fn follow_governance(
     mut seen: Fingerprint,
     proxy: Arc<ServerProxy>,
     policy: watch::Sender<Arc<Policy>>,
+    tls: Option<ListenerTls>,
     stop: CancellationToken,
 ) {
     while stop.run_until_cancelled(tokio::time::sleep(GOVERNANCE_EVERY)).await.is_some() {
@@ -190,6 +209,12 @@ async fn follow_governance(
         seen = now;
         match Governance::read(&config.files) {
             Ok(governance) => {
+                let mut admitted = config.listener.client_certificates.clone();
+                admitted.extend(governance.client_certificates);
+                if let Some(Err(problem)) = tls.as_ref().map(|tls| tls.admit(admitted)) {
+                    error!(error = %ErrorChain(&problem), "Clients' certificates are not usable; what was in force stays");
+                    continue;
+                }
                 info!("Catalog, trust, clients and grants were read anew");
                 proxy.set_conditions(governance.conditions);
                 policy.send_replace(Arc::new(governance.policy));

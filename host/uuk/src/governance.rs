@@ -3,6 +3,7 @@
 //! They are read together and replace what was in force together. A file that is not usable leaves everything as it
 //! was: half a change is worse than none.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -26,6 +27,8 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 pub(crate) struct Governance {
     pub(crate) conditions: Conditions,
     pub(crate) policy: Policy,
+    /// Certificates of the clients' information systems: who may open a TLS connection.
+    pub(crate) client_certificates: Vec<PathBuf>,
 }
 
 /// Why the files are not usable.
@@ -76,13 +79,13 @@ impl Governance {
     pub(crate) fn read(files: &Files) -> Result<Self, GovernanceError> {
         let catalog = Catalog::parse(&read(&files.catalog)?)
             .map_err(|source| GovernanceError::Catalog { path: files.catalog.clone(), source })?;
-        let clients = clients(&files.clients)?;
+        let (clients, client_certificates) = clients(&files.clients)?;
         let policy = Policy {
             deployments: deployments(&files.grants)?,
             trust: trust(&files.trust)?,
             catalogued: catalog.services().map(|entry| (entry.id.clone(), entry.contract.0)).collect(),
         };
-        Ok(Self { conditions: Conditions { catalog, clients }, policy })
+        Ok(Self { conditions: Conditions { catalog, clients }, policy, client_certificates })
     }
 }
 
@@ -106,18 +109,22 @@ pub(crate) fn trust(path: &Path) -> Result<Trust, GovernanceError> {
     })
 }
 
-fn clients(path: &Path) -> Result<Clients, GovernanceError> {
+/// The list of clients, and the files of their certificates.
+fn clients(path: &Path) -> Result<(Clients, Vec<PathBuf>), GovernanceError> {
     let folder = path.parent().unwrap_or(Path::new(""));
+    let files = RefCell::new(Vec::new());
     let certificate = |file: &str| {
         let path = folder.join(file);
         let certificates = read_certificates(&path).map_err(|error| error.to_string())?;
         let certificate = certificates.first().ok_or("no certificate in the file")?;
         let mut sha256 = [0; 32];
         sha256.copy_from_slice(certificate.digest(DigestAlgorithm::Sha256).as_bytes());
+        files.borrow_mut().push(path);
         Ok(sha256)
     };
-    Clients::parse(&read(path)?, certificate)
-        .map_err(|source| GovernanceError::Clients { path: path.to_owned(), source })
+    let clients = Clients::parse(&read(path)?, certificate)
+        .map_err(|source| GovernanceError::Clients { path: path.to_owned(), source })?;
+    Ok((clients, files.into_inner()))
 }
 
 fn deployments(folder: &Path) -> Result<Vec<Deployment>, GovernanceError> {

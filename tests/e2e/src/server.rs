@@ -13,6 +13,7 @@ use crate::site::Site;
 pub struct Server {
     process: Child,
     address: String,
+    behind: Option<String>,
     operations: String,
 }
 
@@ -43,15 +44,16 @@ impl Server {
         let errors = process.stderr.take().context("no standard error")?;
         let mut lines = BufReader::new(errors).lines();
         let mut told = Vec::new();
-        let (mut address, mut operations) = (None, None);
+        let (mut address, mut behind, mut operations) = (None, None, None);
         while address.is_none() || operations.is_none() {
             let Some(line) = lines.next().transpose()? else {
                 bail!("the server ended before it was ready:\n{}", told.join("\n"));
             };
-            let url = |line: &str| line.split("http://").nth(1)?.split('/').next().map(str::to_owned);
+            let url = |line: &str| line.split("://").nth(1)?.split('/').next().map(str::to_owned);
             let words: Vec<&str> = line.split_whitespace().collect();
             match words.first() {
                 Some(&"ready") => address = url(&line),
+                Some(&"behind") => behind = url(&line),
                 Some(&"watch") => operations = url(&line),
                 _ => {}
             }
@@ -65,12 +67,17 @@ impl Server {
             }
         });
         let (Some(address), Some(operations)) = (address, operations) else { bail!("no address") };
-        Ok(Self { process, address, operations })
+        Ok(Self { process, address, behind, operations })
     }
 
     /// `host:port` where clients connect.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// `host:port` where an X-Road security server connects, if the site has that door.
+    pub fn behind(&self) -> Option<&str> {
+        self.behind.as_deref()
     }
 
     /// `host:port` of liveness, readiness and metrics.

@@ -50,7 +50,10 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
         }
         let stop = CancellationToken::new();
         let signals = wait_for_signal(stop.clone()).map_err(environment)?;
-        terminal.step("ready", format!("http://{}/r1/…", server.address()));
+        terminal.step("ready", format!("{}/r1/…", server.base()));
+        if let Some(base) = server.behind_base() {
+            terminal.step("behind", format!("{base}/…"));
+        }
         terminal.step("watch", format!("http://{}/ready and /metrics", server.operations_address()));
         info!(listener.address = %server.address(), "Serving as {id} on {}", server.address());
         let serving = tokio::spawn(server.run(metrics, stop.clone()));

@@ -1,0 +1,27 @@
+//! `cargo xtask demo`: the server with its examples, from a clean clone to requests that are answered.
+
+use anyhow::Result;
+
+use crate::command::run as run_command;
+use crate::prepare;
+use crate::project::Project;
+
+/// Start the server with the examples and print requests to paste; Ctrl-C ends it and leaves nothing behind
+#[derive(Debug, clap::Args)]
+pub(crate) struct DemoOptions {
+    /// Keep the register of people in PostgreSQL instead of SQLite
+    #[arg(long)]
+    postgres: bool,
+}
+
+pub(crate) fn run(options: &DemoOptions, project: &Project) -> Result<()> {
+    prepare::toolchain(project)?;
+    if options.postgres {
+        prepare::packages()?;
+    }
+    let mut demo = project.cargo(&["run", "--locked", "--package", "uuk-e2e", "--example", "demo", "--"]);
+    if options.postgres {
+        demo.arg("--postgres");
+    }
+    run_command(&mut demo)
+}
