@@ -107,12 +107,16 @@ impl Terminal {
         }
     }
 
-    /// A progress bar of `length` steps on standard error, hidden where nobody looks.
-    pub(crate) fn progress(&self, length: u64, message: &'static str) -> indicatif::ProgressBar {
+    /// Shows on standard error that something takes its time, until the bar is dropped; hidden where nobody looks.
+    pub(crate) fn waiting(&self, what: &'static str) -> indicatif::ProgressBar {
         if self.quiet || self.json || !std::io::stderr().is_terminal() {
             return indicatif::ProgressBar::hidden();
         }
-        indicatif::ProgressBar::new(length).with_message(message)
+        let bar = indicatif::ProgressBar::new_spinner()
+            .with_finish(indicatif::ProgressFinish::AndClear)
+            .with_message(what);
+        bar.enable_steady_tick(std::time::Duration::from_millis(100));
+        bar
     }
 
     /// Prints why the command failed.

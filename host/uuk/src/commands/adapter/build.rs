@@ -25,7 +25,9 @@ pub(super) fn run(options: &BuildOptions, terminal: &Terminal) -> Result<(), Fai
             .help("add `[build]` with `command` and `artifact`"));
     };
     terminal.step("build", &build.command);
+    let waiting = terminal.waiting("the compiler is at work");
     run_command(&build.command, &project)?;
+    drop(waiting);
     let findings = Component::read(&project)?.check(&project.manifest)?;
     terminal.result("uuk.cli/adapter-build/v1", &findings, &findings);
     Ok(())
