@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use uuk_bundle::BundleDigest;
-use uuk_e2e::{Guest, PROVIDER, Parts, Server, Site, project_root};
+use uuk_e2e::{Guest, PROVIDER, Parts, Server, Site, target_folder};
 
 use crate::load::{Load, Measured};
 use crate::native::Native;
@@ -139,7 +139,7 @@ async fn resident(adapters: usize) -> Result<f64> {
         let bundle = site.sign(parts)?;
         site.drop_bundle(&format!("{name}.asice"), &bundle)?;
     }
-    let program = project_root().join("target/release/uuk");
+    let program = target_folder().join("release/uuk");
     let mut server = Server::start_program(&program, &site, std::process::Stdio::null())?;
     let client = uuk_e2e::Client::new(server.address());
     for number in 0..adapters {

@@ -67,7 +67,7 @@ impl Guest {
     }
 }
 
-/// Where cargo builds: the folder that holds the running program.
-pub(crate) fn target_folder() -> PathBuf {
+/// Where cargo builds.
+pub fn target_folder() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| project_root().join("target"), PathBuf::from)
 }

@@ -7,6 +7,6 @@ mod server;
 mod site;
 
 pub use client::{Client, Reply};
-pub use guests::{Guest, project_root};
+pub use guests::{Guest, project_root, target_folder};
 pub use server::Server;
 pub use site::{CLIENT, PROVIDER, Parts, Site};
