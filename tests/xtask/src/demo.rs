@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::command::run as run_command;
+use crate::command::become_command;
 use crate::prepare;
 use crate::project::Project;
 
@@ -17,11 +17,11 @@ pub(crate) struct DemoOptions {
 pub(crate) fn run(options: &DemoOptions, project: &Project) -> Result<()> {
     prepare::toolchain(project)?;
     if options.postgres {
-        prepare::packages()?;
+        prepare::packages(&[prepare::POSTGRESQL])?;
     }
     let mut demo = project.cargo(&["run", "--locked", "--package", "uuk-e2e", "--example", "demo", "--"]);
     if options.postgres {
         demo.arg("--postgres");
     }
-    run_command(&mut demo)
+    Err(become_command(&mut demo))
 }

@@ -1,0 +1,24 @@
+//! `cargo xtask bench`: the whole-path benchmarks of `tests/bench`, in release mode.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use crate::command::become_command;
+use crate::prepare;
+use crate::project::Project;
+
+/// Measure and print figures beside their goals; `cargo xtask bench help` names what there is
+#[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct BenchOptions {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "NAME")]
+    arguments: Vec<OsString>,
+}
+
+pub(crate) fn run(options: &BenchOptions, project: &Project) -> Result<()> {
+    prepare::toolchain(project)?;
+    let mut bench =
+        project.cargo(&["run", "--quiet", "--release", "--locked", "--package", "uuk-bench", "--"]);
+    Err(become_command(bench.args(&options.arguments)))
+}

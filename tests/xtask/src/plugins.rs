@@ -1,0 +1,52 @@
+//! `cargo xtask plugins`: the project's adapters, as components for `wasm32-wasip2`.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::command::run as run_command;
+use crate::prepare;
+use crate::project::Project;
+
+/// Build the adapters of examples/ and tests/components/ and print their sizes
+#[derive(Debug, clap::Args)]
+pub(crate) struct PluginsOptions {}
+
+pub(crate) fn run(project: &Project) -> Result<()> {
+    prepare::toolchain(project)?;
+    let mut build = project.cargo(&["build", "--locked", "--target", "wasm32-wasip2", "--profile", "guest"]);
+    build.args(["--package", "uuk-test-components", "--lib", "--examples"]);
+    for folder in examples(project)? {
+        // Package and folder have one name.
+        build.arg("--package").args(folder.file_name());
+    }
+    run_command(&mut build)?;
+
+    let built = project.target.join("wasm32-wasip2/guest");
+    for component in [components(&built)?, components(&built.join("examples"))?].concat() {
+        let kibibytes = fs::metadata(&component)?.len().div_ceil(1024);
+        println!("{kibibytes:>6} KiB  {}", project.shown(&component));
+    }
+    Ok(())
+}
+
+/// The folders of the adapters in `examples/`.
+pub(crate) fn examples(project: &Project) -> Result<Vec<PathBuf>> {
+    let folders = files(&project.root.join("examples"))?;
+    Ok(folders.into_iter().filter(|folder| folder.join("plugin.toml").is_file()).collect())
+}
+
+fn components(folder: &Path) -> Result<Vec<PathBuf>> {
+    let files = files(folder)?;
+    Ok(files.into_iter().filter(|file| file.extension() == Some(OsStr::new("wasm"))).collect())
+}
+
+/// What is in `folder`, by name.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}

@@ -1,0 +1,148 @@
+//! What a machine needs besides git, a C compiler and rustup's cargo. What is missing is installed; without the right
+//! to, it is named.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::command::{capture, run, shown};
+use crate::project::Project;
+
+/// What fuzzing needs of the compiler is not in its stable versions.
+pub(crate) const NIGHTLY: &str = "nightly";
+
+/// Something is missing that we may not install.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Lacking(String);
+
+/// A Debian package.
+#[derive(Debug)]
+pub(crate) struct Package {
+    name: &'static str,
+    is_installed: fn() -> bool,
+    /// The server it starts, which nobody here asked for.
+    service: Option<&'static str>,
+}
+
+// libFuzzer is written in C++.
+const CPP_COMPILER: Package = Package { name: "g++", is_installed: || is_on_path("c++"), service: None };
+const MARIADB: Package = Package {
+    name: "mariadb-server",
+    is_installed: || is_on_path("mariadb-install-db"),
+    service: Some("mariadb"),
+};
+pub(crate) const POSTGRESQL: Package =
+    Package { name: "postgresql", is_installed: has_postgresql, service: Some("postgresql") };
+const XMLSEC: Package = Package { name: "xmlsec1", is_installed: || is_on_path("xmlsec1"), service: None };
+
+/// A program of cargo's that the project pins itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+pub(crate) const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
+pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
+
+/// Everything that the tests need.
+pub(crate) fn for_tests(project: &Project) -> Result<()> {
+    // First what may end here, since only an administrator can mend it.
+    packages(&[CPP_COMPILER, MARIADB, POSTGRESQL, XMLSEC])?;
+    toolchain(project)?;
+    nightly()?;
+    tool(CARGO_DENY, project)?;
+    tool(CARGO_FUZZ, project)
+}
+
+/// The parts of `rust-toolchain.toml` that rustup did not install by itself, as when that is switched off.
+pub(crate) fn toolchain(project: &Project) -> Result<()> {
+    #[derive(serde::Deserialize)]
+    struct File {
+        toolchain: Toolchain,
+    }
+    #[derive(serde::Deserialize)]
+    struct Toolchain {
+        channel: String,
+        components: Vec<String>,
+        targets: Vec<String>,
+    }
+    let text = fs::read_to_string(project.root.join("rust-toolchain.toml"))?;
+    let File { toolchain } = toml::from_str(&text).context("rust-toolchain.toml")?;
+    for (kind, mut wanted) in [("component", toolchain.components), ("target", toolchain.targets)] {
+        let rustup = |action: &str| {
+            let mut command = Command::new("rustup");
+            command.args([kind, action, "--toolchain", &toolchain.channel]);
+            command
+        };
+        let installed = capture(rustup("list").arg("--installed"))?;
+        // A component is listed with the machine it is for: `clippy-x86_64-unknown-linux-gnu`.
+        wanted.retain(|name| !installed.lines().any(|line| line.starts_with(name.as_str())));
+        if !wanted.is_empty() {
+            run(rustup("add").args(&wanted))?;
+        }
+    }
+    Ok(())
+}
+
+/// The toolchain for fuzzing.
+pub(crate) fn nightly() -> Result<()> {
+    let installed = capture(Command::new("rustup").args(["toolchain", "list"]))?;
+    if installed.lines().any(|line| line.starts_with(NIGHTLY)) {
+        return Ok(());
+    }
+    let arguments = ["toolchain", "install", NIGHTLY, "--profile", "minimal", "--no-self-update"];
+    run(Command::new("rustup").args(arguments))
+}
+
+/// A tool in its version, in the project's own folder: what the developer has installed stays.
+pub(crate) fn tool(tool: Tool, project: &Project) -> Result<()> {
+    let program = project.tools().join("bin").join(tool.name);
+    let wanted = format!("{} {}", tool.name, tool.version);
+    if capture(Command::new(program).arg("--version")).is_ok_and(|version| version.trim() == wanted) {
+        return Ok(());
+    }
+    let mut install = project.cargo(&["install", "--locked", tool.name, "--version", tool.version, "--root"]);
+    run(install.arg(project.tools()))
+}
+
+/// Those of `wanted` that are missing.
+///
+/// # Errors
+/// [`Lacking`] if only an administrator can install them; with the command.
+pub(crate) fn packages(wanted: &[Package]) -> Result<()> {
+    let missing: Vec<&Package> = wanted.iter().filter(|package| !(package.is_installed)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut install = Command::new("apt-get");
+    install.args(["install", "--yes", "--no-install-recommends"]);
+    install.args(missing.iter().map(|package| package.name));
+    if !is_on_path("apt-get") || capture(Command::new("id").arg("--user"))?.trim() != "0" {
+        let command = shown(&install);
+        let message = format!("programs are missing; on Debian, run\n\n    sudo {command}\n\nthen try again");
+        return Err(Lacking(message).into());
+    }
+    run(Command::new("apt-get").arg("update"))?;
+    run(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
+    for service in missing.iter().filter_map(|package| package.service) {
+        // Nobody asked for a server that runs, now and after each boot: those of tests and demo are their own.
+        run(Command::new("service").args([service, "stop"]))?;
+        run(Command::new("update-rc.d").args([service, "disable"]))?;
+    }
+    Ok(())
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// Debian keeps its programs off the path, by version.
+fn has_postgresql() -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.into_iter().any(|version| version.path().join("bin/initdb").is_file())
+}
