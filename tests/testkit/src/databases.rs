@@ -5,13 +5,13 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ pub struct DatabaseServer {
     port: u16,
     account: Account,
     databases: AtomicU32,
-    process: Option<Child>,
+    process: Mutex<Option<Child>>,
 }
 
 #[derive(Debug, Clone)]
@@ -114,23 +114,11 @@ impl Deref for PostgreSql {
     }
 }
 
-impl DerefMut for PostgreSql {
-    fn deref_mut(&mut self) -> &mut DatabaseServer {
-        &mut self.0
-    }
-}
-
 impl Deref for MariaDb {
     type Target = DatabaseServer;
 
     fn deref(&self) -> &DatabaseServer {
         &self.0
-    }
-}
-
-impl DerefMut for MariaDb {
-    fn deref_mut(&mut self) -> &mut DatabaseServer {
-        &mut self.0
     }
 }
 
@@ -160,7 +148,8 @@ impl DatabaseServer {
         let account = Account::for_server(&kind)?;
         account.give(folder.path())?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let mut server = Self { kind, folder, port, account, databases: AtomicU32::new(0), process: None };
+        let server =
+            Self { kind, folder, port, account, databases: AtomicU32::new(0), process: Mutex::new(None) };
         server.install()?;
         server.start_again()?;
         Ok(server)
@@ -203,8 +192,8 @@ impl DatabaseServer {
     ///
     /// # Errors
     /// If it cannot be stopped.
-    pub fn stop(&mut self) -> Result<()> {
-        let Some(mut process) = self.process.take() else { return Ok(()) };
+    pub fn stop(&self) -> Result<()> {
+        let Some(mut process) = self.process().take() else { return Ok(()) };
         if let Kind::PostgreSql(programs) = &self.kind {
             // Killing it would leave its shared memory behind.
             let mut stop = self.account.command(&programs.join("pg_ctl"));
@@ -221,11 +210,12 @@ impl DatabaseServer {
     ///
     /// # Errors
     /// If it ends or does not answer in time; with what it last wrote.
-    pub fn start_again(&mut self) -> Result<()> {
+    pub fn start_again(&self) -> Result<()> {
         let log = File::create(self.log())?;
         let mut server = self.server();
         server.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let process = self.process.insert(server.spawn().context("cannot start the server")?);
+        let mut process = self.process();
+        let process = process.insert(server.spawn().context("cannot start the server")?);
         let started = Instant::now();
         while process.try_wait()?.is_none() && started.elapsed() < START_TIME_MAX {
             let mut ping = match &self.kind {
@@ -247,6 +237,10 @@ impl DatabaseServer {
         let log = fs::read_to_string(self.log()).unwrap_or_default();
         let last: Vec<&str> = log.lines().rev().take(10).collect();
         bail!("the server does not answer; it last said: {}", last.join(" | "));
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Child>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn main_database(&self) -> &'static str {
@@ -414,7 +408,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn keeps_data_over_a_restart(mut server: impl DerefMut<Target = DatabaseServer>) {
+    fn keeps_data_over_a_restart(server: &DatabaseServer) {
         let database = server.create_database("CREATE TABLE t (a int, b text)").unwrap();
         server.execute(&database, "INSERT INTO t VALUES (1, 'ү')").unwrap();
         server.stop().unwrap();
@@ -426,14 +420,14 @@ mod tests {
     #[test]
     fn postgresql_keeps_data_over_a_restart() {
         if PostgreSql::shared().is_some() {
-            keeps_data_over_a_restart(PostgreSql::start().unwrap());
+            keeps_data_over_a_restart(&PostgreSql::start().unwrap());
         }
     }
 
     #[test]
     fn mariadb_keeps_data_over_a_restart() {
         if MariaDb::shared().is_some() {
-            keeps_data_over_a_restart(MariaDb::start().unwrap());
+            keeps_data_over_a_restart(&MariaDb::start().unwrap());
         }
     }
 }

@@ -1,4 +1,4 @@
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Timelike, Utc};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 use uuk_bundle::{Scalar, ValueType};
@@ -57,8 +57,10 @@ impl Argument {
             Value::Text(text) => Self::Text(text),
             Value::Bytes(bytes) => Self::Bytes(bytes),
             Value::Date(text) => Self::Date(date(&text)?),
-            Value::Time(text) => Self::Time(time(&text)?),
-            Value::Timestamp(text) => Self::Timestamp(timestamp(&text)?),
+            Value::Time(text) => Self::Time(time(&text).filter(is_storable)?),
+            Value::Timestamp(text) => {
+                Self::Timestamp(timestamp(&text).filter(|moment| is_storable(&moment.time()))?)
+            }
             Value::Uuid(text) => Self::Uuid(uuid(&text)?),
             Value::Json(text) => Self::Json(RawValue::from_string(text).ok()?),
             Value::Other(..) => return None,
@@ -80,6 +82,11 @@ impl Argument {
             Self::Json(json) => quotes(json.get()),
         }
     }
+}
+
+/// Servers keep microseconds and know no leap seconds; what they would change silently is refused.
+fn is_storable(time: &NaiveTime) -> bool {
+    time.nanosecond() < 1_000_000_000 && time.nanosecond().is_multiple_of(1000)
 }
 
 /// `-12.50`: digits, at most one point, no exponent.
@@ -173,6 +180,13 @@ mod tests {
         refuses(Scalar::Timestamp, Value::Timestamp, &["2024-02-29", "2024-02-29T00:00:00", "now", ""]);
         refuses(Scalar::Uuid, Value::Uuid, &["f81d4fae7dec11d0a76500a0c91e6bf6", "f81d4fae", ""]);
         refuses(Scalar::Json, Value::Json, &["", "{", "{}{}", "nul"]);
+    }
+
+    #[test]
+    fn refuses_moments_that_a_server_would_change() {
+        refuses(Scalar::Time, Value::Time, &["23:59:60", "23:59:59.1234567"]);
+        let timestamps = ["2016-12-31T23:59:60Z", "2024-02-29T23:59:59.123456789Z"];
+        refuses(Scalar::Timestamp, Value::Timestamp, &timestamps);
     }
 
     #[test]

@@ -119,30 +119,25 @@ impl Refusal<'_> {
     }
 }
 
-/// A failure on a connection: what to tell the guest, and whether the connection can go on.
+/// A failure on a connection: what to tell the guest, and what is left of the connection.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: SqlError,
-    pub(super) leaves: Leaves,
+    pub(super) leaves: Condition,
 }
 
-/// What a failure leaves of the connection it happened on.
+/// What is going on on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Leaves {
-    /// The database ended the statement; the connection is ready for the next.
+pub(super) enum Condition {
+    /// Nothing: it can take a statement.
     Ready,
-    /// We stopped reading: the database may still be at work.
+    /// The database may be at work.
     Working,
-    /// Nothing: the connection is lost.
-    Nothing,
+    /// It is lost.
+    Lost,
 }
 
 impl Failure {
-    /// The result is refused while the database is still sending it.
-    pub(super) fn unread(error: SqlError) -> Self {
-        Self { error, leaves: Leaves::Working }
-    }
-
     /// An error of the driver that is not the database's answer to a statement.
     pub(super) fn of_connection(error: &sqlx::Error) -> Self {
         let reason = match error {
@@ -156,7 +151,7 @@ impl Failure {
             sqlx::Error::Configuration(_) => "the settings of the connection are wrong",
             _ => "connection lost",
         };
-        Self { error: SqlError::Unavailable(reason.into()), leaves: Leaves::Nothing }
+        Self { error: SqlError::Unavailable(reason.into()), leaves: Condition::Lost }
     }
 }
 

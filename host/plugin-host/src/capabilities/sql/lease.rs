@@ -15,7 +15,7 @@ use uuk_process::ErrorChain;
 
 use crate::CallContext;
 
-use super::error::{Failure, Leaves};
+use super::error::{Condition, Failure};
 use super::reader::Query;
 use super::session::{Ending, Session, SessionOptions, Unit};
 use super::{ConnectError, DatabaseGrant, Row, SqlError, mariadb, postgres, sqlite};
@@ -56,20 +56,9 @@ struct Cleanup {
 pub(super) struct Lease {
     session: Option<Object<Connector>>,
     condition: Condition,
+    /// The unit that is open.
+    unit: Option<Unit>,
     cleanup: Cleanup,
-}
-
-/// What is going on on a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Condition {
-    /// Nothing.
-    Clean,
-    /// A unit is open, and no statement is running.
-    Open(Unit),
-    /// The database may be at work.
-    Working,
-    /// The connection is lost.
-    Lost,
 }
 
 impl Leases {
@@ -105,7 +94,8 @@ impl Leases {
         match self.pool.timeout_get(&self.timeouts).await {
             Ok(session) => Ok(Lease {
                 session: Some(session),
-                condition: Condition::Clean,
+                condition: Condition::Ready,
+                unit: None,
                 cleanup: self.cleanup.clone(),
             }),
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(SqlError::Busy),
@@ -123,16 +113,17 @@ impl Lease {
     /// Begins a unit.
     pub(super) async fn begin(&mut self, unit: Unit, caller: Option<&CallContext>) -> Result<(), SqlError> {
         self.condition = Condition::Working;
+        // Even if it fails: it may have done so after the beginning.
+        self.unit = Some(unit);
         let outcome = self.session()?.begin(unit, caller).await;
-        // A failure in its middle may leave it open.
-        self.conclude(outcome, Condition::Open(unit), Condition::Open(unit))
+        self.conclude(outcome)
     }
 
     /// Runs a query and takes all its rows.
     pub(super) async fn collect(&mut self, query: &Query<'_>) -> Result<Vec<Row>, SqlError> {
-        let before = std::mem::replace(&mut self.condition, Condition::Working);
+        self.condition = Condition::Working;
         let outcome = self.session()?.collect(query).await;
-        self.conclude(outcome, before, before)
+        self.conclude(outcome)
     }
 
     /// Runs a query and sends on each row, until the receiver is gone.
@@ -141,7 +132,7 @@ impl Lease {
         query: &Query<'_>,
         receiver: &mpsc::Sender<Result<Row, SqlError>>,
     ) -> Result<(), SqlError> {
-        let before = std::mem::replace(&mut self.condition, Condition::Working);
+        self.condition = Condition::Working;
         let mut rows = self.session()?.rows(query);
         let outcome = loop {
             match rows.try_next().await {
@@ -155,15 +146,17 @@ impl Lease {
             }
         };
         drop(rows);
-        self.conclude(outcome, before, before)
+        self.conclude(outcome)
     }
 
     /// Ends the unit that is open, if one is.
     pub(super) async fn end(&mut self, ending: Ending) -> Result<(), SqlError> {
-        let Condition::Open(unit) = self.condition else { return Ok(()) };
+        let Some(unit) = self.unit else { return Ok(()) };
         self.condition = Condition::Working;
         let outcome = self.session()?.end(unit, ending).await;
-        self.conclude(outcome, Condition::Clean, Condition::Open(unit))
+        self.conclude(outcome)?;
+        self.unit = None;
+        Ok(())
     }
 
     fn session(&mut self) -> Result<&mut Session, SqlError> {
@@ -172,68 +165,44 @@ impl Lease {
     }
 
     /// Notes what an exchange with the database left behind.
-    fn conclude<T>(
-        &mut self,
-        outcome: Result<T, Failure>,
-        done: Condition,
-        refused: Condition,
-    ) -> Result<T, SqlError> {
-        let (condition, result) = match outcome {
-            Ok(value) => (done, Ok(value)),
-            Err(failure) => {
-                let condition = match failure.leaves {
-                    Leaves::Ready => refused,
-                    Leaves::Working => Condition::Working,
-                    Leaves::Nothing => Condition::Lost,
-                };
-                (condition, Err(failure.error))
-            }
-        };
-        self.condition = condition;
-        result
+    fn conclude<T>(&mut self, outcome: Result<T, Failure>) -> Result<T, SqlError> {
+        self.condition = outcome.as_ref().map_or_else(|failure| failure.leaves, |_| Condition::Ready);
+        outcome.map_err(|failure| failure.error)
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(session) = self.session.take() else { return };
-        match self.condition {
-            Condition::Clean => drop(session),
-            Condition::Lost => {
+        match (self.condition, self.unit) {
+            (Condition::Ready, None) => drop(session),
+            (Condition::Lost, _) => {
                 // What cut this connection, a restart for instance, has cut the idle ones too.
                 if let Some(pool) = Object::pool(&session) {
                     pool.retain(|_, _| false);
                 }
                 drop(Object::take(session));
             }
-            Condition::Open(unit) => self.cleanup.roll_back(session, unit),
-            Condition::Working => self.cleanup.stop(session),
+            (condition, unit) => {
+                let work = self.cleanup.clone().wind_down(session, condition, unit);
+                self.cleanup.tasks.spawn_on(work, &self.cleanup.runtime);
+            }
         }
     }
 }
 
 impl Cleanup {
-    /// Rolls back in the background, and keeps the connection if that succeeds.
-    fn roll_back(&self, mut session: Object<Connector>, unit: Unit) {
-        let cleanup = self.clone();
-        let work = async move {
-            match timeout(CLEANUP_TIME_MAX, session.end(unit, Ending::Rollback)).await {
-                Ok(Ok(())) => drop(session),
-                _ => cleanup.stop_now(session).await,
+    /// Leaves nothing running or open on a connection; closes it if that cannot be shown.
+    ///
+    /// Its place in the pool stays taken until then, so a guest that starts and gives up statements keeps no more of
+    /// them running than it has connections.
+    async fn wind_down(self, mut session: Object<Connector>, condition: Condition, unit: Option<Unit>) {
+        if let (Condition::Ready, Some(unit)) = (condition, unit) {
+            let rollback = timeout(CLEANUP_TIME_MAX, session.end(unit, Ending::Rollback)).await;
+            if matches!(rollback, Ok(Ok(()))) {
+                return drop(session);
             }
-        };
-        self.tasks.spawn_on(work, &self.runtime);
-    }
-
-    /// Stops, in the background, whatever runs on the connection, and closes it.
-    fn stop(&self, session: Object<Connector>) {
-        let cleanup = self.clone();
-        self.tasks.spawn_on(async move { cleanup.stop_now(session).await }, &self.runtime);
-    }
-
-    /// The place in the pool stays taken until the database is known to be done, so a guest that starts and gives up
-    /// statements keeps no more of them running than it has connections.
-    async fn stop_now(&self, mut session: Object<Connector>) {
+        }
         let stopping = self.stopping.lock().await;
         match timeout(CLEANUP_TIME_MAX, session.stop()).await {
             Ok(Ok(())) => {}

@@ -2,23 +2,23 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use futures_util::stream::BoxStream;
 use rust_decimal::Decimal;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
+use sqlx::mysql::types::MySqlTime;
 use sqlx::mysql::{
     MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlRow, MySqlSslMode,
     MySqlTypeInfo, MySqlValueRef,
 };
 use sqlx::{
-    Arguments, AssertSqlSafe, ConnectOptions, Connection, Decode, Encode, MySql, Row, Type, TypeInfo,
-    ValueRef,
+    Arguments, AssertSqlSafe, ConnectOptions, Connection, Decode, Encode, Executor, MySql, Row, Type,
+    TypeInfo, ValueRef,
 };
 use uuk_bundle::{Access, Scalar};
 
 use super::argument::Argument;
-use super::error::{Failure, Leaves, Refusal};
-use super::reader::{DriverRow, Query};
+use super::error::{Condition, Failure, Refusal};
+use super::reader::{DriverRow, DriverRows, Query};
 use super::session::{Ending, Unit};
 use super::{ConnectError, DatabaseGrant, SqlError, Value, conversion};
 
@@ -88,17 +88,13 @@ impl MariadbSession {
         Ok(Self { connection, id, options: options.options.clone() })
     }
 
-    pub(super) fn fetch<'s>(
-        &'s mut self,
-        query: &Query<'_>,
-    ) -> Result<BoxStream<'s, Result<MySqlRow, sqlx::Error>>, BoxDynError> {
+    pub(super) fn fetch<'s>(&'s mut self, query: &Query<'_>) -> Result<DriverRows<'s, MySql>, BoxDynError> {
         let mut arguments = MySqlArguments::default();
         for argument in query.arguments {
             Arguments::add(&mut arguments, argument)?;
         }
-        Ok(sqlx::query_with(query.sql.clone(), arguments)
-            .persistent(query.persistent)
-            .fetch(&mut self.connection))
+        let prepared = sqlx::query_with(query.sql.clone(), arguments).persistent(query.persistent);
+        Ok((&mut self.connection).fetch_many(prepared))
     }
 
     pub(super) async fn begin(&mut self, unit: Unit) -> Result<(), sqlx::Error> {
@@ -205,7 +201,7 @@ impl DriverRow for MySqlRow {
             "DATE" => {
                 decode::<NaiveDate>(raw).and_then(|date| conversion::date(date).ok_or_else(out_of_range))
             }
-            "TIME" => decode::<NaiveTime>(raw).map(conversion::time),
+            "TIME" => decode::<MySqlTime>(raw).and_then(time_of_day),
             "DATETIME" | "TIMESTAMP" => decode::<NaiveDateTime>(raw)
                 .and_then(|naive| conversion::timestamp(naive.and_utc()).ok_or_else(out_of_range)),
             "ENUM" | "SET" | "JSON" => decode::<String>(raw).map(Value::Text),
@@ -225,6 +221,16 @@ fn decode<'r, T: Decode<'r, MySql>>(raw: MySqlValueRef<'r>) -> Result<T, BoxDynE
     T::decode(raw)
 }
 
+/// The server's times are durations, and may be negative or longer than a day. The driver's own conversion would
+/// drop the sign.
+fn time_of_day(time: MySqlTime) -> Result<Value, BoxDynError> {
+    if time.is_valid_time_of_day() {
+        NaiveTime::try_from(time).map(conversion::time)
+    } else {
+        Err(out_of_range())
+    }
+}
+
 fn out_of_range() -> BoxDynError {
     "out of range".into()
 }
@@ -233,8 +239,8 @@ fn out_of_range() -> BoxDynError {
 pub(super) fn failure(error: &sqlx::Error, arguments: &[Argument]) -> Failure {
     let refusal = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
     let Some(refusal) = refusal else { return Failure::of_connection(error) };
-    let ready = |error| Failure { error, leaves: Leaves::Ready };
-    let lost = |error| Failure { error, leaves: Leaves::Nothing };
+    let ready = |error| Failure { error, leaves: Condition::Ready };
+    let lost = |error| Failure { error, leaves: Condition::Lost };
     let unavailable = |reason: &str| lost(SqlError::Unavailable(reason.to_owned()));
     // https://mariadb.com/kb/en/mariadb-error-code-reference/
     let sqlstate = match refusal.number() {

@@ -1,9 +1,9 @@
+mod calendar;
 mod numeric;
 
 use std::str::FromStr;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
-use futures_util::stream::BoxStream;
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
@@ -12,18 +12,23 @@ use sqlx::postgres::{
     PgValueRef,
 };
 use sqlx::types::JsonRawValue;
-use sqlx::{Arguments, ConnectOptions, Connection, Decode, Encode, Postgres, Row, Type, TypeInfo, ValueRef};
+use sqlx::{
+    Arguments, ConnectOptions, Connection, Decode, Encode, Executor, Postgres, Row, Type, TypeInfo, ValueRef,
+};
 use uuid::Uuid;
 use uuk_bundle::{Access, Scalar};
 
 use crate::CallContext;
 
 use super::argument::Argument;
-use super::error::{Failure, Leaves, Refusal};
-use super::reader::{DriverRow, Query};
+use super::error::{Condition, Failure, Refusal};
+use super::reader::{DriverRow, DriverRows, Query};
 use super::session::{Ending, Unit};
 use super::{ConnectError, DatabaseGrant, SqlError, Value, conversion};
 use numeric::Numeric;
+
+/// The type `json`, which is fixed in PostgreSQL's catalog. Its binary form is its text.
+const JSON: Oid = Oid(114);
 
 /// PostgreSQL cuts longer application names.
 const APPLICATION_NAME_BYTES_MAX: usize = 63;
@@ -79,14 +84,13 @@ impl PostgresSession {
     pub(super) fn fetch<'s>(
         &'s mut self,
         query: &Query<'_>,
-    ) -> Result<BoxStream<'s, Result<PgRow, sqlx::Error>>, BoxDynError> {
+    ) -> Result<DriverRows<'s, Postgres>, BoxDynError> {
         let mut arguments = PgArguments::default();
         for argument in query.arguments {
             Arguments::add(&mut arguments, argument)?;
         }
-        Ok(sqlx::query_with(query.sql.clone(), arguments)
-            .persistent(query.persistent)
-            .fetch(&mut self.connection))
+        let prepared = sqlx::query_with(query.sql.clone(), arguments).persistent(query.persistent);
+        Ok((&mut self.connection).fetch_many(prepared))
     }
 
     pub(super) async fn begin(
@@ -160,7 +164,10 @@ impl Encode<'_, Postgres> for Argument {
             Self::Time(value) => <NaiveTime as Encode<Postgres>>::encode_by_ref(value, buffer),
             Self::Timestamp(value) => <DateTime<Utc> as Encode<Postgres>>::encode_by_ref(value, buffer),
             Self::Uuid(value) => <Uuid as Encode<Postgres>>::encode_by_ref(value, buffer),
-            Self::Json(value) => <&JsonRawValue as Encode<Postgres>>::encode_by_ref(&value.as_ref(), buffer),
+            Self::Json(value) => {
+                buffer.extend_from_slice(value.get().as_bytes());
+                Ok(IsNull::No)
+            }
         }
     }
 
@@ -192,7 +199,8 @@ impl Encode<'_, Postgres> for Argument {
             Scalar::Time => <NaiveTime as Type<Postgres>>::type_info(),
             Scalar::Timestamp => <DateTime<Utc> as Type<Postgres>>::type_info(),
             Scalar::Uuid => <Uuid as Type<Postgres>>::type_info(),
-            Scalar::Json => <JsonRawValue as Type<Postgres>>::type_info(),
+            // Not `jsonb`, which reorders what a column of `json` would keep; a cast makes it one.
+            Scalar::Json => PgTypeInfo::with_oid(JSON),
         })
     }
 }
@@ -211,17 +219,12 @@ impl DriverRow for PgRow {
             "INT8" => decode::<i64>(raw).map(Value::Integer),
             "FLOAT4" => decode::<f32>(raw).map(|value| Value::Float(value.into())),
             "FLOAT8" => decode::<f64>(raw).map(Value::Float),
-            "NUMERIC" => Numeric::read(raw.as_bytes().unwrap_or_default()).map(Value::Decimal),
+            "NUMERIC" => raw.as_bytes().and_then(Numeric::read).map(Value::Decimal),
             "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "UNKNOWN" => decode::<String>(raw).map(Value::Text),
             "BYTEA" => decode::<Vec<u8>>(raw).map(Value::Bytes),
-            "DATE" => {
-                decode::<NaiveDate>(raw).and_then(|date| conversion::date(date).ok_or_else(out_of_range))
-            }
-            "TIME" => decode::<NaiveTime>(raw).map(conversion::time),
-            "TIMESTAMP" => decode::<NaiveDateTime>(raw)
-                .and_then(|naive| conversion::timestamp(naive.and_utc()).ok_or_else(out_of_range)),
-            "TIMESTAMPTZ" => decode::<DateTime<Utc>>(raw)
-                .and_then(|moment| conversion::timestamp(moment).ok_or_else(out_of_range)),
+            "DATE" => raw.as_bytes().and_then(calendar::date),
+            "TIME" => raw.as_bytes().and_then(calendar::time),
+            "TIMESTAMP" | "TIMESTAMPTZ" => raw.as_bytes().and_then(calendar::timestamp),
             "UUID" => decode::<Uuid>(raw).map(conversion::uuid),
             "JSON" | "JSONB" => decode::<&JsonRawValue>(raw).map(|json| Value::Json(json.get().to_owned())),
             _ if matches!(db_type.kind(), PgTypeKind::Enum(_)) => decode::<String>(raw).map(Value::Text),
@@ -239,29 +242,28 @@ fn decode<'r, T: Decode<'r, Postgres>>(raw: PgValueRef<'r>) -> Result<T, BoxDynE
     T::decode(raw)
 }
 
-fn out_of_range() -> BoxDynError {
-    "out of range".into()
-}
-
 /// What an error of the driver means for the guest and for the connection.
 pub(super) fn failure(error: &sqlx::Error, arguments: &[Argument]) -> Failure {
     let sqlx::Error::Database(refusal) = error else { return Failure::of_connection(error) };
     let code = refusal.code().unwrap_or_default();
     let unavailable =
-        |reason: &str| Failure { error: SqlError::Unavailable(reason.to_owned()), leaves: Leaves::Nothing };
+        |reason: &str| Failure { error: SqlError::Unavailable(reason.to_owned()), leaves: Condition::Lost };
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
     match code.as_ref() {
-        "57014" => Failure { error: SqlError::Deadline, leaves: Leaves::Ready },
-        "55P03" => Failure { error: SqlError::Busy, leaves: Leaves::Ready },
-        "53300" => Failure { error: SqlError::Busy, leaves: Leaves::Nothing },
+        "57014" => Failure { error: SqlError::Deadline, leaves: Condition::Ready },
+        "55P03" => Failure { error: SqlError::Busy, leaves: Condition::Ready },
+        "53300" => Failure { error: SqlError::Busy, leaves: Condition::Lost },
         state if state.starts_with("57P") => unavailable("the server is shutting down or starting"),
         state if state.starts_with("08") => unavailable("connection lost"),
         state if state.starts_with("28") => unavailable("the server refused the login"),
         "3D000" => unavailable("the server has no such database"),
+        // The connection's prepared statements no longer fit; a new one prepares them anew.
+        "26000" => unavailable("connection lost"),
+        "0A000" if refusal.message().contains("cached plan") => unavailable("its tables have changed"),
         state => {
             let refusal =
                 Refusal { sqlstate: state, message: refusal.message(), constraint: refusal.constraint() };
-            Failure { error: refusal.told_to_guest(arguments), leaves: Leaves::Ready }
+            Failure { error: refusal.told_to_guest(arguments), leaves: Condition::Ready }
         }
     }
 }

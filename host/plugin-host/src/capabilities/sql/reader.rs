@@ -1,13 +1,17 @@
 use std::sync::OnceLock;
+use std::task::{Context, Poll, ready};
 
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
-use sqlx::{Column as _, SqlStr, TypeInfo};
+use futures_util::stream::{self, BoxStream};
+use sqlx::{Column as _, Either, SqlStr, TypeInfo};
 use uuk_bundle::ValueType;
 
 use super::argument::Argument;
-use super::error::Failure;
+use super::error::{Condition, Failure};
 use super::{Column, Row, SqlError, Value, conversion};
+
+/// Rows of a refused result that are read without being looked at.
+const ROWS_DISCARDED_MAX: usize = 100;
 
 /// A statement with its values, on its way to a connection.
 #[derive(Debug)]
@@ -39,18 +43,59 @@ pub(super) trait DriverRow: sqlx::Row {
     fn value(&self, index: usize) -> Result<Value, String>;
 }
 
+/// The rows of a driver, and a mark at the end of each result.
+pub(super) type DriverRows<'s, DB> = BoxStream<
+    's,
+    Result<Either<<DB as sqlx::Database>::QueryResult, <DB as sqlx::Database>::Row>, sqlx::Error>,
+>;
+
 /// Turns the rows of a driver into rows for the guest, within the limits of the query.
-pub(super) fn read<'s, R: DriverRow + Send + 's>(
-    rows: BoxStream<'s, Result<R, sqlx::Error>>,
+pub(super) fn read<'s, DB: sqlx::Database<Row: DriverRow>>(
+    mut rows: DriverRows<'s, DB>,
     query: &'s Query<'s>,
     failure: fn(&sqlx::Error, &[Argument]) -> Failure,
 ) -> BoxStream<'s, Result<Row, Failure>> {
     let mut reader = Reader { query, positions: None, rows: 0, bytes: 0 };
-    rows.map(move |row| match row {
-        Ok(row) => reader.read(&row).map_err(Failure::unread),
-        Err(error) => Err(failure(&error, query.arguments)),
+    let mut is_complete = false;
+    stream::poll_fn(move |context| {
+        // The drivers read from their sockets without ever yielding, so a fast database would hold up deadlines and
+        // neighbours.
+        let progress = ready!(tokio::task::coop::poll_proceed(context));
+        progress.made_progress();
+        let next = loop {
+            break match ready!(rows.poll_next_unpin(context)) {
+                Some(Ok(Either::Right(row))) => Some(
+                    reader
+                        .read(&row)
+                        .map_err(|error| Failure { error, leaves: discard::<DB>(&mut rows, context) }),
+                ),
+                Some(Ok(Either::Left(_))) => {
+                    is_complete = true;
+                    continue;
+                }
+                Some(Err(error)) => Some(Err(failure(&error, query.arguments))),
+                None if is_complete => None,
+                // SQLite's thread is gone. Without this, missing rows would look like rows that do not exist.
+                None => Some(Err(Failure::of_connection(&sqlx::Error::WorkerCrashed))),
+            };
+        };
+        is_complete |= matches!(next, Some(Err(_)));
+        Poll::Ready(next)
     })
     .boxed()
+}
+
+/// Takes the rest of a refused result, if it is small and already here. Otherwise the database has to be stopped, which
+/// costs the connection.
+fn discard<DB: sqlx::Database>(rows: &mut DriverRows<'_, DB>, context: &mut Context<'_>) -> Condition {
+    for _ in 0..ROWS_DISCARDED_MAX {
+        match rows.poll_next_unpin(context) {
+            Poll::Ready(None) => return Condition::Ready,
+            Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(Some(Err(_))) | Poll::Pending => break,
+        }
+    }
+    Condition::Working
 }
 
 struct Reader<'q> {

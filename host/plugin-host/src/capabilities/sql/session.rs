@@ -6,7 +6,7 @@ use uuk_bundle::Engine;
 
 use crate::CallContext;
 
-use super::error::{Failure, Leaves};
+use super::error::{Condition, Failure};
 use super::mariadb::{self, MariadbOptions, MariadbSession};
 use super::postgres::{self, PostgresSession};
 use super::reader::{Query, read};
@@ -74,14 +74,20 @@ impl Session {
     /// Sends a query; its rows follow as they are taken. Dropping the stream leaves the database at work.
     pub(super) fn rows<'s>(&'s mut self, query: &'s Query<'s>) -> BoxStream<'s, Result<Row, Failure>> {
         let rows = match self {
-            Self::Sqlite(session) => session.fetch(query).map(|rows| read(rows, query, sqlite::failure)),
-            Self::Postgres(session) => session.fetch(query).map(|rows| read(rows, query, postgres::failure)),
-            Self::Mariadb(session) => session.fetch(query).map(|rows| read(rows, query, mariadb::failure)),
+            Self::Sqlite(session) => {
+                session.fetch(query).map(|rows| read::<sqlx::Sqlite>(rows, query, sqlite::failure))
+            }
+            Self::Postgres(session) => {
+                session.fetch(query).map(|rows| read::<sqlx::Postgres>(rows, query, postgres::failure))
+            }
+            Self::Mariadb(session) => {
+                session.fetch(query).map(|rows| read::<sqlx::MySql>(rows, query, mariadb::failure))
+            }
         };
         // Only a value that is too long for the protocol gets here; nothing was sent.
         rows.unwrap_or_else(|error| {
             let error = SqlError::Other(format!("cannot send a value: {error}"));
-            stream::iter([Err(Failure { error, leaves: Leaves::Ready })]).boxed()
+            stream::iter([Err(Failure { error, leaves: Condition::Ready })]).boxed()
         })
     }
 
@@ -118,10 +124,10 @@ impl Session {
         }
     }
 
-    /// Asks the server whether it is still there; a file is.
+    /// Waits until the database answers, after whatever it was still sending.
     pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
         match self {
-            Self::Sqlite(_) => Ok(()),
+            Self::Sqlite(session) => session.ping().await,
             Self::Postgres(session) => session.ping().await,
             Self::Mariadb(session) => session.ping().await,
         }

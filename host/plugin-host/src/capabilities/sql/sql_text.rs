@@ -91,6 +91,13 @@ pub enum SqlTextError {
         /// Where it is called.
         at: Position,
     },
+    /// `SELECT *` reads what the reviewer cannot see. It also gives other columns once the tables change, which
+    /// SQLite's driver would read under the names of before.
+    #[error("{at}: `*` stands for whatever columns there are at the time; name those that are needed")]
+    Wildcard {
+        /// Where it is.
+        at: Position,
+    },
     /// A placeholder in a notation that does not belong here.
     #[error("{at}: `{placeholder}` is not how a parameter is written here")]
     Placeholder {
@@ -131,32 +138,37 @@ impl SqlTextError {
 }
 
 impl SqlText {
-    /// Reads a statement of a manifest, whose parameters are written `:name`.
+    /// Reads a statement of a manifest, whose parameters are written `:name`. The `heading`, a comment, is put first.
     pub(super) fn named(
         engine: Engine,
+        heading: &str,
         text: &str,
         parameters: &[(String, ValueType)],
     ) -> Result<Self, SqlTextError> {
         let mut scanner = Scanner::new(engine, text)?;
-        let mut sql = String::with_capacity(text.len());
+        let mut sql = heading.to_owned();
         let mut bindings = Vec::new();
         while let Some(token) = scanner.next()? {
-            let at = scanner.lexer.position(token.offset);
             match token.kind {
                 TokenKind::Parameter => {
                     let name = token.text.trim_start_matches(':');
                     let declared = parameters.iter().position(|(declared, _)| declared == name);
                     let Some(index) = declared else {
+                        let at = scanner.lexer.position(token.offset);
                         return Err(SqlTextError::UndeclaredParameter { name: name.to_owned(), at });
                     };
                     sql.push_str(scanner.blanks_before(&token));
                     push_placeholder(&mut sql, engine, index, &mut bindings);
                 }
                 TokenKind::Placeholder => {
+                    let at = scanner.lexer.position(token.offset);
                     return Err(SqlTextError::Placeholder { placeholder: token.text.to_owned(), at });
                 }
                 _ => sql.push_str(scanner.with_blanks_before(&token)),
             }
+        }
+        if let Some(offset) = scanner.wildcard {
+            return Err(SqlTextError::Wildcard { at: scanner.lexer.position(offset) });
         }
         let unused = parameters.iter().enumerate().find(|(index, _)| !bindings.contains(index));
         match unused {
@@ -222,6 +234,12 @@ struct Scanner<'a> {
     /// Where the previous token ended.
     done: usize,
     begun: bool,
+    /// Parentheses open.
+    depth: usize,
+    /// The previous token's text.
+    previous: &'a str,
+    /// Where the first `*` stands that means columns of the result.
+    wildcard: Option<usize>,
 }
 
 impl<'a> Scanner<'a> {
@@ -232,7 +250,16 @@ impl<'a> Scanner<'a> {
         let lexer = Lexer::new(engine, text);
         match text.find('\0') {
             Some(offset) => Err(SqlTextError::Nul { at: lexer.position(offset) }),
-            None => Ok(Self { text, lexer, engine, done: 0, begun: false }),
+            None => Ok(Self {
+                text,
+                lexer,
+                engine,
+                done: 0,
+                begun: false,
+                depth: 0,
+                previous: "",
+                wildcard: None,
+            }),
         }
     }
 
@@ -253,8 +280,10 @@ impl<'a> Scanner<'a> {
             TokenKind::Word | TokenKind::Quoted if self.engine == Engine::Postgres => {
                 self.check_function(&token)?;
             }
+            TokenKind::Symbol => self.follow(&token),
             _ => {}
         }
+        self.previous = token.text;
         Ok(Some(token))
     }
 
@@ -279,6 +308,23 @@ impl<'a> Scanner<'a> {
             keyword: token.text.chars().take(20).collect(),
             at: self.lexer.position(token.offset),
         })
+    }
+
+    /// Notes where a `*` stands for columns of the result. Elsewhere it multiplies, counts, or belongs to a query
+    /// within the statement.
+    fn follow(&mut self, symbol: &Token<'a>) {
+        match symbol.text {
+            // Parentheses around the whole statement do not count.
+            "(" if self.begun => self.depth += 1,
+            ")" => self.depth = self.depth.saturating_sub(1),
+            "*" if self.depth == 0 => {
+                let before_columns = ["SELECT", "DISTINCT", "ALL", "RETURNING", ",", "."];
+                if before_columns.iter().any(|word| word.eq_ignore_ascii_case(self.previous)) {
+                    self.wildcard.get_or_insert(symbol.offset);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn check_function(&self, token: &Token<'a>) -> Result<(), SqlTextError> {
@@ -314,7 +360,7 @@ mod tests {
     fn named(engine: Engine, text: &str, parameters: &[&str]) -> Result<SqlText, SqlTextError> {
         let integer = ValueType { scalar: Scalar::Integer, nullable: false };
         let parameters: Vec<_> = parameters.iter().map(|name| ((*name).to_owned(), integer)).collect();
-        SqlText::named(engine, text, &parameters)
+        SqlText::named(engine, "/* it */ ", text, &parameters)
     }
 
     #[track_caller]
@@ -325,11 +371,11 @@ mod tests {
 
     #[test]
     fn writes_parameters_in_the_engines_notation() {
-        let text = "SELECT * FROM t\nWHERE a = :a AND b = :b OR :a IS NULL -- :c\n;";
+        let text = "SELECT c FROM t\nWHERE a = :a AND b = :b OR :a IS NULL -- :c\n;";
         let (sqlite, postgres, mariadb) = (
-            "SELECT * FROM t\nWHERE a = ?1 AND b = ?2 OR ?1 IS NULL",
-            "SELECT * FROM t\nWHERE a = $1 AND b = $2 OR $1 IS NULL",
-            "SELECT * FROM t\nWHERE a = ? AND b = ? OR ? IS NULL",
+            "/* it */ SELECT c FROM t\nWHERE a = ?1 AND b = ?2 OR ?1 IS NULL",
+            "/* it */ SELECT c FROM t\nWHERE a = $1 AND b = $2 OR $1 IS NULL",
+            "/* it */ SELECT c FROM t\nWHERE a = ? AND b = ? OR ? IS NULL",
         );
         for (engine, sql, bindings) in [
             (Engine::Sqlite, sqlite, vec![1, 0]),
@@ -345,6 +391,41 @@ mod tests {
     #[test]
     fn accepts_a_query_in_parentheses() {
         named(Engine::Postgres, "(SELECT 1) UNION (SELECT 2)", &[]).unwrap();
+    }
+
+    #[test]
+    fn refuses_wildcard_for_columns() {
+        for (text, column) in [
+            ("SELECT * FROM t", 8),
+            ("select a, t.* FROM t", 13),
+            ("(SELECT DISTINCT /* all */ * FROM t) UNION (SELECT 1)", 28),
+            ("DELETE FROM t RETURNING *", 25),
+        ] {
+            let at = Position { line: 1, column };
+            assert_eq!(
+                named(Engine::Sqlite, text, &[]).unwrap_err(),
+                SqlTextError::Wildcard { at },
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn accepts_asterisks_that_are_no_wildcard() {
+        for text in [
+            "SELECT count(*), 2 * 3, '*' FROM t",
+            "SELECT a FROM (SELECT * FROM t) WHERE EXISTS (SELECT * FROM u)",
+        ] {
+            named(Engine::Sqlite, text, &[]).unwrap();
+        }
+    }
+
+    #[test]
+    fn reads_long_text_in_short_time() {
+        let text = format!("SELECT {}1", "1,".repeat(SQL_BYTES_MAX / 2 - 10));
+        let started = std::time::Instant::now();
+        named(Engine::Postgres, &text, &[]).unwrap();
+        assert!(started.elapsed() < std::time::Duration::from_secs(1));
     }
 
     #[test]

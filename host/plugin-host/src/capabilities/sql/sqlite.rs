@@ -2,19 +2,20 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures_util::stream::BoxStream;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{
     SqliteArguments, SqliteArgumentsBuffer, SqliteConnectOptions, SqliteConnection, SqliteRow,
     SqliteTypeInfo, SqliteValueRef,
 };
-use sqlx::{Arguments, ConnectOptions, Connection, Decode, Encode, Row, Sqlite, Type, TypeInfo, ValueRef};
+use sqlx::{
+    Arguments, ConnectOptions, Connection, Decode, Encode, Executor, Row, Sqlite, Type, TypeInfo, ValueRef,
+};
 use uuk_bundle::Access;
 
 use super::argument::Argument;
-use super::error::{Failure, Leaves, Refusal};
-use super::reader::{DriverRow, Query};
+use super::error::{Condition, Failure, Refusal};
+use super::reader::{DriverRow, DriverRows, Query};
 use super::session::{Ending, Unit};
 use super::{ConnectError, DatabaseGrant, SqlError, Value, conversion};
 
@@ -22,6 +23,9 @@ use super::{ConnectError, DatabaseGrant, SqlError, Value, conversion};
 const INSTRUCTIONS_BETWEEN_CHECKS: i32 = 1000;
 
 pub(super) fn options(grant: &DatabaseGrant) -> Result<SqliteConnectOptions, ConnectError> {
+    if !grant.url.starts_with("sqlite:") {
+        return Err(grant.wrong_address());
+    }
     let options = SqliteConnectOptions::from_str(&grant.url).map_err(|_| grant.wrong_address())?;
     let options = options
         .create_if_missing(false)
@@ -55,17 +59,13 @@ impl SqliteSession {
         Ok(Self { connection, access, stop })
     }
 
-    pub(super) fn fetch<'s>(
-        &'s mut self,
-        query: &Query<'_>,
-    ) -> Result<BoxStream<'s, Result<SqliteRow, sqlx::Error>>, BoxDynError> {
+    pub(super) fn fetch<'s>(&'s mut self, query: &Query<'_>) -> Result<DriverRows<'s, Sqlite>, BoxDynError> {
         let mut arguments = SqliteArguments::default();
         for argument in query.arguments {
             Arguments::add(&mut arguments, argument)?;
         }
-        Ok(sqlx::query_with(query.sql.clone(), arguments)
-            .persistent(query.persistent)
-            .fetch(&mut self.connection))
+        let prepared = sqlx::query_with(query.sql.clone(), arguments).persistent(query.persistent);
+        Ok((&mut self.connection).fetch_many(prepared))
     }
 
     pub(super) async fn begin(&mut self, unit: Unit) -> Result<(), sqlx::Error> {
@@ -92,10 +92,14 @@ impl SqliteSession {
         Ok(())
     }
 
+    pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
+        self.connection.ping().await
+    }
+
     /// Returns once the statement has ended: only then does the thread get to answer.
     pub(super) async fn stop(&mut self) -> Result<(), sqlx::Error> {
         self.stop.store(true, Ordering::Relaxed);
-        self.connection.ping().await
+        self.ping().await
     }
 }
 
@@ -153,14 +157,14 @@ fn decode<'r, T: Decode<'r, Sqlite>>(raw: SqliteValueRef<'r>) -> Result<T, BoxDy
 pub(super) fn failure(error: &sqlx::Error, arguments: &[Argument]) -> Failure {
     let sqlx::Error::Database(refusal) = error else { return Failure::of_connection(error) };
     let code: u32 = refusal.code().and_then(|code| code.parse().ok()).unwrap_or_default();
-    let ready = |error| Failure { error, leaves: Leaves::Ready };
+    let ready = |error| Failure { error, leaves: Condition::Ready };
     // The low byte is the primary code: https://sqlite.org/rescode.html
     let sqlstate = match (code & 0xff, code) {
         (5 | 6, _) => return ready(SqlError::Busy),
         (9, _) => return ready(SqlError::Deadline),
         (10 | 11 | 14 | 26, _) => {
             let error = SqlError::Unavailable("the database file cannot be used".into());
-            return Failure { error, leaves: Leaves::Nothing };
+            return Failure { error, leaves: Condition::Lost };
         }
         (8, _) => "25006",
         (19, 1555 | 2067 | 2579) => "23505",

@@ -43,14 +43,6 @@ pub enum StatementError {
         /// The file.
         file: String,
     },
-    /// Two columns of one name; the result is read by name.
-    #[error("statement `{statement}` declares column `{column}` twice")]
-    DuplicateColumn {
-        /// The statement.
-        statement: String,
-        /// The column.
-        column: String,
-    },
     /// The text is not one statement with the declared parameters.
     #[error("statement `{statement}` in `{file}` cannot be used on {engine}")]
     Text {
@@ -113,7 +105,8 @@ impl Statement {
         text: &str,
         engines: &[Engine],
     ) -> Result<Self, StatementError> {
-        let compile = |engine: &Engine| match SqlText::named(*engine, text, &declared.params) {
+        let heading = heading(name, &declared.params);
+        let compile = |engine: &Engine| match SqlText::named(*engine, &heading, text, &declared.params) {
             Ok(text) => Ok((*engine, text)),
             Err(source) => {
                 let (statement, file) = (name.to_owned(), declared.file.clone());
@@ -121,13 +114,6 @@ impl Statement {
             }
         };
         let texts = engines.iter().map(compile).collect::<Result<_, _>>()?;
-        let twice = |(index, (column, _)): &(usize, &(String, ValueType))| {
-            declared.row.iter().take(*index).any(|(earlier, _)| earlier == column)
-        };
-        if let Some((_, (column, _))) = declared.row.iter().enumerate().find(twice) {
-            let statement = name.to_owned();
-            return Err(StatementError::DuplicateColumn { statement, column: column.clone() });
-        }
         Ok(Self {
             name: name.to_owned(),
             datasource: declared.datasource.clone(),
@@ -189,6 +175,16 @@ impl Statement {
         }
         Ok(text.bindings.iter().filter_map(|index| given.get(*index).cloned().flatten()).collect())
     }
+}
+
+/// Names the statement in the lists of the database's operator. It also keeps statements apart that have the same
+/// text and differ in the types of their parameters: connections remember statements by their text.
+fn heading(name: &str, parameters: &[(String, ValueType)]) -> String {
+    let types: Vec<String> = parameters
+        .iter()
+        .map(|(_, declared)| format!("{}{}", declared.scalar, if declared.nullable { "?" } else { "" }))
+        .collect();
+    format!("/* {name}({}) */ ", types.join(", "))
 }
 
 fn column(name: &str, value_type: ValueType) -> Column {
@@ -289,13 +285,6 @@ mod tests {
     fn refuses_engine_the_statement_is_not_written_for() {
         let error = compile(&declared()).unwrap().text(Engine::Sqlite).unwrap_err();
         assert_eq!(error, SqlError::NotGranted("a statement that is not written for sqlite".into()));
-    }
-
-    #[test]
-    fn refuses_column_declared_twice() {
-        let mut statement = declared();
-        statement.row.extend(statement.row.clone());
-        assert_eq!(compile(&statement).unwrap_err().code(), "statement.duplicate_column");
     }
 
     #[test]

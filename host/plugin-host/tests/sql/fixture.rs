@@ -1,0 +1,330 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+use tempfile::TempDir;
+use tokio_util::task::TaskTracker;
+use uuk_bundle::{Access, Engine, Manifest};
+use uuk_plugin_host::CallContext;
+use uuk_plugin_host::capabilities::sql::{
+    Database, DatabaseGrant, RowSet, SqlError, Statement, StatementError, Statements, Value,
+};
+use uuk_process::Secret;
+use uuk_testkit::databases::{DatabaseServer, MariaDb, PASSWORD, PostgreSql, USER};
+
+/// Longer than anything here takes that is not stopped.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A table as an agency has it, with three people.
+const SCHEMA: [&str; 3] = [
+    "CREATE TABLE region (code VARCHAR(2) PRIMARY KEY)",
+    "CREATE TABLE person (
+        pin VARCHAR(14) PRIMARY KEY,
+        name VARCHAR(100) NOT NULL,
+        children INTEGER,
+        age INTEGER,
+        region VARCHAR(2),
+        CONSTRAINT some_age CHECK (age >= 0),
+        CONSTRAINT person_region FOREIGN KEY (region) REFERENCES region (code))",
+    "INSERT INTO person VALUES ('10', 'Айгүл', 2, 40, NULL), ('20', 'Bakyt', NULL, 30, NULL), ('30', 'Cholpon', 0, 20, NULL)",
+];
+
+/// A database with [`SCHEMA`], that no other test uses.
+pub(crate) struct Fixture {
+    engine: Engine,
+    url: String,
+    place: Place,
+    tasks: TaskTracker,
+}
+
+enum Place {
+    File(TempDir),
+    Server { server: Server, database: String },
+}
+
+/// Kept while its database is used.
+pub(crate) enum Server {
+    PostgreSql(Arc<PostgreSql>),
+    MariaDb(Arc<MariaDb>),
+}
+
+impl Fixture {
+    /// `None` if the engine is not installed.
+    pub(crate) async fn new(engine: Engine) -> Option<Self> {
+        let server = match engine {
+            Engine::Sqlite => return Some(Self::in_file().await),
+            Engine::Postgres => Server::PostgreSql(PostgreSql::shared()?),
+            Engine::Mariadb => Server::MariaDb(MariaDb::shared()?),
+        };
+        Some(Self::on(engine, server))
+    }
+
+    async fn in_file() -> Self {
+        let place = Place::File(tempfile::tempdir().unwrap());
+        let path = place.path();
+        std::fs::write(&path, []).unwrap();
+        let url = format!("sqlite:{}", path.display());
+        let fixture = Self { engine: Engine::Sqlite, url, place, tasks: TaskTracker::new() };
+        fixture.execute(&SCHEMA.join(";\n")).await;
+        fixture
+    }
+
+    pub(crate) fn on(engine: Engine, server: Server) -> Self {
+        let database = server.get().create_database(&SCHEMA.join(";\n")).unwrap();
+        let url = server.get().url(&database);
+        Self { engine, url, place: Place::Server { server, database }, tasks: TaskTracker::new() }
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        self.engine
+    }
+
+    /// What an operator usually grants, as `adapt` changes it.
+    pub(crate) fn grant(&self, adapt: impl FnOnce(&mut DatabaseGrant)) -> DatabaseGrant {
+        let is_server = self.engine != Engine::Sqlite;
+        let mut grant = DatabaseGrant {
+            datasource: "registry".into(),
+            engine: self.engine,
+            url: self.url.clone(),
+            user: is_server.then(|| USER.to_owned()),
+            password: is_server.then(|| Secret::new(PASSWORD.to_owned())),
+            access: Access::Read,
+            free_sql: false,
+            connections_max: 2,
+            acquire_time_max: Duration::from_secs(10),
+            statement_time_max: Duration::from_secs(30),
+            application_name: "uuk:kg.example.people@1.0.0".into(),
+            session_variables: false,
+        };
+        adapt(&mut grant);
+        grant
+    }
+
+    /// The database, granted for reading.
+    pub(crate) fn reading(&self) -> Granted<'_> {
+        self.granted(|_| {})
+    }
+
+    /// The database, granted for writing.
+    pub(crate) fn writing(&self) -> Granted<'_> {
+        self.granted(|grant| grant.access = Access::Write)
+    }
+
+    pub(crate) fn granted(&self, adapt: impl FnOnce(&mut DatabaseGrant)) -> Granted<'_> {
+        let database = Database::connect(self.grant(adapt), self.tasks.clone()).unwrap();
+        Granted { database, fixture: self }
+    }
+
+    /// Runs SQL as somebody else, and gives the first value.
+    pub(crate) async fn execute(&self, sql: &str) -> String {
+        match &self.place {
+            Place::Server { server, database } => server.get().execute(database, sql).unwrap(),
+            Place::File(_) => {
+                let options: sqlx::sqlite::SqliteConnectOptions = self.url.parse().unwrap();
+                let mut connection = options.connect().await.unwrap();
+                let rows =
+                    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+                rows.first().map_or_else(String::new, |row| {
+                    row.try_get_unchecked::<Option<String>, _>(0).unwrap().unwrap_or_default()
+                })
+            }
+        }
+    }
+
+    /// The server, for stopping it.
+    pub(crate) fn server(&self) -> &DatabaseServer {
+        match &self.place {
+            Place::Server { server, .. } => server.get(),
+            Place::File(_) => panic!("a file has no server"),
+        }
+    }
+
+    /// The file, for spoiling it.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.place.path()
+    }
+
+    pub(crate) async fn count_people(&self) -> String {
+        self.execute("SELECT COUNT(*) FROM person").await
+    }
+
+    /// SQL that gives the numbers from 1 to `count` as `n`, and takes its time if these are many.
+    pub(crate) fn numbers(&self, count: u64) -> String {
+        match self.engine {
+            Engine::Sqlite => format!(
+                "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {count}) SELECT n FROM s"
+            ),
+            // In `FROM` it would be computed as a whole first.
+            Engine::Postgres => format!("SELECT generate_series(1, {count}) AS n"),
+            Engine::Mariadb => format!("SELECT seq AS n FROM seq_1_to_{count}"),
+        }
+    }
+
+    /// A statement that gives nothing before a minute has passed.
+    pub(crate) fn slow(&self) -> Arc<Statement> {
+        let sql = match self.engine {
+            Engine::Sqlite => {
+                "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s) SELECT count(*) AS n FROM s"
+            }
+            Engine::Postgres => "SELECT 1 AS n FROM pg_sleep(60)",
+            Engine::Mariadb => "SELECT SLEEP(60) AS n",
+        };
+        self.statement(r#"row = { n = "integer" }"#, sql)
+    }
+
+    /// A statement of the manifest; `declared` is what its section says beside datasource and file.
+    pub(crate) fn statement(&self, declared: &str, sql: &str) -> Arc<Statement> {
+        self.try_statement("registry", declared, sql).unwrap()
+    }
+
+    pub(crate) fn try_statement(
+        &self,
+        datasource: &str,
+        declared: &str,
+        sql: &str,
+    ) -> Result<Arc<Statement>, StatementError> {
+        // By default it is short, and this machine may be busy with other things.
+        let timeout = if declared.contains("timeout") { "" } else { "timeout = \"30s\"" };
+        let manifest = format!(
+            "[plugin]\nid = \"kg.example.people\"\nversion = \"1.0.0\"\napi = \"0.1\"\n\
+             [[service]]\ncode = \"person\"\ncontract = \"person.yaml\"\n\
+             [datasource.{datasource}]\nengine = [\"{}\"]\naccess = \"write\"\n\
+             [sql.it]\ndatasource = \"{datasource}\"\nfile = \"it.sql\"\n{timeout}\n{declared}\n",
+            self.engine
+        );
+        let manifest = Manifest::parse(manifest.as_bytes()).unwrap();
+        let statements = Statements::compile(&manifest, |_| Some(sql))?;
+        Ok(Arc::clone(statements.find("it").unwrap()))
+    }
+
+    /// Waits until the database runs nothing for us any more, and all cleaning up is done. The database is told: it
+    /// does not get to the end of anything by itself in that time.
+    pub(crate) async fn is_quiet(&self) {
+        let started = Instant::now();
+        self.tasks.close();
+        tokio::time::timeout(Duration::from_secs(3), self.tasks.wait()).await.unwrap();
+        self.tasks.reopen();
+        while self.running().await > 0 {
+            assert!(started.elapsed() < Duration::from_secs(3), "the database is still at work");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the database runs something for us.
+    pub(crate) async fn is_at_work(&self) {
+        if self.engine == Engine::Sqlite {
+            // Nobody can see it; its thread has begun by then.
+            return tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let started = Instant::now();
+        while self.running().await == 0 {
+            assert!(started.elapsed() < PATIENCE, "the database does nothing");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// How many statements the server itself says that it runs. A file has no list; there, cleaning up is done only
+    /// when the statement has ended.
+    async fn running(&self) -> u32 {
+        let Place::Server { database, .. } = &self.place else { return 0 };
+        let sql = match self.engine {
+            Engine::Postgres => format!(
+                "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = '{database}' AND state = 'active' AND pid <> pg_backend_pid()"
+            ),
+            _ => format!(
+                "SELECT COUNT(*) FROM information_schema.processlist
+                 WHERE db = '{database}' AND command IN ('Query', 'Execute') AND id <> CONNECTION_ID()"
+            ),
+        };
+        self.execute(&sql).await.parse().unwrap()
+    }
+
+    /// How many connections the server has for us.
+    pub(crate) async fn connections(&self) -> u32 {
+        let Place::Server { database, .. } = &self.place else { return 0 };
+        let sql = match self.engine {
+            Engine::Postgres => format!(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()"
+            ),
+            _ => format!(
+                "SELECT COUNT(*) FROM information_schema.processlist
+                 WHERE db = '{database}' AND id <> CONNECTION_ID()"
+            ),
+        };
+        self.execute(&sql).await.parse().unwrap()
+    }
+}
+
+impl Place {
+    fn path(&self) -> PathBuf {
+        match self {
+            Self::File(folder) => folder.path().join("people.db"),
+            Self::Server { .. } => panic!("a server has no file"),
+        }
+    }
+}
+
+impl Server {
+    fn get(&self) -> &DatabaseServer {
+        match self {
+            Self::PostgreSql(server) => server,
+            Self::MariaDb(server) => server,
+        }
+    }
+}
+
+/// A database under a grant.
+pub(crate) struct Granted<'f> {
+    pub(crate) database: Database,
+    pub(crate) fixture: &'f Fixture,
+}
+
+impl Granted<'_> {
+    /// Declares a statement and runs it.
+    pub(crate) async fn run(
+        &self,
+        declared: &str,
+        sql: &str,
+        params: &[(&str, Value)],
+    ) -> Result<RowSet, SqlError> {
+        self.run_statement(&self.fixture.statement(declared, sql), params).await
+    }
+
+    pub(crate) async fn run_statement(
+        &self,
+        statement: &Statement,
+        params: &[(&str, Value)],
+    ) -> Result<RowSet, SqlError> {
+        self.database.run(statement, named(params), in_time(), &context()).await
+    }
+
+    /// What works whenever the database does.
+    pub(crate) async fn works(&self) -> Result<(), SqlError> {
+        self.run(r#"row = { name = "text" }"#, "SELECT name FROM person", &[]).await.map(|_| ())
+    }
+}
+
+pub(crate) fn named(params: &[(&str, Value)]) -> Vec<(String, Value)> {
+    params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+}
+
+pub(crate) fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+pub(crate) fn in_time() -> Instant {
+    Instant::now() + PATIENCE
+}
+
+pub(crate) fn context() -> CallContext {
+    CallContext {
+        exchange_id: "KG-7f3a".into(),
+        client: "KG/GOV/10000001/tax".into(),
+        user: Some("KG21212198001234".into()),
+        purpose: Some("benefit".into()),
+        ..CallContext::default()
+    }
+}
