@@ -34,7 +34,9 @@ impl Health {
             failures.pop_front();
         }
         failures.push_back(now);
-        failures.truncate(FAILURES_MAX);
+        if failures.len() > FAILURES_MAX {
+            failures.pop_front();
+        }
         failures.len() >= FAILURES_MAX
     }
 }
@@ -56,6 +58,15 @@ mod tests {
         for minute in 0..20 {
             assert!(!health.record(Verdict::Bad, now + Duration::from_secs(20 * minute)));
         }
+    }
+
+    #[test]
+    fn the_latest_failures_are_those_that_count() {
+        let (health, now) = (Health::default(), Instant::now());
+        for second in [0, 0, 0, 0, 0, 50, 50, 50, 50] {
+            health.record(Verdict::Bad, now + Duration::from_secs(second));
+        }
+        assert!(health.record(Verdict::Bad, now + Duration::from_secs(70)));
     }
 
     #[test]

@@ -73,9 +73,18 @@ impl RoutingTable {
 #[derive(Debug)]
 pub struct Route {
     active: Arm,
-    canary: Option<(Arm, Share)>,
-    calls: AtomicU64,
+    canary: Option<Canary>,
     suspended_until: Option<Instant>,
+}
+
+/// The version on trial.
+#[derive(Debug)]
+pub(crate) struct Canary {
+    pub(crate) arm: Arm,
+    pub(crate) share: Share,
+    /// Calls so far, over all routes and tables of the trial: one call in ten stays one in ten, however often the
+    /// table is replaced meanwhile.
+    pub(crate) calls: Arc<AtomicU64>,
 }
 
 /// One version of the plugin with its contract for this service.
@@ -110,8 +119,8 @@ impl Share {
 }
 
 impl Route {
-    pub(crate) fn new(active: Arm, canary: Option<(Arm, Share)>, suspended_until: Option<Instant>) -> Self {
-        Self { active, canary, calls: AtomicU64::new(0), suspended_until }
+    pub(crate) fn new(active: Arm, canary: Option<Canary>, suspended_until: Option<Instant>) -> Self {
+        Self { active, canary, suspended_until }
     }
 
     /// Chooses the version that answers the next call, or says how long the service is suspended.
@@ -121,9 +130,9 @@ impl Route {
         {
             return Err(left);
         }
-        let Some((canary, share)) = &self.canary else { return Ok(&self.active) };
-        let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        Ok(if share.takes(call) { canary } else { &self.active })
+        let Some(Canary { arm, share, calls }) = &self.canary else { return Ok(&self.active) };
+        let call = calls.fetch_add(1, Ordering::Relaxed);
+        Ok(if share.takes(call) { arm } else { &self.active })
     }
 
     /// The version that answers most calls.

@@ -76,6 +76,7 @@ impl Server {
             folder: config.files.plugins.clone(),
             state: config.files.state.clone(),
             rescan_every: config.plugins.rescan_every,
+            removal_grace: config.plugins.removal_grace,
             approval: config.plugins.approval,
             canary: Canary { share: config.plugins.canary_share(), time: config.plugins.canary_time },
         };

@@ -105,6 +105,9 @@ pub(crate) struct Plugins {
     /// How often the folder is scanned without a hint of the file system. Default: 2 s.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub(crate) rescan_every: Duration,
+    /// A plugin whose bundles are gone from the folder this long is retired; shorter absences are swaps. Default: 10 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub(crate) removal_grace: Duration,
     /// Instances that may live at once, over all plugins. Default: 256.
     pub(crate) instances_max: u32,
 }
@@ -116,6 +119,7 @@ impl Default for Plugins {
             canary_percent: 10,
             canary_time: Duration::from_secs(60),
             rescan_every: Duration::from_secs(2),
+            removal_grace: Duration::from_secs(10),
             instances_max: 256,
         }
     }

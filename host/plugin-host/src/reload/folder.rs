@@ -1,58 +1,60 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-/// Files looked at; more are left alone, with a warning.
-const FILES_MAX: usize = 1_000;
+/// Files looked at; more are left alone.
+pub(super) const FILES_MAX: usize = 1_000;
 /// The largest bundle read.
-pub(super) const BUNDLE_BYTES_MAX: u64 = 64 << 20;
+const BUNDLE_BYTES_MAX: u64 = 64 << 20;
 
 /// What tells that a file has changed without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     bytes: u64,
-    modified: Option<SystemTime>,
+    /// Time of the last change in seconds and nanoseconds, which nobody can set back.
+    changed: (i64, i64),
     inode: u64,
 }
 
-/// The bundles in the folder, by path, as the last scan saw them.
-pub(super) type Listing = HashMap<PathBuf, Stamp>;
+/// The bundles in a folder, by path.
+#[derive(Debug, Default)]
+pub(super) struct Listing {
+    pub(super) files: BTreeMap<PathBuf, Stamp>,
+    /// More than [`FILES_MAX`] are there; the last by name are left out.
+    pub(super) is_cut: bool,
+}
 
-/// Lists the bundles in `folder`: regular files named `*.asice` that are not hidden, symlinks followed once.
+/// Lists the bundles in `folder`: regular files named `*.asice` that are not hidden, or links to such.
 ///
 /// # Errors
 /// If the folder can not be read. Files that vanish meanwhile are not there.
 pub(super) fn list(folder: &Path) -> std::io::Result<Listing> {
-    use std::os::unix::fs::MetadataExt;
-
-    let mut listing = Listing::new();
+    let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if !is_bundle_name(&path) {
-            continue;
+        if is_bundle_name(&path) {
+            paths.push(path);
         }
-        // Following the link is what makes a swap of `..data` by an orchestrator visible as a change.
-        let Ok(metadata) = std::fs::metadata(&path) else { continue };
-        if !metadata.is_file() {
-            continue;
-        }
-        if listing.len() == FILES_MAX {
-            tracing::warn!(
-                "More than {FILES_MAX} bundles in {}; the others are left alone",
-                folder.display()
-            );
-            break;
-        }
-        let stamp =
-            Stamp { bytes: metadata.len(), modified: metadata.modified().ok(), inode: metadata.ino() };
-        listing.insert(path, stamp);
     }
-    Ok(listing)
+    paths.sort();
+    let is_cut = paths.len() > FILES_MAX;
+    let files = paths.into_iter().take(FILES_MAX).filter_map(|path| stamp(&path).map(|stamp| (path, stamp)));
+    Ok(Listing { files: files.collect(), is_cut })
 }
 
 fn is_bundle_name(path: &Path) -> bool {
     let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     !hidden && path.extension().is_some_and(|extension| extension == "asice")
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    // Following the link is what makes a swap of `..data` by an orchestrator visible as a change.
+    let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    Some(Stamp {
+        bytes: metadata.len(),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        inode: metadata.ino(),
+    })
 }
 
 /// Reads a bundle whole, or says why not.
