@@ -125,13 +125,13 @@ fn fault(fault: types::Fault) -> Fault {
         },
         code: bounded(&fault.code),
         message: bounded(&fault.message),
-        problems: fault.problems.into_iter().take(64).map(field_problem).collect(),
+        problems: fault.problems.into_iter().take(64).map(|problem| field_problem(&problem)).collect(),
         retry_after: fault.retry_after_ms.map(|ms| Duration::from_millis(u64::from(ms))),
         diagnostic: fault.diagnostic.as_deref().map(bounded),
     }
 }
 
-fn field_problem(problem: types::FieldProblem) -> FieldProblem {
+fn field_problem(problem: &types::FieldProblem) -> FieldProblem {
     FieldProblem {
         pointer: bounded(&problem.pointer),
         code: bounded(&problem.code),

@@ -135,7 +135,7 @@ pub enum CallError {
         /// Calls in progress at once.
         concurrency_max: u32,
     },
-    /// The whole call took longer than allowed.
+    /// The whole call took longer than allowed, most of it waiting for a database or upstream.
     #[error("call took longer than {wall_time_max:?}")]
     WallTime {
         /// The limit, or what was left until the client's deadline.
@@ -144,7 +144,7 @@ pub enum CallError {
     /// The guest computed longer than allowed.
     #[error("adapter computed longer than {guest_time_max:?}")]
     GuestTime {
-        /// The limit.
+        /// The limit, or what it computed until the call's deadline.
         guest_time_max: Duration,
     },
     /// The guest wanted more memory than allowed.
@@ -187,6 +187,6 @@ impl CallError {
 
     /// Whether the plugin is to blame, so that it counts towards rollback and quarantine.
     pub fn blames_plugin(&self) -> bool {
-        !matches!(self, Self::Busy { .. } | Self::Host)
+        !matches!(self, Self::Busy { .. } | Self::WallTime { .. } | Self::Host)
     }
 }

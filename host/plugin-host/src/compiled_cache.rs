@@ -1,8 +1,10 @@
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::{constant_time, digest, hmac, rand};
 
@@ -11,6 +13,8 @@ use crate::engine::Engine;
 
 /// Bytes of the authentication code in front of each entry.
 const CODE_BYTES: usize = 32;
+/// An entry that nothing has loaded for this long is of a version that is gone.
+const UNUSED_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Why the cache can not be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +49,9 @@ pub struct CompiledCache {
 }
 
 impl CompiledCache {
-    /// Opens the cache in `folder`, making the folder (0700) and its key (0600) at first.
+    /// Opens the cache in `folder`, making the folder (0700) and its key (0600) at first, and removes old entries.
+    ///
+    /// A key that others could read is replaced: they could have made entries with it.
     ///
     /// # Errors
     /// [`CacheError`] if the folder or key can not be made or read.
@@ -54,23 +60,17 @@ impl CompiledCache {
             let path = path.to_owned();
             move |source| CacheError::Folder { path, source }
         };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed(folder))?;
+        std::fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(failed(folder))?;
         let path = folder.join("key");
-        let key = match std::fs::read(&path) {
-            Ok(key) => key,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let mut key = vec![0; CODE_BYTES];
-                rand::fill(&mut key)
-                    .map_err(|_| std::io::Error::other("no randomness"))
-                    .map_err(failed(&path))?;
-                write_whole(&path, &[&key]).map_err(failed(&path))?;
-                key
-            }
-            Err(error) => return Err(failed(&path)(error)),
+        let key = match read_key(&path).map_err(failed(&path))? {
+            Some(key) => key,
+            None => make_key(&path).map_err(failed(&path))?,
         };
         if key.len() != CODE_BYTES {
             return Err(CacheError::Key { path });
         }
+        remove_unused(folder, &path, SystemTime::now());
         Ok(Self { folder: folder.to_owned(), key: hmac::Key::new(hmac::HMAC_SHA256, &key) })
     }
 
@@ -83,7 +83,10 @@ impl CompiledCache {
             constant_time::verify_slices_are_equal(code, self.code(&name, compiled).as_ref()).is_ok()
         });
         match authentic {
-            Some((_, compiled)) => Some(OwnCompiled(Arc::from(compiled))),
+            Some((_, compiled)) => {
+                mark_used(&path);
+                Some(OwnCompiled(Arc::from(compiled)))
+            }
             None => {
                 tracing::warn!(entry = %name, "Removed a compiled component that this server did not make");
                 let _ = std::fs::remove_file(&path);
@@ -109,9 +112,47 @@ impl CompiledCache {
     }
 }
 
+/// The key, if there is one that only its owner can read.
+fn read_key(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let key = match std::fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        key => key?,
+    };
+    let is_private = std::fs::metadata(path)?.permissions().mode() & 0o077 == 0;
+    if !is_private {
+        tracing::warn!("Others could read {}: it is replaced, and plugins are compiled anew", path.display());
+    }
+    Ok(is_private.then_some(key))
+}
+
+fn make_key(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut key = vec![0; CODE_BYTES];
+    rand::fill(&mut key).map_err(|_| std::io::Error::other("no randomness"))?;
+    write_whole(path, &[&key])?;
+    Ok(key)
+}
+
+/// Removes entries that were last used long ago. What can not be removed costs only space.
+fn remove_unused(folder: &Path, key: &Path, now: SystemTime) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten().filter(|entry| entry.path() != key) {
+        let used = entry.metadata().and_then(|metadata| metadata.modified());
+        if used.is_ok_and(|used| now.duration_since(used).is_ok_and(|unused| unused > UNUSED_MAX)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn mark_used(entry: &Path) {
+    let opened = OpenOptions::new().append(true).open(entry);
+    let _ = opened.and_then(|file: File| file.set_modified(SystemTime::now()));
+}
+
 fn entry_name(engine: &Engine, component: &[u8]) -> String {
     let mut compiler = DefaultHasher::new();
     engine.wasmtime().precompile_compatibility_hash().hash(&mut compiler);
+    // What is compiled has passed the checks of this version; another may check more.
+    env!("CARGO_PKG_VERSION").hash(&mut compiler);
     let component = digest::digest(&digest::SHA256, component);
     format!("{}-{:016x}", hex::encode(component), compiler.finish())
 }
@@ -121,7 +162,7 @@ pub(crate) fn write_whole(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
     let partial = path.with_extension("part");
     let written = (|| {
         let mut file =
-            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
         parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_data()?;
         std::fs::rename(&partial, path)

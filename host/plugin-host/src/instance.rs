@@ -1,6 +1,6 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use wasmtime::component::ResourceTable;
@@ -15,7 +15,10 @@ use crate::engine::{EPOCH_TICK, resource_table};
 use crate::host_calls::HostCalls;
 use crate::limits::CallLimits;
 use crate::plugin::Plugin;
-use crate::wasi_http::{self, HttpDoor};
+use crate::wasi_http::{self, HttpDoor, ResponseTooLong};
+
+/// Random bytes that a guest is given at once: making them is the host's work.
+const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
 /// What one instance can see and use: the data of its store. Made for a call, dropped with it.
 pub(crate) struct CallState {
@@ -29,7 +32,8 @@ pub(crate) struct CallState {
     /// Notes of the adapter, to stand beside the record of the message.
     pub(crate) annotations: Vec<(String, String)>,
     memory: MemoryMeter,
-    /// Ticks of computing left before the guest is stopped.
+    /// Ticks of computing so far, and how many more before the guest is stopped.
+    guest_ticks: u32,
     guest_ticks_left: u32,
     wasi: Option<WasiCtx>,
     pub(crate) http_door: Option<HttpDoor>,
@@ -48,6 +52,7 @@ impl CallState {
             host_calls: HostCalls::new(limits.host_calls_max),
             annotations: Vec::new(),
             memory: MemoryMeter { bytes_max: limits.memory_bytes_max, ..MemoryMeter::default() },
+            guest_ticks: 0,
             // One tick more, because the first may come right after the start.
             guest_ticks_left: u32::try_from(ticks).unwrap_or(u32::MAX).saturating_add(1),
             wasi: None,
@@ -60,7 +65,7 @@ impl CallState {
         Usage {
             wall_us: started.elapsed().as_micros().try_into().unwrap_or(u64::MAX),
             host_us: self.host_calls.spent.as_micros().try_into().unwrap_or(u64::MAX),
-            host_calls: self.host_calls.made,
+            host_calls: self.host_calls.made + self.http_door.as_ref().map_or(0, HttpDoor::host_calls),
             memory_bytes: self.memory.bytes_peak,
             response_bytes: 0,
         }
@@ -71,7 +76,8 @@ impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         // Most adapters import WASI and never call it: its context is made when one does. It holds nothing: no
         // arguments, environment, files or sockets.
-        let ctx = self.wasi.get_or_insert_with(|| WasiCtx::builder().build());
+        let ctx =
+            self.wasi.get_or_insert_with(|| WasiCtx::builder().max_random_size(RANDOM_BYTES_MAX).build());
         WasiCtxView { ctx, table: &mut self.table }
     }
 }
@@ -150,7 +156,7 @@ pub(crate) async fn run(plugin: &Arc<Plugin>, errand: Errand) -> (Result<Errands
     // The clock of tokio surrounds everything, because epochs do not reach a guest that waits in a host call.
     let work = AssertUnwindSafe(enter(&mut store, plugin, errand)).catch_unwind();
     let result = match tokio::time::timeout_at(deadline.into(), work).await {
-        Err(_) => Err(CallError::WallTime { wall_time_max: deadline - started }),
+        Err(_) => Err(out_of_time(store.data(), deadline - started)),
         Ok(Err(_panic)) => {
             tracing::error!(plugin.name = %plugin.manifest().plugin.id, "The host panicked inside a call");
             Err(CallError::Host)
@@ -182,6 +188,7 @@ fn store(plugin: &Arc<Plugin>, context: Arc<CallContext>, deadline: Instant) -> 
         match state.guest_ticks_left.checked_sub(1) {
             Some(left) => {
                 state.guest_ticks_left = left;
+                state.guest_ticks += 1;
                 Ok(UpdateDeadline::Yield(1))
             }
             None => Err(GuestTimeUsedUp.into()),
@@ -212,6 +219,16 @@ async fn enter(store: &mut Store<CallState>, plugin: &Plugin, errand: Errand) ->
     }
 }
 
+/// The deadline came: was the adapter computing, or waiting for a database or upstream that it can not help?
+fn out_of_time(state: &CallState, wall_time_max: Duration) -> CallError {
+    let computed = EPOCH_TICK.saturating_mul(state.guest_ticks);
+    if computed >= wall_time_max / 2 {
+        CallError::GuestTime { guest_time_max: computed.min(wall_time_max) }
+    } else {
+        CallError::WallTime { wall_time_max }
+    }
+}
+
 fn classify(error: &wasmtime::Error, state: &CallState) -> CallError {
     let limits = &state.limits;
     if error.is::<GuestTimeUsedUp>() || error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
@@ -221,8 +238,12 @@ fn classify(error: &wasmtime::Error, state: &CallState) -> CallError {
         return CallError::Memory { memory_bytes_max: limits.memory_bytes_max };
     }
     let reason = reason(error);
+    // wasmtime has no type for it; a test holds the text.
     if reason.contains("fuel allocated for hostcalls") {
         return CallError::HostCallBytes;
+    }
+    if error.is::<ResponseTooLong>() {
+        return CallError::Response { response_bytes_max: limits.response_bytes_max };
     }
     match error.downcast_ref::<Trap>() {
         Some(trap) => CallError::Trap { reason: bounded(&trap.to_string()) },

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use tokio::sync::oneshot;
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::Proxy;
@@ -21,6 +22,7 @@ use wasmtime_wasi_http::{
 use crate::call::{Call, CallContext, Fault, FaultKind, Outcome, Payload};
 use crate::capabilities::http::{HttpError, HttpRequest, HttpResponse};
 use crate::component::bounded;
+use crate::engine::resource_table;
 use crate::host_calls::HostCalls;
 use crate::instance::CallState;
 use crate::plugin::Plugin;
@@ -30,6 +32,18 @@ pub(crate) struct HttpDoor {
     context: WasiHttpCtx,
     hooks: Hooks,
 }
+
+impl HttpDoor {
+    /// Requests sent so far.
+    pub(crate) fn host_calls(&self) -> u32 {
+        self.hooks.host_calls.made
+    }
+}
+
+/// The component wrote a longer response than its plugin may.
+#[derive(Debug, thiserror::Error)]
+#[error("response is too long")]
+pub(crate) struct ResponseTooLong;
 
 impl WasiHttpView for CallState {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
@@ -72,7 +86,7 @@ impl WasiHttpHooks for Hooks {
             }
             let (upstream, request) = request_of(request, options).await?;
             let response = plugin.upstreams().send(&upstream, request, &context, deadline).await;
-            let response = response.map_err(error).and_then(response_of)?;
+            let response = response.map_err(|refused| error(&refused)).and_then(response_of)?;
             let ended: Box<dyn Future<Output = _> + Send> = Box::new(async { Ok(()) });
             Ok((response, ended))
         })
@@ -95,10 +109,12 @@ async fn request_of(
     let body = Limited::new(body, REQUEST_BODY_BYTES_MAX).collect().await.map_err(|_| too_large)?;
     let upstream = parts.uri.host().unwrap_or_default().to_owned();
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    // HTTP libraries set these two by themselves; the host has its own for them.
+    let headers = parts.headers.iter().filter(|(name, _)| !matches!(*name, &HOST | &CONTENT_LENGTH));
     let request = HttpRequest {
         method: parts.method.to_string(),
         path_and_query: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-        headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        headers: headers.map(|(name, value)| (name.to_string(), text(value))).collect(),
         body: Some(body.to_bytes().to_vec()),
         timeout: options.and_then(|options| options.first_byte_timeout),
     };
@@ -114,12 +130,12 @@ fn response_of(response: HttpResponse) -> Result<Response<WasiBody>, Error> {
     builder.body(body).map_err(|_| Error::HttpProtocolError)
 }
 
-fn error(error: HttpError) -> Error {
+fn error(error: &HttpError) -> Error {
     match error {
         HttpError::UnknownUpstream | HttpError::NotGranted(_) | HttpError::HeaderRefused(_) => {
             Error::HttpRequestDenied
         }
-        HttpError::TooLarge(bytes_max) => Error::HttpResponseBodySize(Some(bytes_max)),
+        HttpError::TooLarge(bytes_max) => Error::HttpResponseBodySize(Some(*bytes_max)),
         HttpError::Deadline => Error::HttpResponseTimeout,
         HttpError::Busy => Error::ConnectionLimitReached,
         HttpError::Dns => Error::DnsError { rcode: None, info_code: None },
@@ -144,13 +160,18 @@ pub(crate) async fn handle(
     let answered = async {
         let Ok(Ok(response)) = receiver.await else { return Ok(no_response()) };
         let (head, body) = response.into_parts();
-        // One byte more than allowed, so that the caller can tell that it was too long.
-        match Limited::new(body, response_bytes_max.saturating_add(1)).collect().await {
+        match Limited::new(body, response_bytes_max).collect().await {
             Ok(body) => Ok(outcome(&head, &body.to_bytes())),
-            Err(_) => Err(wasmtime::Error::msg("response body broke off or is too long")),
+            Err(error) if error.is::<LengthLimitError>() => Err(ResponseTooLong.into()),
+            Err(_) => Err(wasmtime::Error::msg("response body broke off")),
         }
     };
-    let handled = proxy.wasi_http_incoming_handler().call_handle(store, request, outparam);
+    let handled = async {
+        let handled = proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, outparam).await;
+        // What the component left open ends with its call; nobody waits for it.
+        store.data_mut().table = resource_table();
+        handled
+    };
     let (handled, answered) = tokio::join!(handled, answered);
     handled?;
     answered

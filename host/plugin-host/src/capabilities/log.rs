@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::CallLimits;
 
-/// Lines kept per plugin for `uuk plugin logs`.
+/// Lines kept per plugin for `uuk plugin logs`, and their bytes.
 const LINES_KEPT: usize = 1_000;
+const BYTES_KEPT: usize = 1 << 20;
+/// Bytes of all lines of one call.
+const CALL_BYTES_MAX: usize = 64 << 10;
 /// Fields of one line.
 const FIELDS_MAX: usize = 16;
 
@@ -37,12 +40,33 @@ pub(crate) enum Field {
 #[derive(Debug)]
 pub(crate) struct LogBudget {
     lines_left: u32,
+    bytes_left: usize,
     line_bytes_max: usize,
 }
 
 impl LogBudget {
     pub(crate) fn of(limits: &CallLimits) -> Self {
-        Self { lines_left: limits.log_lines_max, line_bytes_max: limits.log_line_bytes_max }
+        Self {
+            lines_left: limits.log_lines_max,
+            bytes_left: CALL_BYTES_MAX,
+            line_bytes_max: limits.log_line_bytes_max,
+        }
+    }
+
+    /// The text of the next line: `message`, or that there are no more; nothing after that.
+    fn next_line(&mut self, message: &str) -> Option<String> {
+        self.lines_left = self.lines_left.checked_sub(1)?;
+        let line = clean(message, self.line_bytes_max);
+        match self.bytes_left.checked_sub(line.len()) {
+            Some(left) if self.lines_left > 0 => {
+                self.bytes_left = left;
+                Some(line)
+            }
+            Some(_) | None => {
+                self.lines_left = 0;
+                Some("(further lines of this call are left out)".to_owned())
+            }
+        }
     }
 }
 
@@ -65,8 +89,34 @@ pub struct LogLine {
 pub(crate) struct PluginLog {
     plugin: String,
     version: String,
-    lines: Mutex<VecDeque<LogLine>>,
+    lines: Mutex<LastLines>,
     personal: hmac::Key,
+}
+
+/// As many of the last lines as fit.
+#[derive(Default)]
+struct LastLines {
+    lines: VecDeque<LogLine>,
+    bytes: usize,
+}
+
+impl LastLines {
+    fn push(&mut self, line: LogLine) {
+        self.bytes += line.bytes();
+        self.lines.push_back(line);
+        while self.lines.len() > LINES_KEPT || self.bytes > BYTES_KEPT {
+            let Some(oldest) = self.lines.pop_front() else { return };
+            self.bytes -= oldest.bytes();
+        }
+    }
+}
+
+impl LogLine {
+    /// Text of the guest's choice.
+    fn bytes(&self) -> usize {
+        let fields = self.fields.iter().map(|(name, value)| name.len() + value.len());
+        self.message.len() + fields.sum::<usize>()
+    }
 }
 
 impl PluginLog {
@@ -86,12 +136,7 @@ impl PluginLog {
         message: &str,
         fields: impl Iterator<Item = (String, Field)>,
     ) {
-        let Some(left) = budget.lines_left.checked_sub(1) else { return };
-        budget.lines_left = left;
-        let message = match left {
-            0 => "(further lines of this call are left out)".to_owned(),
-            _ => clean(message, budget.line_bytes_max),
-        };
+        let Some(message) = budget.next_line(message) else { return };
         let fields: Vec<(String, String)> =
             fields.take(FIELDS_MAX).map(|(name, value)| (clean(&name, 64), self.show(&value))).collect();
         let (name, version) = (&self.plugin, &self.version);
@@ -109,15 +154,11 @@ impl PluginLog {
             message,
             fields,
         };
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == LINES_KEPT {
-            lines.pop_front();
-        }
-        lines.push_back(line);
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 
     pub(crate) fn lines(&self) -> Vec<LogLine> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).lines.iter().cloned().collect()
     }
 
     fn show(&self, value: &Field) -> String {
@@ -161,7 +202,7 @@ mod tests {
 
     fn emitted(lines_max: u32, messages: &[&str]) -> Vec<LogLine> {
         let log = PluginLog::new("kg.example.people".into(), "1.0.0".into());
-        let mut budget = LogBudget { lines_left: lines_max, line_bytes_max: 16 };
+        let mut budget = LogBudget { lines_left: lines_max, bytes_left: CALL_BYTES_MAX, line_bytes_max: 16 };
         for message in messages {
             let fields = [("pin".to_owned(), Field::Personal("10101199000001".to_owned()))];
             log.emit(&mut budget, "id", Level::Info, message, fields.into_iter());
@@ -172,7 +213,12 @@ mod tests {
     #[test]
     fn takes_out_line_breaks_and_escapes() {
         let lines = emitted(10, &["a\nb\x1b[31mc\u{202E}"]);
-        assert_eq!(lines[0].message, "a\u{FFFD}b\u{FFFD}[31mc…");
+        assert_eq!(lines[0].message, "a\u{FFFD}b\u{FFFD}[31mc\u{FFFD}");
+    }
+
+    #[test]
+    fn cuts_a_long_line() {
+        assert_eq!(emitted(10, &["12345678901234567890"])[0].message, "1234567890123456…");
     }
 
     #[test]
@@ -180,6 +226,28 @@ mod tests {
         let lines = emitted(3, &["1", "2", "3", "4", "5"]);
         assert_eq!(lines.len(), 3);
         assert!(lines[2].message.contains("left out"));
+    }
+
+    #[test]
+    fn stops_after_the_bytes_of_a_call() {
+        let mut budget = LogBudget { lines_left: 500, bytes_left: 10, line_bytes_max: 8 };
+        let lines: Vec<_> = (0..4).map(|_| budget.next_line("12345678")).collect();
+        assert_eq!(lines[0].as_deref(), Some("12345678"));
+        assert!(lines[1].as_ref().is_some_and(|line| line.contains("left out")));
+        assert_eq!(lines[2..], [None, None]);
+    }
+
+    #[test]
+    fn keeps_the_last_lines_that_fit() {
+        let log = PluginLog::new("kg.example.people".into(), "1.0.0".into());
+        let limits = CallLimits { log_line_bytes_max: 4096, ..CallLimits::CEILING };
+        for number in 0..600 {
+            let message = format!("{number:04000}");
+            log.emit(&mut LogBudget::of(&limits), "id", Level::Info, &message, std::iter::empty());
+        }
+        let lines = log.lines();
+        assert_eq!(lines.len(), BYTES_KEPT / 4000);
+        assert!(lines.last().is_some_and(|line| line.message.ends_with("0599")));
     }
 
     #[test]
