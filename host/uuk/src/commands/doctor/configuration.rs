@@ -42,15 +42,20 @@ pub(super) async fn check(report: &mut Report<'_>, path: &Path) {
     };
     report.ok("configuration", path.display());
     folders(report, &config);
-    addresses(report, &config);
-    let mut certificates = listener_certificates(&config);
+    let governance = Governance::read(&config.files);
+    // Clients are admitted by the certificates of both.
+    let mut listener = config.listener.clone();
+    listener.client_certificates.extend(governance.iter().flat_map(|read| read.client_certificates.clone()));
+    addresses(report, &config, &listener);
+    let mut certificates = certificates_of(&listener);
+    certificates.extend(config.behind.iter().flat_map(certificates_of));
     certificates.extend(trusted_certificates(&config.files.trust));
     for file in certificates {
         expiry(report, &file);
     }
-    match Governance::read(&config.files) {
+    match governance {
         Err(error) => {
-            report.fail("governance", ErrorChain(&error), "correct the file named; what was in force stays")
+            report.fail("governance", ErrorChain(&error), "correct the file named; what was in force stays");
         }
         Ok(governance) => {
             report.ok("governance", "catalog, trust, clients and grants are readable");
@@ -84,11 +89,11 @@ fn folders(report: &mut Report<'_>, config: &Config) {
 }
 
 /// A listener that can be set up has its TLS files and a free port.
-fn addresses(report: &mut Report<'_>, config: &Config) {
+fn addresses(report: &mut Report<'_>, config: &Config, listener: &ListenerConfig) {
     let is_running = administration::ask(&config.files.state, &Request::List).is_ok();
-    listener(report, "listener", &config.listener, is_running);
+    bind(report, "listener", listener, is_running);
     if let Some(behind) = &config.behind {
-        listener(report, "behind", behind, is_running);
+        bind(report, "behind", behind, is_running);
     }
     match TcpListener::bind(config.operations.address) {
         Ok(_) => report.ok("operations", config.operations.address),
@@ -96,7 +101,7 @@ fn addresses(report: &mut Report<'_>, config: &Config) {
     }
 }
 
-fn listener(report: &mut Report<'_>, what: &str, config: &ListenerConfig, is_running: bool) {
+fn bind(report: &mut Report<'_>, what: &str, config: &ListenerConfig, is_running: bool) {
     if let Some(identity) = &config.identity {
         private(report, what, &identity.key);
     }
@@ -126,15 +131,9 @@ fn private(report: &mut Report<'_>, what: &str, file: &Path) {
     }
 }
 
-fn listener_certificates(config: &Config) -> Vec<PathBuf> {
-    let listeners = [Some(&config.listener), config.behind.as_ref()].into_iter().flatten();
-    let mut files = Vec::new();
-    for listener in listeners {
-        files.extend(listener.identity.iter().map(|identity| identity.certificate.clone()));
-        files.extend(listener.client_certificates.iter().cloned());
-        files.extend(listener.client_authorities.iter().cloned());
-    }
-    files
+fn certificates_of(listener: &ListenerConfig) -> Vec<PathBuf> {
+    let identity = listener.identity.iter().map(|identity| &identity.certificate);
+    identity.chain(&listener.client_certificates).chain(&listener.client_authorities).cloned().collect()
 }
 
 fn trusted_certificates(trust: &Path) -> Vec<PathBuf> {

@@ -1,0 +1,137 @@
+//! The manual names every key, metric and exit code that the program has, and none that it has not.
+//!
+//! Which keys a section takes, the program says itself when it refuses one that it does not know.
+
+#![expect(clippy::unwrap_used, reason = "what a test's helpers cannot do, the test reports")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+const CONFIGURATION: &str = include_str!("../../docs/operating/configuration.md");
+const FILES: &str = include_str!("../../docs/operating/files.md");
+const METRICS: &str = include_str!("../../docs/operating/metrics-and-logs.md");
+const EXIT_CODES: &str = include_str!("../../docs/operating/exit-codes.md");
+
+/// No key of ours is called so.
+const UNKNOWN: &str = "unknown-key = 0";
+const LEAST: &str = "[server]\nid = 'KG/GOV/70000001/ss1'\n[listener]\naddress = '127.0.0.1:0'\n";
+const GRANT: &str = "plugin = 'kg.example.people'\nprovider = 'KG/GOV/70000001/registry'\n";
+
+#[test]
+fn every_key_of_the_configuration_is_described() {
+    let least = |section: &str| LEAST.replace(&format!("{section}\n"), &format!("{section}\n{UNKNOWN}\n"));
+    let cases = [
+        ("[server]", least("[server]")),
+        ("[listener]", least("[listener]")),
+        ("[listener.identity]", format!("{LEAST}[listener.identity]\n{UNKNOWN}")),
+        ("[listener.limits]", format!("{LEAST}[listener.limits]\n{UNKNOWN}")),
+        ("[operations]", format!("{LEAST}[operations]\n{UNKNOWN}")),
+        ("[files]", format!("{LEAST}[files]\n{UNKNOWN}")),
+        ("[plugins]", format!("{LEAST}[plugins]\n{UNKNOWN}")),
+        ("[requests]", format!("{LEAST}[requests]\n{UNKNOWN}")),
+        ("[log]", format!("{LEAST}[log]\n{UNKNOWN}")),
+    ];
+    for (section, text) in cases {
+        let known = keys_known(&[("uuk.toml", &text)]);
+        assert_eq!(keys_described(CONFIGURATION, section), known, "{section}");
+    }
+}
+
+#[test]
+fn every_section_of_the_configuration_is_described() {
+    let known = keys_known(&[("uuk.toml", UNKNOWN)]);
+    let sections = headings(CONFIGURATION).filter_map(|heading| heading.strip_prefix('[')?.strip_suffix(']'));
+    let described: BTreeSet<String> =
+        sections.filter(|name| !name.contains('.')).map(str::to_owned).collect();
+    assert_eq!(described, known);
+}
+
+#[test]
+fn every_key_of_the_files_that_decide_is_described() {
+    let grant = |rest: &str| format!("{GRANT}{rest}");
+    let authentication = |kind: &str| {
+        grant(&format!(
+            "[upstream.api]\nbase = 'https://a'\nauthentication = {{ kind = '{kind}', {UNKNOWN} }}"
+        ))
+    };
+    let cases = [
+        ("[[service]] of catalog.toml", "catalog.toml", format!("[[service]]\n{UNKNOWN}")),
+        ("keys of trust.toml", "trust.toml", UNKNOWN.to_owned()),
+        ("[[client]] of clients.toml", "clients.toml", format!("[[client]]\n{UNKNOWN}")),
+        ("a grant", "grants/x.toml", UNKNOWN.to_owned()),
+        ("[datasource.NAME] of a grant", "grants/x.toml", grant(&format!("[datasource.a]\n{UNKNOWN}"))),
+        ("[upstream.NAME] of a grant", "grants/x.toml", grant(&format!("[upstream.a]\n{UNKNOWN}"))),
+        ("authentication of an upstream, kind basic", "grants/x.toml", authentication("basic")),
+        ("authentication of an upstream, kind oauth2", "grants/x.toml", authentication("oauth2")),
+    ];
+    for (section, file, text) in cases {
+        let known = keys_known(&[("uuk.toml", &format!("{LEAST}authentication = 'none'")), (file, &text)]);
+        assert_eq!(keys_described(FILES, section), known, "{section}");
+    }
+}
+
+#[test]
+fn every_metric_is_described() {
+    let mut emitted = BTreeSet::new();
+    for source in [include_str!("../../proxy/src/fault.rs"), include_str!("../src/operations.rs")] {
+        let names = source.split("!(\"uuk_").skip(1).filter_map(|rest| rest.split('"').next());
+        emitted.extend(names.map(|name| format!("uuk_{name}")));
+    }
+    let described: BTreeSet<String> = first_cells(METRICS, "Metrics").collect();
+    assert!(!emitted.is_empty());
+    assert_eq!(described, emitted);
+}
+
+#[test]
+fn every_exit_code_is_described() {
+    let numbers: Vec<&str> = include_str!("../src/exit_code.rs")
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(',')?.split_once(" = ").map(|(_, number)| number))
+        .collect();
+    let first_cells = EXIT_CODES.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
+    let described: Vec<&str> = first_cells.filter(|cell| cell.parse::<u8>().is_ok()).collect();
+    assert_eq!(described, numbers);
+}
+
+/// The keys that the program offers in place of the unknown one in one of `files`.
+fn keys_known(files: &[(&str, &str)]) -> BTreeSet<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let trust = "author_certificates = []\nvetting_certificates = []\n";
+    let usual = [("catalog.toml", ""), ("clients.toml", ""), ("trust.toml", trust)];
+    for part in ["plugins", "grants"] {
+        std::fs::create_dir(folder.path().join(part)).unwrap();
+    }
+    for (name, text) in usual.iter().chain(files) {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let said = refusal(folder.path());
+    let (_, offered) = said.split_once("unknown field `unknown-key`, expected ").expect(&said);
+    let offered = offered.lines().next().unwrap_or_default();
+    offered.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn refusal(folder: &Path) -> String {
+    let serve = ["serve", "--check"];
+    let output = Command::new(env!("CARGO_BIN_EXE_uuk")).args(serve).current_dir(folder).output().unwrap();
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn headings(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim())
+}
+
+fn keys_described(text: &str, section: &str) -> BTreeSet<String> {
+    let keys: BTreeSet<String> = first_cells(text, section).collect();
+    assert!(!keys.is_empty(), "the manual has no section {section}");
+    keys
+}
+
+/// What stands in backquotes at the beginning of the rows of a section's table.
+fn first_cells(text: &str, section: &str) -> impl Iterator<Item = String> {
+    let is_heading =
+        move |line: &&str| line.starts_with('#') && line.trim_start_matches('#').trim() == section;
+    let lines = text.lines().skip_while(move |line| !is_heading(line)).skip(1);
+    let lines = lines.take_while(|line| !line.starts_with('#'));
+    lines.filter_map(|line| line.strip_prefix("| `")?.split('`').next().map(str::to_owned))
+}
