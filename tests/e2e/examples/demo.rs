@@ -82,10 +82,10 @@ async fn registry_of_vehicles(site: &mut Site) -> Result<VehiclesUpstream> {
     site.grant(
         "kg.example.vehicles",
         &format!(
-            "[upstream.registry-api]\nbase = \"{}\"\nnetworks = [\"127.0.0.1/32\"]\n\n\
+            "[upstream.registry-api]\nbase = \"http://{}\"\nnetworks = [\"127.0.0.1/32\"]\n\n\
              [upstream.registry-api.authentication]\nkind = \"oauth2\"\ntoken_url = \"{}\"\nclient_id = \"{USER}\"\n\
              client_secret_file = \"vehicles.secret\"\n",
-            upstream.base(),
+            upstream.address(),
             upstream.token_url(),
         ),
     )?;
