@@ -65,8 +65,10 @@ fn decode(position: usize, piece: &str) -> Result<String, IdentifierError> {
     if !escapes_are_whole(piece) {
         return Err(IdentifierError::Encoding { position });
     }
-    let decoded =
-        percent_decode_str(piece).decode_utf8().map_err(|_| IdentifierError::Encoding { position })?.into_owned();
+    let decoded = percent_decode_str(piece)
+        .decode_utf8()
+        .map_err(|_| IdentifierError::Encoding { position })?
+        .into_owned();
     check(position, &decoded)?;
     Ok(decoded)
 }

@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn refuses_an_unknown_kind_of_authentication() {
-        let text = format!("{HEAD}[upstream.api]\nbase = 'https://a'\nauthentication = {{ kind = 'trust-me' }}");
+        let text =
+            format!("{HEAD}[upstream.api]\nbase = 'https://a'\nauthentication = {{ kind = 'trust-me' }}");
         assert!(GrantFile::parse(&text).is_err());
     }
 }
