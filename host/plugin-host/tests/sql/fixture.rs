@@ -16,6 +16,9 @@ use uuk_testkit::databases::{DatabaseServer, MariaDb, PASSWORD, PostgreSql, USER
 /// Longer than anything here takes that is not stopped.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Time for the database to stop what it was told to stop.
+const QUIET_TIME_MAX: Duration = Duration::from_secs(4);
+
 /// A table as an agency has it, with three people.
 const SCHEMA: [&str; 3] = [
     "CREATE TABLE region (code VARCHAR(2) PRIMARY KEY)",
@@ -200,14 +203,14 @@ impl Fixture {
     }
 
     /// Waits until the database runs nothing for us any more, and all cleaning up is done. The database is told: it
-    /// does not get to the end of anything by itself in that time.
+    /// does not get to the end of anything by itself in that time, and cleaning up is not given up yet.
     pub(crate) async fn is_quiet(&self) {
         let started = Instant::now();
         self.tasks.close();
-        tokio::time::timeout(Duration::from_secs(3), self.tasks.wait()).await.unwrap();
+        tokio::time::timeout(QUIET_TIME_MAX, self.tasks.wait()).await.unwrap();
         self.tasks.reopen();
         while self.running().await > 0 {
-            assert!(started.elapsed() < Duration::from_secs(3), "the database is still at work");
+            assert!(started.elapsed() < QUIET_TIME_MAX, "the database is still at work");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -25,16 +25,15 @@ async fn stops_at_the_deadline(fixture: Fixture) {
     let deadline = started + Duration::from_millis(200);
     let error = granted.database.run(&fixture.slow(), vec![], deadline, &context()).await.unwrap_err();
     assert_eq!(error, SqlError::Deadline);
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < Duration::from_secs(5));
     fixture.is_quiet().await;
     granted.works().await.unwrap();
 }
 
 async fn stops_after_the_timeout_of_the_statement(fixture: Fixture) {
-    let declared = "row = { n = \"integer\" }\ntimeout = \"200ms\"";
-    let sql = "SELECT COUNT(*) AS n FROM person a, person b, person c";
     let granted = fixture.reading();
-    granted.run(declared, sql, &[]).await.unwrap();
+    granted.works().await.unwrap();
+    let declared = "row = { n = \"integer\" }\ntimeout = \"200ms\"";
     let sql = format!("SELECT SUM(n) AS n FROM ({}) AS s", fixture.numbers(1_000_000_000));
     assert_eq!(granted.run(declared, &sql, &[]).await, Err(SqlError::Deadline));
     fixture.is_quiet().await;
@@ -73,7 +72,8 @@ async fn stops_when_a_cursor_is_dropped(fixture: Fixture) {
 
 async fn stops_a_cursor_at_the_deadline(fixture: Fixture) {
     let granted = fixture.reading();
-    let deadline = Instant::now() + Duration::from_millis(200);
+    granted.works().await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(1);
     let mut cursor = granted.database.open(&fixture.slow(), vec![], deadline, &context()).await.unwrap();
     assert_eq!(cursor.next(1).await, Err(SqlError::Deadline));
     fixture.is_quiet().await;

@@ -28,7 +28,7 @@ pub struct DatabaseGrant {
     pub connections_max: usize,
     /// How long a call waits for a connection, and for locks of SQLite.
     pub acquire_time_max: Duration,
-    /// The database itself ends statements after this, should the host fail to.
+    /// A server itself ends statements after this, should the host fail to.
     pub statement_time_max: Duration,
     /// How the connections are called in the database's own lists: `uuk:kg.example.people@1.2.0`.
     pub application_name: String,
@@ -70,5 +70,49 @@ impl DatabaseGrant {
         let is_here = matches!(host, "localhost" | "127.0.0.1" | "::1" | "[::1]") || host.starts_with('/');
         let is_told = self.url.contains("sslmode=") || self.url.contains("ssl-mode=");
         !is_here && !is_told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::postgres::PgSslMode;
+
+    use super::super::postgres;
+    use super::*;
+
+    fn ssl_mode(url: &str) -> String {
+        let grant = DatabaseGrant {
+            datasource: "registry".into(),
+            engine: Engine::Postgres,
+            url: url.into(),
+            user: Some("reader".into()),
+            password: None,
+            access: Access::Read,
+            free_sql: false,
+            connections_max: 1,
+            acquire_time_max: Duration::from_secs(1),
+            statement_time_max: Duration::from_secs(1),
+            application_name: "uuk".into(),
+            session_variables: false,
+        };
+        grant.check().unwrap();
+        format!("{:?}", postgres::options(&grant).unwrap().get_ssl_mode())
+    }
+
+    #[test]
+    fn a_server_elsewhere_must_prove_who_it_is() {
+        let verified = format!("{:?}", PgSslMode::VerifyFull);
+        for url in ["postgres://db.example.kg/people", "postgres://10.0.0.7:5433/people?sslrootcert=ca.pem"] {
+            assert_eq!(ssl_mode(url), verified, "{url}");
+        }
+        for url in ["postgres://127.0.0.1/people", "postgres://%2Frun%2Fpostgresql/people"] {
+            assert_ne!(ssl_mode(url), verified, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_operator_may_say_otherwise() {
+        let url = "postgres://db.example.kg/people?sslmode=disable";
+        assert_eq!(ssl_mode(url), format!("{:?}", PgSslMode::Disable));
     }
 }
