@@ -32,6 +32,13 @@ impl Reply {
         serde_json::from_slice(&self.body)
             .with_context(|| format!("{}: {}", self.status, String::from_utf8_lossy(&self.body)))
     }
+
+    /// The text of a member of the body.
+    pub fn text(&self, member: &str) -> Result<String> {
+        let document = self.json()?;
+        let text = document.get(member).and_then(serde_json::Value::as_str);
+        Ok(text.with_context(|| format!("no `{member}` in {}: {document}", self.status))?.to_owned())
+    }
 }
 
 impl Client {

@@ -3,10 +3,12 @@
 
 mod client;
 mod guests;
+mod operator;
 mod server;
 mod site;
 
 pub use client::{Client, Reply};
 pub use guests::{Guest, project_root, target_folder};
+pub use operator::{Listed, Operator};
 pub use server::Server;
 pub use site::{CLIENT, PROVIDER, Parts, Site};
