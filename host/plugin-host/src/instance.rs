@@ -1,4 +1,5 @@
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -154,8 +155,12 @@ pub(crate) async fn run(plugin: &Arc<Plugin>, errand: Errand) -> (Result<Errands
     let mut store = store(plugin, context, deadline);
 
     // The clock of tokio surrounds everything, because epochs do not reach a guest that waits in a host call.
-    let work = AssertUnwindSafe(enter(&mut store, plugin, errand)).catch_unwind();
-    let result = match tokio::time::timeout_at(deadline.into(), work).await {
+    let ended = {
+        // Pinned here, so that what surrounds it moves a pointer and not the state of a whole instance.
+        let work = pin!(AssertUnwindSafe(enter(&mut store, plugin, errand)).catch_unwind());
+        tokio::time::timeout_at(deadline.into(), work).await
+    };
+    let result = match ended {
         Err(_) => Err(out_of_time(store.data(), deadline - started)),
         Ok(Err(_panic)) => {
             tracing::error!(plugin.name = %plugin.manifest().plugin.id, "The host panicked inside a call");

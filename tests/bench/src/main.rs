@@ -16,6 +16,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measure, print figures beside their goals, and end with 1 when one is missed
 #[derive(Debug, Parser)]
 struct Arguments {

@@ -15,7 +15,8 @@ impl sql::Host for CallState {
         parameters: Parameters,
     ) -> wasmtime::Result<Result<sql::RowSet, sql::SqlError>> {
         let started = Instant::now();
-        let rows = self.run_statement(&statement, values(parameters)).await;
+        // In a box, because what holds it is moved several times on its way into the guest's fibre.
+        let rows = Box::pin(self.run_statement(&statement, values(parameters))).await;
         self.host_calls.spent_since(started);
         Ok(rows.map(row_set).map_err(error))
     }
