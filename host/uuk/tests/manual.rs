@@ -1,4 +1,5 @@
-//! The manual names every key, metric and exit code that the program has, and none that it has not.
+//! The manual names every key, metric and exit code that the program has, and none that it has not; the front page
+//! shows what the example has.
 //!
 //! Which keys a section takes, the program says itself when it refuses one that it does not know.
 
@@ -92,6 +93,17 @@ fn every_exit_code_is_described() {
     let first_cells = EXIT_CODES.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next());
     let described: Vec<&str> = first_cells.filter(|cell| cell.parse::<u8>().is_ok()).collect();
     assert_eq!(described, numbers);
+}
+
+#[test]
+fn the_front_page_shows_the_code_that_the_example_has() {
+    let (front, example) =
+        (include_str!("../../../README.md"), include_str!("../../../examples/people/README.md"));
+    for language in ["rust", "sql", "toml"] {
+        let shown = |page: &'static str| page.split("```").find_map(|block| block.strip_prefix(language));
+        assert!(shown(front).is_some());
+        assert_eq!(shown(front), shown(example), "{language}");
+    }
 }
 
 /// The keys that the program offers in place of the unknown one in one of `files`.

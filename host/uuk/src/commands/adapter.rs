@@ -14,6 +14,8 @@ mod typegen;
 
 use clap::Subcommand;
 
+pub(super) use component::capabilities;
+
 use crate::terminal::{Failure, Terminal};
 
 /// Write an adapter: start, generate, build, check, call, test

@@ -1,5 +1,5 @@
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use uuk_bundle::BundleDigest;
@@ -81,7 +81,9 @@ fn list(server: &Running, terminal: &Terminal) -> Result<(), Failure> {
         text.push_str("no bundle is known; drop one into the plugin folder\n");
     }
     for status in &plugins {
-        let name = if status.plugin.is_empty() { "(unreadable)" } else { &status.plugin };
+        // Of a bundle that does not verify, nothing is believed but the name of its file.
+        let file = status.file.as_deref().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+        let name = if status.plugin.is_empty() { &*file } else { &status.plugin };
         let digest = status.digest.map(|digest| digest.to_string()).unwrap_or_default();
         let digest = digest.get(..19).unwrap_or_default();
         let stage = status.stage.to_string();

@@ -55,11 +55,7 @@ impl Component {
             return Err(refused(ComponentError::NoHandler)
                 .help("end the adapter with `uuk_adapter::adapter!(…)`, naming its operations"));
         }
-        let capability = |import: &String| {
-            let name = import.strip_prefix("uuk:adapter/")?.split('@').next()?;
-            (!matches!(name, "types" | "exchange")).then(|| name.to_owned())
-        };
-        let capabilities = imports.iter().filter_map(capability).collect();
+        let capabilities = imports.iter().filter_map(|import| capability(import)).collect();
         Ok(Findings { path: self.path.clone(), size_bytes: self.bytes.len(), capabilities })
     }
 }
@@ -76,12 +72,27 @@ impl std::fmt::Display for Findings {
     }
 }
 
+/// What a component may call on, by its imports: `sql`, `http`. The bytes need not have been found valid.
+pub(in crate::commands) fn capabilities(bytes: &[u8]) -> Vec<String> {
+    interface(bytes).imports.iter().filter_map(|import| capability(import)).collect()
+}
+
+/// The name of an import that reaches beyond the call itself. Other interfaces of WASI answer with nothing.
+fn capability(import: &str) -> Option<String> {
+    let name = import.split('@').next()?;
+    match name.strip_prefix("uuk:adapter/") {
+        Some("types" | "exchange") => None,
+        Some(name) => Some(name.to_owned()),
+        None => name.starts_with("wasi:http/").then(|| name.to_owned()),
+    }
+}
+
 struct Interface {
     imports: Vec<String>,
     exports: Vec<String>,
 }
 
-/// The imports and exports of the outermost component of `bytes`, which have been found valid.
+/// The imports and exports of the outermost component of `bytes`.
 fn interface(bytes: &[u8]) -> Interface {
     let mut interface = Interface { imports: Vec::new(), exports: Vec::new() };
     let mut depth = 0_usize;

@@ -8,6 +8,7 @@ use uuk_asic::{Container, Profile};
 use uuk_bundle::{Bundle, BundleDigest, BundleError, BundleSignature, Role};
 
 use super::read_file;
+use crate::commands::adapter::capabilities;
 use crate::terminal::{Failure, Terminal};
 
 /// Show what is in a bundle: manifest, parts, SQL, signatures
@@ -49,6 +50,7 @@ struct Plugin {
     api: String,
     content_digest: BundleDigest,
     services: Vec<String>,
+    imports: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -130,6 +132,7 @@ impl Inspection {
             api: manifest.plugin.api.clone(),
             content_digest: bundle.content_digest(),
             services: manifest.services.iter().map(|service| service.code.clone()).collect(),
+            imports: capabilities(bundle.component()),
         });
         self.statements = manifest
             .statements
@@ -183,6 +186,7 @@ impl Inspection {
             writeln!(text, "plugin      {} {}  (adapter API {})", plugin.id, plugin.version, plugin.api)?;
             writeln!(text, "content     {}", plugin.content_digest)?;
             writeln!(text, "services    {}", plugin.services.join(", "))?;
+            writeln!(text, "imports     {}", harmless(&plugin.imports.join(", ")))?;
         }
         for upstream in &self.upstreams {
             let (methods, paths) = (upstream.methods.join(","), upstream.paths.join(" "));
