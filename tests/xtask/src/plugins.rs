@@ -39,8 +39,13 @@ pub(crate) fn examples(project: &Project) -> Result<Vec<PathBuf>> {
 }
 
 fn components(folder: &Path) -> Result<Vec<PathBuf>> {
-    let files = files(folder)?;
-    Ok(files.into_iter().filter(|file| file.extension() == Some(OsStr::new("wasm"))).collect())
+    let mut files = files(folder)?;
+    files.retain(|file| {
+        // Cargo keeps each example twice, the second with a hash behind `-`, which no crate has in its name.
+        let is_second = file.file_stem().is_some_and(|name| name.to_string_lossy().contains('-'));
+        file.extension() == Some(OsStr::new("wasm")) && !is_second
+    });
+    Ok(files)
 }
 
 /// What is in `folder`, by name.

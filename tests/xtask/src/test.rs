@@ -130,11 +130,11 @@ struct Minutes(Duration);
 
 impl std::fmt::Display for Minutes {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (minutes, seconds) = (self.0.as_secs() / 60, self.0.as_secs_f32() % 60.0);
-        if minutes > 0 {
-            write!(formatter, "{minutes} min {seconds:.0} s")
+        let seconds = self.0.as_secs();
+        if seconds < 60 {
+            write!(formatter, "{:.1} s", self.0.as_secs_f32())
         } else {
-            write!(formatter, "{seconds:.1} s")
+            write!(formatter, "{} min {} s", seconds / 60, seconds % 60)
         }
     }
 }
