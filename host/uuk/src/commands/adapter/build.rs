@@ -10,7 +10,7 @@ use crate::terminal::{Failure, Terminal};
 /// Of what a failed command said, this much is shown.
 const LINES_SHOWN: usize = 20;
 
-/// Build the component with [build].command and check its imports
+/// Build the component with `[build].command` and check its imports
 #[derive(Debug, clap::Args)]
 pub(crate) struct BuildOptions {
     #[command(flatten)]

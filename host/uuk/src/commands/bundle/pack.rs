@@ -17,7 +17,7 @@ const BILL_OF_MATERIALS: &str = "sbom.json";
 /// Pack an adapter's project into an unsigned bundle
 ///
 /// Takes plugin.toml, the files it refers to, fixtures/ and sbom.json if they are there, and the component from
-/// [build].artifact or adapter.wasm. The same files give the same bytes.
+/// `[build].artifact` or adapter.wasm. The same files give the same bytes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PackOptions {
     /// Folder with the plugin.toml
