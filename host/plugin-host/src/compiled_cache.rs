@@ -172,3 +172,138 @@ pub(crate) fn write_whole(path: &Path, parts: &[&[u8]]) -> std::io::Result<()> {
     }
     written
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::component;
+    use crate::engine::EngineConfig;
+
+    /// The smallest component, and one that differs by a custom section.
+    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+    const OTHER: &[u8] = b"\0asm\x0d\0\x01\0\0\x02\x01x";
+
+    struct Place {
+        folder: tempfile::TempDir,
+        engine: Arc<Engine>,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let config = EngineConfig { instances_max: 1, compilations_max: 1 };
+            Self { folder: tempfile::tempdir().unwrap(), engine: Engine::new(config).unwrap() }
+        }
+
+        fn path(&self) -> PathBuf {
+            self.folder.path().join("compiled")
+        }
+
+        fn open(&self) -> CompiledCache {
+            CompiledCache::open(&self.path()).unwrap()
+        }
+
+        /// A cache that holds `component`, opened again as after a restart.
+        fn holding(&self, component: &[u8]) -> CompiledCache {
+            let compiled = OwnCompiled(component::compile(&self.engine, component).unwrap().into());
+            self.open().store(&self.engine, component, &compiled);
+            self.open()
+        }
+
+        fn entry(&self, component: &[u8]) -> PathBuf {
+            self.path().join(entry_name(&self.engine, component))
+        }
+
+        fn mode(&self, path: &Path) -> u32 {
+            std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+        }
+    }
+
+    #[test]
+    fn an_entry_is_used_after_a_restart() {
+        let place = Place::new();
+        let compiled = place.holding(COMPONENT).load(&place.engine, COMPONENT).unwrap();
+        assert!(component::deserialize(&place.engine, &compiled).is_ok());
+    }
+
+    #[test]
+    fn a_flipped_bit_removes_the_entry() {
+        let place = Place::new();
+        let cache = place.holding(COMPONENT);
+        let path = place.entry(COMPONENT);
+        let whole = std::fs::read(&path).unwrap();
+        for position in [0, CODE_BYTES - 1, CODE_BYTES, whole.len() / 2, whole.len() - 1] {
+            let mut flipped = whole.clone();
+            flipped[position] ^= 1;
+            std::fs::write(&path, flipped).unwrap();
+            assert!(cache.load(&place.engine, COMPONENT).is_none(), "bit at {position}");
+            assert!(!path.exists(), "bit at {position}");
+        }
+    }
+
+    #[test]
+    fn a_cut_entry_is_removed() {
+        let place = Place::new();
+        let cache = place.holding(COMPONENT);
+        std::fs::write(place.entry(COMPONENT), b"short").unwrap();
+        assert!(cache.load(&place.engine, COMPONENT).is_none());
+    }
+
+    #[test]
+    fn the_entry_of_another_component_is_refused() {
+        let place = Place::new();
+        place.holding(COMPONENT);
+        let cache = place.holding(OTHER);
+        std::fs::copy(place.entry(OTHER), place.entry(COMPONENT)).unwrap();
+        assert!(cache.load(&place.engine, COMPONENT).is_none());
+        assert!(cache.load(&place.engine, OTHER).is_some());
+    }
+
+    #[test]
+    fn the_entry_of_another_server_is_refused() {
+        let (place, other) = (Place::new(), Place::new());
+        let cache = place.holding(COMPONENT);
+        other.holding(COMPONENT);
+        std::fs::copy(other.entry(COMPONENT), place.entry(COMPONENT)).unwrap();
+        assert!(cache.load(&place.engine, COMPONENT).is_none());
+    }
+
+    #[test]
+    fn a_key_of_the_wrong_length_is_an_error() {
+        let place = Place::new();
+        place.open();
+        std::fs::write(place.path().join("key"), b"short").unwrap();
+        assert!(matches!(CompiledCache::open(&place.path()), Err(CacheError::Key { .. })));
+    }
+
+    #[test]
+    fn the_folder_and_what_is_in_it_are_private() {
+        let place = Place::new();
+        std::fs::create_dir(place.path()).unwrap();
+        place.holding(COMPONENT);
+        assert_eq!(place.mode(&place.path()), 0o700);
+        assert_eq!(place.mode(&place.path().join("key")), 0o600);
+        assert_eq!(place.mode(&place.entry(COMPONENT)), 0o600);
+    }
+
+    #[test]
+    fn a_key_that_others_could_read_is_replaced() {
+        let place = Place::new();
+        place.holding(COMPONENT);
+        std::fs::set_permissions(place.path().join("key"), Permissions::from_mode(0o640)).unwrap();
+        let cache = place.open();
+        assert_eq!(place.mode(&place.path().join("key")), 0o600);
+        assert!(cache.load(&place.engine, COMPONENT).is_none(), "made with the old key");
+    }
+
+    #[test]
+    fn entries_unused_for_long_are_forgotten() {
+        let place = Place::new();
+        place.holding(COMPONENT);
+        let old = SystemTime::now() - UNUSED_MAX - Duration::from_secs(60);
+        let entry = OpenOptions::new().append(true).open(place.entry(COMPONENT)).unwrap();
+        entry.set_modified(old).unwrap();
+        // Loading it would have marked it as used.
+        assert!(place.holding(OTHER).load(&place.engine, OTHER).is_some());
+        assert!(!place.entry(COMPONENT).exists());
+    }
+}

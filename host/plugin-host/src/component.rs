@@ -261,3 +261,13 @@ pub(crate) fn bounded(text: &str) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_a_component_too_large_to_look_at() {
+        assert!(matches!(check_bytes(&vec![0; COMPONENT_BYTES_MAX + 1]), Err(ComponentError::TooLarge)));
+    }
+}

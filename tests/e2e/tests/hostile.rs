@@ -6,6 +6,7 @@
 use std::sync::{Arc, Weak};
 
 use anyhow::{Context, Result, ensure};
+use futures_util::future::try_join_all;
 use http::StatusCode;
 use sqlx::Connection;
 use tempfile::TempDir;
@@ -18,7 +19,7 @@ const HOSTILE: Guest = Guest::Component { name: "hostile", folder: "hostile" };
 const SETTINGS: &str = "[plugins]\ncanary_percent = 0\nrescan_every = \"200ms\"\n";
 
 /// One per test that installs it.
-const MISDEEDS: [&str; 27] = [
+const MISDEEDS: [&str; 29] = [
     "answer-duplicate-keys",
     "answer-gigabyte",
     "answer-invalid-json",
@@ -45,6 +46,8 @@ const MISDEEDS: [&str; 27] = [
     "send-outside-paths",
     "send-to-unknown-upstream",
     "trap-when-even",
+    "wait-for-database",
+    "wait-in-line",
     "write-through-read",
 ];
 /// Honest once, then replaced by a version that can not even start.
@@ -136,8 +139,12 @@ struct Offender<'a> {
 
 impl Offender<'_> {
     async fn call(&self, query: &str) -> Result<Reply> {
+        self.call_operation(&format!("{}{query}", self.misdeed)).await
+    }
+
+    async fn call_operation(&self, operation: &str) -> Result<Reply> {
         let client = Client::new(self.here.server.address());
-        let reply = client.get(self.misdeed, &format!("/{}{query}", self.misdeed)).await?;
+        let reply = client.get(self.misdeed, &format!("/{operation}")).await?;
         self.here.neighbour_answers().await?;
         Ok(reply)
     }
@@ -343,6 +350,45 @@ async fn reads_ten_million_rows() -> Result<()> {
 #[tokio::test]
 async fn runs_a_statement_that_never_ends() -> Result<()> {
     assert_eq!(seen("run-slowly").await?, "SqlError::Deadline");
+    Ok(())
+}
+
+#[tokio::test]
+async fn takes_more_calls_than_it_may_have_at_once() -> Result<()> {
+    let here = Neighbourhood::enter().await?;
+    let offender = here.admit("wait-in-line").await?;
+    // Four run and four wait; each takes the 300 ms of its statement.
+    let calls = (0..20).map(|_| offender.call_operation("run-slowly"));
+    let replies = try_join_all(calls).await?;
+    let (answered, refused): (Vec<Reply>, Vec<Reply>) =
+        replies.into_iter().partition(|reply| reply.status == StatusCode::OK);
+    assert!(answered.len() >= 8, "{} answered", answered.len());
+    assert!(!refused.is_empty());
+    for reply in refused {
+        assert_eq!(
+            (reply.status, reply.text("code")?.as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, "plugin.busy")
+        );
+        assert_eq!(reply.headers["retry-after"], "1");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn waits_for_a_database_until_its_time_is_up() -> Result<()> {
+    let here = Neighbourhood::enter().await?;
+    let parts = hostile("wait-for-database")?
+        .with_manifest("timeout = \"300ms\"", "timeout = \"30s\"")?
+        .with_manifest("wall = \"2s\"", "wall = \"300ms\"")?;
+    let offender = here.admit_parts("wait-for-database", parts).await?;
+    // The database is slow, not the adapter: however often this happens, it is not taken out of service.
+    for _ in 0..7 {
+        let reply = offender.call_operation("run-slowly").await?;
+        assert_eq!(
+            (reply.status, reply.text("code")?.as_str()),
+            (StatusCode::GATEWAY_TIMEOUT, "plugin.wall_time")
+        );
+    }
     Ok(())
 }
 
