@@ -1,5 +1,6 @@
 //! The wiring of a server: everything is built and checked before anything runs.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +63,11 @@ pub struct Server {
 impl Server {
     /// Reads the governance, opens state and engine, binds every listener.
     pub fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
-        std::fs::create_dir_all(&config.files.state)
+        // Socket, ledger and compiled code are nobody else's to read.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&config.files.state)
             .map_err(|source| StartError::State { path: config.files.state.clone(), source })?;
         let fingerprint = Fingerprint::take(&config.files);
         let governance = Governance::read(&config.files)?;

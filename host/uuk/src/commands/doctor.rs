@@ -70,16 +70,16 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn ok(&mut self, what: &str, detail: impl ToString) {
-        self.add(State::Ok, what, detail.to_string(), None);
+    fn ok(&mut self, what: &str, detail: impl Into<String>) {
+        self.add(State::Ok, what, detail.into(), None);
     }
 
-    fn warn(&mut self, what: &str, detail: impl ToString, remedy: impl ToString) {
-        self.add(State::Warn, what, detail.to_string(), Some(remedy.to_string()));
+    fn warn(&mut self, what: &str, detail: impl Into<String>, remedy: impl Into<String>) {
+        self.add(State::Warn, what, detail.into(), Some(remedy.into()));
     }
 
-    fn fail(&mut self, what: &str, detail: impl ToString, remedy: impl ToString) {
-        self.add(State::Fail, what, detail.to_string(), Some(remedy.to_string()));
+    fn fail(&mut self, what: &str, detail: impl Into<String>, remedy: impl Into<String>) {
+        self.add(State::Fail, what, detail.into(), Some(remedy.into()));
     }
 
     fn add(&mut self, state: State, what: &str, detail: String, remedy: Option<String>) {

@@ -37,10 +37,14 @@ pub(super) async fn check(report: &mut Report<'_>, path: &Path) {
             return;
         }
         Err(error) => {
-            return report.fail("configuration", ErrorChain(&error), "name the file with --config");
+            return report.fail(
+                "configuration",
+                ErrorChain(&error).to_string(),
+                "name the file with --config",
+            );
         }
     };
-    report.ok("configuration", path.display());
+    report.ok("configuration", path.display().to_string());
     folders(report, &config);
     let governance = Governance::read(&config.files);
     // Clients are admitted by the certificates of both.
@@ -55,7 +59,11 @@ pub(super) async fn check(report: &mut Report<'_>, path: &Path) {
     }
     match governance {
         Err(error) => {
-            report.fail("governance", ErrorChain(&error), "correct the file named; what was in force stays");
+            report.fail(
+                "governance",
+                ErrorChain(&error).to_string(),
+                "correct the file named; what was in force stays",
+            );
         }
         Ok(governance) => {
             report.ok("governance", "catalog, trust, clients and grants are readable");
@@ -69,7 +77,7 @@ pub(super) async fn check(report: &mut Report<'_>, path: &Path) {
 fn folders(report: &mut Report<'_>, config: &Config) {
     let plugins = &config.files.plugins;
     match tempfile::Builder::new().prefix(".uuk-doctor-").tempfile_in(plugins) {
-        Ok(_) => report.ok("plugin folder", plugins.display()),
+        Ok(_) => report.ok("plugin folder", plugins.display().to_string()),
         Err(error) => report.warn(
             "plugin folder",
             format!("{}: {error}", plugins.display()),
@@ -78,7 +86,7 @@ fn folders(report: &mut Report<'_>, config: &Config) {
     }
     let state = &config.files.state;
     match std::fs::metadata(state).map(|metadata| metadata.permissions().mode() & 0o777) {
-        Ok(mode) if mode & 0o077 == 0 => report.ok("state folder", state.display()),
+        Ok(mode) if mode & 0o077 == 0 => report.ok("state folder", state.display().to_string()),
         Ok(mode) => report.warn(
             "state folder",
             format!("{} may be entered by others (mode {mode:o})", state.display()),
@@ -96,7 +104,7 @@ fn addresses(report: &mut Report<'_>, config: &Config, listener: &ListenerConfig
         bind(report, "behind", behind, is_running);
     }
     match TcpListener::bind(config.operations.address) {
-        Ok(_) => report.ok("operations", config.operations.address),
+        Ok(_) => report.ok("operations", config.operations.address.to_string()),
         Err(error) => taken(report, "operations", config.operations.address, &error.to_string(), is_running),
     }
 }
@@ -106,11 +114,13 @@ fn bind(report: &mut Report<'_>, what: &str, config: &ListenerConfig, is_running
         private(report, what, &identity.key);
     }
     match Listener::bind(config.clone()) {
-        Ok(listener) => report.ok(what, listener.address()),
+        Ok(listener) => report.ok(what, listener.address().to_string()),
         Err(error @ ListenerError::Bind { .. }) => {
             taken(report, what, config.address, &ErrorChain(&error).to_string(), is_running);
         }
-        Err(error) => report.fail(what, ErrorChain(&error), format!("uuk explain {}", error.code())),
+        Err(error) => {
+            report.fail(what, ErrorChain(&error).to_string(), format!("uuk explain {}", error.code()));
+        }
     }
 }
 

@@ -20,7 +20,9 @@ pub(super) fn check(report: &mut Report<'_>, folder: &Path) {
     clock(report);
     match Engine::new(EngineConfig::default()) {
         Ok(_) => report.ok("engine", "WebAssembly runs"),
-        Err(error) => report.fail("engine", error, "lift limits on virtual memory: ulimit -v unlimited"),
+        Err(error) => {
+            report.fail("engine", error.to_string(), "lift limits on virtual memory: ulimit -v unlimited");
+        }
     }
 }
 
@@ -33,7 +35,7 @@ pub(super) fn check_author(report: &mut Report<'_>) {
     let remedy = format!("rustup target add {GUEST_TARGET}");
     match targets {
         Some(targets) if targets.lines().any(|target| target == GUEST_TARGET) => {
-            report.ok("target", GUEST_TARGET)
+            report.ok("target", GUEST_TARGET);
         }
         Some(_) => report.fail("target", format!("{GUEST_TARGET} is not installed"), remedy),
         None => report.warn("target", format!("rustup does not say whether {GUEST_TARGET} is there"), remedy),
@@ -42,15 +44,15 @@ pub(super) fn check_author(report: &mut Report<'_>) {
 
 fn processors(report: &mut Report<'_>) {
     match std::thread::available_parallelism() {
-        Ok(count) if count.get() > 1 => report.ok("processors", count),
+        Ok(count) if count.get() > 1 => report.ok("processors", count.to_string()),
         Ok(count) => {
             report.warn(
                 "processors",
-                count,
+                count.to_string(),
                 "give it two: a bundle is compiled beside the calls that are served",
             );
         }
-        Err(error) => report.warn("processors", error, "nothing, if the server is fast enough"),
+        Err(error) => report.warn("processors", error.to_string(), "nothing, if the server is fast enough"),
     }
 }
 
@@ -91,7 +93,7 @@ fn clock(report: &mut Report<'_>) {
     match synchronised.as_deref().map(str::trim) {
         Some("yes") => report.ok("clock", "synchronised"),
         Some("no") => {
-            report.warn("clock", "not synchronised", "install chrony, or switch on systemd-timesyncd")
+            report.warn("clock", "not synchronised", "install chrony, or switch on systemd-timesyncd");
         }
         _ => report.warn(
             "clock",
