@@ -158,7 +158,9 @@ pub(crate) async fn handle(
 
     // The component may go on writing its body after it has handed over the head, so both ends run side by side.
     let answered = async {
-        let Ok(Ok(response)) = receiver.await else { return Ok(no_response()) };
+        let Ok(Ok(response)) = receiver.await else {
+            return Err(wasmtime::Error::msg("the component gave no response"));
+        };
         let (head, body) = response.into_parts();
         match Limited::new(body, response_bytes_max).collect().await {
             Ok(body) => Ok(outcome(&head, &body.to_bytes())),
@@ -220,15 +222,4 @@ fn outcome(head: &http::response::Parts, body: &Bytes) -> Outcome {
     let code = header("x-fault-code").map_or_else(|| kind.to_string(), bounded);
     let message = bounded(&String::from_utf8_lossy(body));
     Outcome::Fault(Fault { kind, code, message, problems: Vec::new(), retry_after: None, diagnostic: None })
-}
-
-fn no_response() -> Outcome {
-    Outcome::Fault(Fault {
-        kind: FaultKind::Internal,
-        code: "internal".into(),
-        message: "the service gave no response".into(),
-        problems: Vec::new(),
-        retry_after: None,
-        diagnostic: None,
-    })
 }
