@@ -10,6 +10,7 @@ mod neighbours;
 mod place;
 mod reload;
 mod report;
+mod stages;
 
 use std::process::ExitCode;
 
@@ -38,6 +39,8 @@ enum Bench {
     Reload,
     /// What a fifth of hostile traffic does to the others
     Neighbours,
+    /// The adapter's part of a call, alone
+    Stages,
     /// Send requests and print latencies; the other benches start it as a process of its own
     #[command(hide = true)]
     Load(load::LoadArguments),
@@ -49,6 +52,7 @@ fn main() -> Result<ExitCode> {
         Bench::Adapter => adapter::run()?,
         Bench::Reload => reload::run()?,
         Bench::Neighbours => neighbours::run()?,
+        Bench::Stages => stages::run()?,
         Bench::Load(arguments) => {
             load::run(&arguments)?;
             return Ok(ExitCode::SUCCESS);
