@@ -234,7 +234,7 @@ impl Reload {
     /// Follows the folder, the policy, failures and orders until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         let (hint, mut hints) = mpsc::channel(1);
-        let _watcher = watch_folder(&self.config, hint.clone());
+        let _watcher = watch_folder(&self.config.folder, hint.clone());
         let mut rescan = tokio::time::interval(self.config.rescan_every);
         rescan.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -321,20 +321,43 @@ impl Reload {
     }
 }
 
-fn watch_folder(config: &ReloadConfig, hint: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
-    // A full channel already holds a hint; events after an overflow are found by the rescan.
-    let watcher = notify::recommended_watcher(move |_| {
-        let _ = hint.try_send(());
-    });
-    let watch = |folder: &Path| {
-        let mut watcher = watcher?;
+/// Hints at changes in `folder` until dropped; without, changes are found by the rescan alone.
+fn watch_folder(folder: &Path, hint: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
+    let watch = || {
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading is not a change, and most of it is our own scan: it would call for the next one, for ever.
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                // A full channel already holds a hint.
+                let _ = hint.try_send(());
+            }
+        })?;
         watcher.watch(folder, notify::RecursiveMode::NonRecursive)?;
         Ok::<_, notify::Error>(watcher)
     };
-    watch(&config.folder)
-        .inspect_err(|error| {
-            let every = config.rescan_every;
-            tracing::warn!(%error, "Cannot watch the plugin folder; it is scanned every {every:?}");
-        })
+    watch()
+        .inspect_err(|error| tracing::warn!(%error, "Cannot watch the plugin folder; it is only scanned"))
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_scan_is_no_reason_for_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("people.asice");
+        std::fs::write(&file, b"bundle").unwrap();
+        let (hint, mut hints) = mpsc::channel(1);
+        let _watcher = watch_folder(folder.path(), hint).unwrap();
+
+        assert_eq!(folder::list(folder.path()).unwrap().files.len(), 1);
+        folder::read(&file).unwrap();
+        let hinted = tokio::time::timeout(Duration::from_millis(200), hints.recv()).await;
+        assert!(hinted.is_err(), "reading is not a change");
+
+        std::fs::write(&file, b"another").unwrap();
+        let hinted = tokio::time::timeout(Duration::from_secs(10), hints.recv()).await;
+        assert_eq!(hinted, Ok(Some(())));
+    }
 }

@@ -1,6 +1,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -20,12 +21,7 @@ pub struct Server {
 impl Server {
     /// Builds the program, starts it on `site` and waits until it says where it listens.
     pub fn start(site: &Site) -> Result<Self> {
-        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .current_dir(project_root())
-            .args(["build", "--quiet", "--locked", "--package", "uuk"])
-            .status()
-            .context("cannot run cargo")?;
-        ensure!(status.success(), "building uuk failed");
+        build()?;
         Self::start_program(&target_folder().join("debug/uuk"), site, Stdio::null())
     }
 
@@ -104,6 +100,22 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// Builds the program, once for all tests of this process.
+fn build() -> Result<()> {
+    static BUILT: Mutex<bool> = Mutex::new(false);
+    let mut built = BUILT.lock().map_err(|_| anyhow::anyhow!("an earlier build panicked"))?;
+    if !*built {
+        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .current_dir(project_root())
+            .args(["build", "--quiet", "--locked", "--package", "uuk"])
+            .status()
+            .context("cannot run cargo")?;
+        ensure!(status.success(), "building uuk failed");
+        *built = true;
+    }
+    Ok(())
 }
 
 impl Drop for Server {
