@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use uuk_identifiers::ServiceId;
 
-use crate::Sha256;
+use crate::{Malformed, Sha256, from_toml};
 
 /// The services that may answer, each with its contract. A service that is not here does not exist.
 #[derive(Debug, Clone, Default)]
@@ -31,12 +31,12 @@ pub struct CataloguedService {
 pub enum CatalogError {
     /// Not TOML of the right shape.
     #[error("catalog is not readable")]
-    Malformed(#[source] Box<toml::de::Error>),
+    Malformed(#[source] Malformed),
     /// A service stands in it twice.
     #[error("service `{service}` is listed twice")]
     Duplicate {
         /// The service.
-        service: ServiceId,
+        service: Box<ServiceId>,
     },
 }
 
@@ -60,11 +60,11 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError`] names the line or the service.
     pub fn parse(text: &str) -> Result<Self, CatalogError> {
-        let file: File = toml::from_str(text).map_err(|error| CatalogError::Malformed(Box::new(error)))?;
+        let file: File = from_toml(text).map_err(CatalogError::Malformed)?;
         let mut services = HashMap::new();
         for service in file.service {
             if let Some(twice) = services.insert(service.id.clone(), service) {
-                return Err(CatalogError::Duplicate { service: twice.id });
+                return Err(CatalogError::Duplicate { service: Box::new(twice.id) });
             }
         }
         Ok(Self { services })

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::Sha256;
+use crate::{Malformed, Sha256, from_toml};
 
 /// Whose signatures on bundles count, and which bundles no longer do. Certificates are named by file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -23,7 +23,7 @@ pub struct TrustList {
 /// Why a trust list is refused; the one in force stays.
 #[derive(Debug, thiserror::Error)]
 #[error("trust list is not readable")]
-pub struct TrustError(#[source] Box<toml::de::Error>);
+pub struct TrustError(#[source] Malformed);
 
 impl TrustList {
     /// Reads a trust list.
@@ -31,7 +31,7 @@ impl TrustList {
     /// # Errors
     /// [`TrustError`] names the line.
     pub fn parse(text: &str) -> Result<Self, TrustError> {
-        toml::from_str(text).map_err(|error| TrustError(Box::new(error)))
+        from_toml(text).map_err(TrustError)
     }
 }
 

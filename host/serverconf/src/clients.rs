@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Deserialize;
+use uuk_globalconf::{Malformed, from_toml};
 use uuk_identifiers::{ClientId, ServiceId};
 
 /// The registered clients of this server, and what each may call.
@@ -22,18 +23,18 @@ struct Client {
 pub enum ClientsError {
     /// Not TOML of the right shape.
     #[error("list of clients is not readable")]
-    Malformed(#[source] Box<toml::de::Error>),
+    Malformed(#[source] Malformed),
     /// A client stands in it twice.
     #[error("client `{client}` is listed twice")]
     Duplicate {
         /// The client.
-        client: ClientId,
+        client: Box<ClientId>,
     },
     /// A certificate that it names can not be read.
     #[error("certificate `{file}` of client `{client}` is not usable: {reason}")]
     Certificate {
         /// The client.
-        client: ClientId,
+        client: Box<ClientId>,
         /// As named in the file.
         file: String,
         /// Why.
@@ -67,12 +68,12 @@ impl Clients {
         text: &str,
         certificate: impl Fn(&str) -> Result<[u8; 32], String>,
     ) -> Result<Self, ClientsError> {
-        let file: File = toml::from_str(text).map_err(|error| ClientsError::Malformed(Box::new(error)))?;
+        let file: File = from_toml(text).map_err(ClientsError::Malformed)?;
         let mut clients = HashMap::new();
         for Entry { id, certificates, services } in file.client {
             let read = |file: &String| {
                 certificate(file).map_err(|reason| ClientsError::Certificate {
-                    client: id.clone(),
+                    client: Box::new(id.clone()),
                     file: file.clone(),
                     reason,
                 })
@@ -80,7 +81,7 @@ impl Clients {
             let certificates = certificates.iter().map(read).collect::<Result<_, _>>()?;
             let client = Client { certificates, services: services.into_iter().collect() };
             if clients.insert(id.clone(), client).is_some() {
-                return Err(ClientsError::Duplicate { client: id });
+                return Err(ClientsError::Duplicate { client: Box::new(id) });
             }
         }
         Ok(Self { clients })

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use uuk_bundle::{Access, Engine};
+use uuk_globalconf::{Malformed, from_toml};
 use uuk_identifiers::SubsystemId;
 use uuk_transport::UpstreamConfig;
 
@@ -51,7 +52,7 @@ pub struct DatasourceGrant {
 /// Why a grant is refused; the one in force stays.
 #[derive(Debug, thiserror::Error)]
 #[error("grant is not readable")]
-pub struct GrantError(#[source] Box<toml::de::Error>);
+pub struct GrantError(#[source] Malformed);
 
 impl GrantFile {
     /// Reads a grant.
@@ -59,7 +60,7 @@ impl GrantFile {
     /// # Errors
     /// [`GrantError`] names the line.
     pub fn parse(text: &str) -> Result<Self, GrantError> {
-        toml::from_str(text).map_err(|error| GrantError(Box::new(error)))
+        from_toml(text).map_err(GrantError)
     }
 }
 
@@ -76,9 +77,15 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_password_in_the_file() {
-        let text = format!("{HEAD}[datasource.registry]\nengine = 'postgres'\nurl = 'x'\npassword = 'y'");
-        assert!(GrantFile::parse(&text).is_err());
+    fn refuses_a_password_in_the_file_without_repeating_it() {
+        let text =
+            format!("{HEAD}[datasource.registry]\nengine = 'postgres'\nurl = 'x'\npassword = 'hunter2'");
+        let GrantError(malformed) = GrantFile::parse(&text).unwrap_err();
+        assert_eq!(malformed.line, 6);
+        assert!(
+            malformed.reason.contains("`password`") && !malformed.reason.contains("hunter2"),
+            "{malformed}"
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use uuk_globalconf::from_toml;
 use uuk_identifiers::ServerId;
 use uuk_plugin_host::Share;
 use uuk_plugin_host::reload::Approval;
@@ -194,7 +195,7 @@ impl Config {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let invalid = |problems| ConfigError::Invalid { path: path.to_owned(), problems };
-        let mut config: Self = toml::from_str(&text).map_err(|error| invalid(vec![error.to_string()]))?;
+        let mut config: Self = from_toml(&text).map_err(|error| invalid(vec![error.to_string()]))?;
         let problems = config.problems();
         if !problems.is_empty() {
             return Err(invalid(problems));
