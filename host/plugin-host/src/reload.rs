@@ -214,7 +214,7 @@ impl Reload {
             in_force,
             policy,
             bundles: Bundles::default(),
-            preparations: Preparations::default(),
+            preparations: Preparations::new(),
             plugins: HashMap::new(),
             resources: HashMap::new(),
             store,

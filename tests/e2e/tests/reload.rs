@@ -397,14 +397,20 @@ async fn a_plugin_whose_file_is_removed_is_retired_after_the_grace() -> Result<(
 
 #[tokio::test]
 async fn a_restart_brings_back_what_served_whatever_became_of_the_folder() -> Result<()> {
-    let mut place = Place::new(AT_ONCE)?;
+    const GRACE: Duration = Duration::from_millis(500);
+    let mut place = Place::new(&format!("{AT_ONCE}removal_grace = \"{}ms\"\n", GRACE.as_millis()))?;
     place.install("echo.asice", FIRST, "1.0.0", "active").await?;
     place.install("echo.asice", SECOND, "2.0.0", "active").await?;
-    place.restart(|folder| Ok(fs::remove_dir_all(folder.join("plugins"))?))?;
+    place.restart(|folder| Ok(fs::rename(folder.join("plugins"), folder.join("unmounted"))?))?;
     place.until_status(StatusCode::OK).await?;
+    // A folder that is not there is not an empty one, however long.
+    tokio::time::sleep(3 * GRACE).await;
     assert_eq!(place.answers().await?, "2.0.0");
     // Without its compiled form, too, and with what stood by.
-    place.restart(|folder| Ok(fs::remove_dir_all(folder.join("state/compiled"))?))?;
+    place.restart(|folder| {
+        fs::rename(folder.join("unmounted"), folder.join("plugins"))?;
+        Ok(fs::remove_dir_all(folder.join("state/compiled"))?)
+    })?;
     place.operator.sees_version(ECHO, "2.0.0", "active").await?;
     place.operator.sees_version(ECHO, "1.0.0", "standby").await?;
     place.operator.plugin(&["rollback", ECHO])?;
@@ -591,14 +597,17 @@ async fn operators_choose_a_version_go_back_and_take_one_out() -> Result<()> {
     place.operator.plugin(&["rollback", ECHO])?;
     assert_eq!(place.answers().await?, "1.0.0");
 
-    // The older one stays, until a version comes that nobody knew of.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // The older one stays, until a better version comes that nobody knew of.
+    place.site.drop_bundle("unfit.asice", &place.bundle(UNFIT, "2.5.0")?)?;
+    assert_eq!(place.operator.sees_refused("unfit.asice").await?, "plugin.probe");
     assert_eq!(place.stage_of("1.0.0")?, "active");
+    assert_eq!(place.stage_of("2.0.0")?, "standby");
     place.install("three.asice", SECOND, "3.0.0", "canary").await?;
     place.operator.plugin(&["activate", &format!("{ECHO}@3.0.0")])?;
 
     place.operator.plugin(&["quarantine", &format!("{ECHO}@3.0.0"), "--reason", "looks odd"])?;
-    assert_eq!(place.answers().await?, "1.0.0");
+    assert_eq!(place.stage_of("3.0.0")?, "quarantined");
+    assert_eq!(place.stage_of("1.0.0")?, "active");
     let refused = place.operator.plugin(&["activate", &format!("{ECHO}@3.0.0")]).unwrap_err().to_string();
     assert!(refused.contains("plugin.order_refused") && refused.contains("release it first"), "{refused}");
     place.operator.plugin(&["release", &format!("{ECHO}@3.0.0")])?;

@@ -24,7 +24,7 @@ pub(super) struct Inbox {
     folder: PathBuf,
     rescan_every: Duration,
     files: BTreeMap<PathBuf, SeenFile>,
-    trouble: Trouble,
+    state: FolderState,
 }
 
 /// A file as last looked at.
@@ -45,10 +45,11 @@ enum Verdict {
     Unusable(Option<BundleDigest>, RefusalReason),
 }
 
-/// What is wrong with the folder itself, so that it is told once.
+/// How the folder itself was at the last scan; a change is told once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trouble {
-    None,
+enum FolderState {
+    Unseen,
+    InOrder,
     Unreadable,
     TooManyFiles,
 }
@@ -63,7 +64,7 @@ pub(super) struct Scan {
 
 impl Inbox {
     pub(super) fn new(folder: PathBuf, rescan_every: Duration) -> Self {
-        Self { folder, rescan_every, files: BTreeMap::new(), trouble: Trouble::None }
+        Self { folder, rescan_every, files: BTreeMap::new(), state: FolderState::Unseen }
     }
 
     /// Lists the folder and verifies what is new in it, or was verified under another policy.
@@ -82,25 +83,19 @@ impl Inbox {
     async fn list(&mut self) -> Option<Listing> {
         let folder = self.folder.clone();
         let listing = tokio::task::spawn_blocking(move || folder::list(&folder)).await.ok()?;
-        let trouble = match &listing {
-            Err(_) => Trouble::Unreadable,
-            Ok(listing) if listing.is_cut => Trouble::TooManyFiles,
-            Ok(_) => Trouble::None,
-        };
-        if self.trouble != trouble {
-            self.trouble = trouble;
+        let before = std::mem::replace(&mut self.state, FolderState::of(&listing));
+        if before != self.state {
             let folder = self.folder.display();
-            match &listing {
-                // Not an empty folder: an unmounted one must not take every service away.
-                Err(error) => {
+            match (&listing, self.state) {
+                (Err(error), _) => {
                     tracing::error!(%error, "Cannot read the plugin folder {folder}; what serves goes on");
                 }
-                Ok(listing) if listing.is_cut => {
+                (Ok(_), FolderState::TooManyFiles) => {
                     tracing::warn!(
                         "More than {FILES_MAX} bundles in {folder}; the last by name are left alone"
                     );
                 }
-                Ok(_) => tracing::info!("The plugin folder {folder} is in order again"),
+                (Ok(_), _) => tracing::info!("Following the plugin folder {folder}"),
             }
         }
         listing.ok()
@@ -169,6 +164,11 @@ impl Inbox {
         found
     }
 
+    /// Whether the folder could be listed when it was last looked at.
+    pub(super) fn is_readable(&self) -> bool {
+        matches!(self.state, FolderState::InOrder | FolderState::TooManyFiles)
+    }
+
     /// The bundles in the folder.
     pub(super) fn bundles(&self) -> impl Iterator<Item = BundleDigest> {
         self.files.values().filter_map(|file| match file.verdict {
@@ -189,6 +189,16 @@ impl Inbox {
             Verdict::Bundle(_) => None,
             Verdict::Unusable(digest, reason) => Some((path.as_path(), *digest, reason)),
         })
+    }
+}
+
+impl FolderState {
+    fn of(listing: &std::io::Result<Listing>) -> Self {
+        match listing {
+            Err(_) => Self::Unreadable,
+            Ok(listing) if listing.is_cut => Self::TooManyFiles,
+            Ok(_) => Self::InOrder,
+        }
     }
 }
 

@@ -31,13 +31,14 @@ impl Reload {
     /// Starts what should serve and does not yet, and ends what should no longer.
     pub(super) fn settle(&mut self) {
         let policy = Arc::clone(&self.in_force);
+        let in_folder: BTreeSet<BundleDigest> = self.inbox.bundles().collect();
         for id in policy.deployments.iter().map(|deployment| &deployment.plugin) {
-            self.end_pin(id);
-            let target = self.target(id);
+            let target = self.target(id, &in_folder);
             let installed = self.plugins.entry(id.clone()).or_default();
             // A trial goes on only for what is wanted.
             installed.trial.take_if(|trial| target != Target::Bundle(trial.plugin.digest()));
-            if target == Target::Nothing {
+            // A folder that can not be read, such as one that is not mounted, is not an empty one.
+            if target == Target::Nothing && self.inbox.is_readable() {
                 self.retire_if_removed(id);
             } else {
                 installed.absent_since = None;
@@ -50,38 +51,30 @@ impl Reload {
         self.forget();
     }
 
-    /// Which bundle should serve for `id`: the operator's choice, else the highest version in the folder.
-    fn target(&self, id: &str) -> Target {
-        if let Some(pin) = self.ledger.pinned.get(id)
-            && self.bundles.get(&pin.digest).is_some_and(|known| self.may_serve(pin.digest, known))
-        {
-            return Target::Bundle(pin.digest);
-        }
-        let in_folder: BTreeSet<BundleDigest> = self.inbox.bundles().collect();
-        let mut candidates = self.bundles.of(id).filter(|(digest, _)| in_folder.contains(digest)).peekable();
-        if candidates.peek().is_none() {
+    /// Which bundle should serve for `id`: the highest version in the folder, or the operator's choice if nothing came
+    /// after it.
+    fn target(&self, id: &str, in_folder: &BTreeSet<BundleDigest>) -> Target {
+        let candidates = || self.bundles.of(id).filter(|(digest, _)| in_folder.contains(digest));
+        if candidates().next().is_none() {
             return Target::Nothing;
         }
+        let pin = self.ledger.pinned.get(id).filter(|pin| {
+            self.bundles.get(&pin.digest).is_some_and(|known| self.may_serve(pin.digest, known))
+        });
         let serves = self.ledger.active.get(id);
-        candidates
+        let newest = candidates()
             .filter(|(digest, known)| self.may_serve(**digest, known))
+            .filter(|(_, known)| pin.is_none_or(|pin| known.version > pin.newest))
             // Of two bundles with one version the one that serves stays: swapping them back and forth helps nobody.
             .max_by_key(|(digest, known)| (&known.version, Some(*digest) == serves, **digest))
-            .map_or(Target::AsItIs, |(digest, _)| Target::Bundle(*digest))
+            .map(|(digest, _)| *digest);
+        newest.or(pin.map(|pin| pin.digest)).map_or(Target::AsItIs, Target::Bundle)
     }
 
     fn may_serve(&self, digest: BundleDigest, known: &KnownBundle) -> bool {
         !self.ledger.quarantined.contains_key(&digest)
             && known.refusal.as_ref().is_none_or(Refusal::is_over)
             && (self.config.approval == Approval::Automatic || self.ledger.approved.contains_key(&digest))
-    }
-
-    /// An operator's choice ends when a version appears that was not known when it was made.
-    fn end_pin(&mut self, id: &str) {
-        let Some(pin) = self.ledger.pinned.get(id) else { return };
-        if self.bundles.of(id).any(|(_, known)| known.version > pin.newest) {
-            self.ledger.pinned.remove(id);
-        }
     }
 
     fn retire_if_removed(&mut self, id: &str) {
@@ -193,7 +186,7 @@ impl Reload {
     /// A version is ready: on trial if another serves well, else at once.
     fn admit(&mut self, id: &str, plugin: Arc<Plugin>) {
         let digest = plugin.digest();
-        if self.target(id) != Target::Bundle(digest) {
+        if self.target(id, &self.inbox.bundles().collect()) != Target::Bundle(digest) {
             // Replaced, removed or quarantined meanwhile.
             return;
         }
@@ -238,6 +231,10 @@ impl Reload {
             self.ledger.previous.insert(id.to_owned(), previous.digest());
         }
         self.ledger.active.insert(id.to_owned(), digest);
+        // An operator's choice ends with a version that came after it.
+        if self.ledger.pinned.get(id).is_some_and(|pin| pin.digest != digest) {
+            self.ledger.pinned.remove(id);
+        }
     }
 
     fn promote(&mut self, id: &str) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use uuk_bundle::{BundleDigest, VettedBundle};
 use uuk_identifiers::ServiceId;
@@ -20,6 +21,8 @@ use crate::plugin::Plugin;
 
 /// A probe may take as long as a call.
 const PROBE_TIME_MAX: Duration = Duration::from_secs(10);
+/// Bundles whose bytes are in memory to be verified; a restart begins with all of them.
+const VERIFIED_AT_ONCE: usize = 2;
 
 /// Everything that makes one bundle ready.
 pub(super) struct Preparation {
@@ -55,13 +58,21 @@ pub(super) struct Prepared {
 }
 
 /// The preparations in progress, at most one per bundle.
-#[derive(Default)]
 pub(super) struct Preparations {
     tasks: JoinSet<Prepared>,
     plugins: BTreeMap<BundleDigest, String>,
+    verifying: Arc<Semaphore>,
 }
 
 impl Preparations {
+    pub(super) fn new() -> Self {
+        Self {
+            tasks: JoinSet::new(),
+            plugins: BTreeMap::new(),
+            verifying: Arc::new(Semaphore::new(VERIFIED_AT_ONCE)),
+        }
+    }
+
     pub(super) fn contains(&self, digest: &BundleDigest) -> bool {
         self.plugins.contains_key(digest)
     }
@@ -74,7 +85,7 @@ impl Preparations {
     /// Starts `preparation`, unless its bundle is being prepared already.
     pub(super) fn start(&mut self, preparation: Preparation) {
         if self.plugins.insert(preparation.digest, preparation.plugin.clone()).is_none() {
-            self.tasks.spawn(preparation.run());
+            self.tasks.spawn(preparation.run(Arc::clone(&self.verifying)));
         }
     }
 
@@ -96,15 +107,23 @@ impl Preparations {
 }
 
 impl Preparation {
-    async fn run(self) -> Prepared {
-        let result = AssertUnwindSafe(self.prepare()).catch_unwind().await;
+    async fn run(self, verifying: Arc<Semaphore>) -> Prepared {
+        let result = AssertUnwindSafe(self.prepare(&verifying)).catch_unwind().await;
         let Self { plugin, digest, purpose, policy, .. } = self;
         Prepared { plugin, digest, purpose, policy, result: result.unwrap_or(Err(RefusalReason::Host)) }
     }
 
-    async fn prepare(&self) -> Result<Arc<Plugin>, RefusalReason> {
-        let vetted = self.verify().await?;
-        let plugin = self.load(vetted).await?;
+    async fn prepare(&self, verifying: &Semaphore) -> Result<Arc<Plugin>, RefusalReason> {
+        if self.purpose == Purpose::Renewal {
+            // What may no longer serve stops now, not when the compiler is free.
+            let _permit = verifying.acquire().await.map_err(|_| RefusalReason::Host)?;
+            self.verify().await?;
+        }
+        let plugin = {
+            // Compiling takes a core; the permit keeps the others for calls. Neither semaphore is ever closed.
+            let _permit = self.engine.compilations.acquire().await.map_err(|_| RefusalReason::Host)?;
+            self.load(self.verify().await?).await?
+        };
         if self.purpose == Purpose::Debut {
             self.check_catalogued(&plugin)?;
             probe(&plugin).await?;
@@ -124,8 +143,6 @@ impl Preparation {
     }
 
     async fn load(&self, vetted: VettedBundle) -> Result<Arc<Plugin>, RefusalReason> {
-        // Compiling takes a core; the permit keeps the others for calls. The semaphore is never closed.
-        let _permit = self.engine.compilations.acquire().await.map_err(|_| RefusalReason::Host)?;
         let (engine, cache, resources) =
             (Arc::clone(&self.engine), Arc::clone(&self.cache), Arc::clone(&self.resources));
         let loading = tokio::task::spawn_blocking(move || {

@@ -51,9 +51,11 @@ pub struct PluginStatus {
 }
 
 impl Reload {
-    /// All bundles known, by plugin and version.
+    /// All bundles known, by plugin and version, then what could not be read.
     pub(super) fn statuses(&self) -> Vec<PluginStatus> {
-        let known = self.bundles.iter().map(|(digest, known)| self.status_of(*digest, known));
+        let mut known: Vec<(&BundleDigest, &KnownBundle)> = self.bundles.iter().collect();
+        known.sort_by_key(|(_, known)| (&known.plugin, &known.version));
+        let known = known.into_iter().map(|(digest, known)| self.status_of(*digest, known));
         // At the start, what served before is on its way back and has not been read yet.
         let coming_back = self.preparations.iter().filter(|(digest, _)| !self.bundles.contains(digest));
         let coming_back = coming_back.map(|(digest, plugin)| PluginStatus {
@@ -72,9 +74,7 @@ impl Reload {
             file: Some(path.to_owned()),
             reason: Some(told(reason)),
         });
-        let mut statuses: Vec<PluginStatus> = known.chain(coming_back).chain(unusable).collect();
-        statuses.sort_by(|one, other| (&one.plugin, &one.version).cmp(&(&other.plugin, &other.version)));
-        statuses
+        known.chain(coming_back).chain(unusable).collect()
     }
 
     fn status_of(&self, digest: BundleDigest, known: &KnownBundle) -> PluginStatus {
