@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use wasmtime::component::Resource;
 
+use uuk_bundle::{Access, Manifest};
+
 use crate::capabilities::http::{HttpError, HttpRequest, HttpResponse};
 use crate::capabilities::sql::{Cursor, Database, RowSet, SqlError, Transaction, Value};
 use crate::instance::CallState;
@@ -63,6 +65,7 @@ impl CallState {
 
     pub(crate) async fn begin_transaction(&mut self, datasource: &str) -> Result<Transaction, SqlError> {
         self.take_sql()?;
+        asked_to_write(self.plugin.manifest(), datasource)?;
         database(&self.plugin, datasource)?.begin(self.deadline, &self.context).await
     }
 
@@ -100,4 +103,40 @@ impl CallState {
 
 fn database<'a>(plugin: &'a Plugin, name: &str) -> Result<&'a Database, SqlError> {
     plugin.resources().database(name).ok_or(SqlError::UnknownDatasource)
+}
+
+/// Statements are tied to what the manifest asks for when it is read; a transaction names its datasource only here. The
+/// grant may allow more than was signed.
+fn asked_to_write(manifest: &Manifest, datasource: &str) -> Result<(), SqlError> {
+    match manifest.datasources.get(datasource).map(|asked| asked.access) {
+        Some(Access::Write) => Ok(()),
+        Some(Access::Read) => Err(SqlError::NotGranted("writing to this datasource".into())),
+        None => Err(SqlError::UnknownDatasource),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(access: &str) -> Manifest {
+        let manifest = format!(
+            "[plugin]\nid = \"kg.example.people\"\nversion = \"1.0.0\"\napi = \"0.1\"\n\
+             [[service]]\ncode = \"person\"\ncontract = \"person.yaml\"\n\
+             [datasource.registry]\nengine = [\"sqlite\"]\naccess = \"{access}\"\n"
+        );
+        Manifest::parse(manifest.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn refuses_transaction_on_a_datasource_that_the_manifest_asks_to_read() {
+        let error = asked_to_write(&manifest("read"), "registry").unwrap_err();
+        assert_eq!(error, SqlError::NotGranted("writing to this datasource".into()));
+        asked_to_write(&manifest("write"), "registry").unwrap();
+    }
+
+    #[test]
+    fn refuses_transaction_on_a_datasource_that_is_granted_but_not_asked_for() {
+        assert_eq!(asked_to_write(&manifest("write"), "ledger"), Err(SqlError::UnknownDatasource));
+    }
 }

@@ -1,7 +1,8 @@
 //! Databases: the interfaces `uuk:adapter/sql` and `sql-adhoc`, on SQLite, PostgreSQL and MariaDB.
 //!
 //! A guest runs statements by the names its signed manifest gives them. Text, address, login and connections stay
-//! here; that a reading statement only reads, the database enforces; and whatever a call leaves unfinished is
+//! here; that a reading statement only reads, the database enforces (within a transaction, which writes, its text is
+//! checked instead); and whatever a call leaves unfinished is
 //! stopped in the database before its connection serves another call. Nothing here knows of Wasm: the bindings map
 //! [`Value`] and [`SqlError`] to their twins one by one.
 //!

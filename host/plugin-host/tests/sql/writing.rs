@@ -17,6 +17,7 @@ on_every_engine! {
     rolls_a_dropped_transaction_back
     ends_a_transaction_at_the_first_failure
     reads_its_own_writes_in_a_transaction
+    refuses_a_write_by_a_reading_statement_in_a_transaction
     refuses_transaction_on_a_reading_grant
 }
 
@@ -158,6 +159,22 @@ async fn reads_its_own_writes_in_a_transaction(fixture: Fixture) {
     transaction.run(&insert, named(&daniyar()), in_time()).await.unwrap();
     let rows = transaction.run(&count, vec![], in_time()).await.unwrap();
     assert_eq!(rows.rows, [[Value::Integer(4)]]);
+}
+
+async fn refuses_a_write_by_a_reading_statement_in_a_transaction(fixture: Fixture) {
+    let granted = fixture.writing();
+    let mut transaction = granted.database.begin(in_time(), &context()).await.unwrap();
+    for (row, sql) in [
+        ("", "DELETE FROM person"),
+        (r#"row = { pin = "text" }"#, "DELETE FROM person RETURNING pin"),
+        (r#"row = { pin = "text" }"#, "WITH gone AS (DELETE FROM person RETURNING pin) SELECT pin FROM gone"),
+    ] {
+        let claims_to_read = fixture.statement(&format!("mode = \"read\"\n{row}"), sql);
+        let error = transaction.run(&claims_to_read, vec![], in_time()).await.unwrap_err();
+        assert_eq!(error, SqlError::NotGranted("writing by a statement declared as reading".into()), "{sql}");
+    }
+    transaction.commit(in_time()).await.unwrap();
+    assert_eq!(fixture.count_people().await, "3");
 }
 
 async fn refuses_transaction_on_a_reading_grant(fixture: Fixture) {

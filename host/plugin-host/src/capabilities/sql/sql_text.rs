@@ -17,12 +17,18 @@ pub const SQL_BYTES_MAX: usize = 64 << 10;
 const LEADING_KEYWORDS: [&str; 9] =
     ["SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"];
 
+/// Words of which at least one is in every statement that changes rows or tables, except `REPLACE`, which is also a
+/// function. `INTO` makes a table in PostgreSQL and a file in MariaDB.
+const WRITING_WORDS: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "MERGE", "INTO"];
+
 /// SQL text of exactly one statement, its parameters in the engine's own notation.
 #[derive(Debug, Clone)]
 pub(super) struct SqlText {
     pub(super) sql: SqlStr,
     /// For each value that the database expects, in its order: the index of the parameter that gives it.
     pub(super) bindings: Vec<usize>,
+    /// Whether no word of it changes rows or tables. A function that it calls still may.
+    pub(super) only_reads: bool,
 }
 
 /// A place in SQL text.
@@ -173,7 +179,7 @@ impl SqlText {
         let unused = parameters.iter().enumerate().find(|(index, _)| !bindings.contains(index));
         match unused {
             Some((_, (name, _))) => Err(SqlTextError::UnusedParameter { name: name.clone() }),
-            None => Ok(Self { sql: shared(&sql), bindings }),
+            None => Ok(Self { sql: shared(&sql), bindings, only_reads: scanner.only_reads }),
         }
     }
 
@@ -199,7 +205,7 @@ impl SqlText {
         if expected != given {
             return Err(SqlTextError::ValueCount { expected, given });
         }
-        Ok(Self { sql: shared(&sql), bindings: (0..given).collect() })
+        Ok(Self { sql: shared(&sql), bindings: (0..given).collect(), only_reads: scanner.only_reads })
     }
 }
 
@@ -234,6 +240,7 @@ struct Scanner<'a> {
     /// Where the previous token ended.
     done: usize,
     begun: bool,
+    only_reads: bool,
     /// Parentheses open.
     depth: usize,
     /// The previous token's text.
@@ -256,6 +263,7 @@ impl<'a> Scanner<'a> {
                 engine,
                 done: 0,
                 begun: false,
+                only_reads: true,
                 depth: 0,
                 previous: "",
                 wildcard: None,
@@ -267,6 +275,9 @@ impl<'a> Scanner<'a> {
         let Some(token) = self.lexer.next()? else {
             return if self.begun { Ok(None) } else { Err(SqlTextError::Empty) };
         };
+        if token.kind == TokenKind::Word && self.writes(token.text) {
+            self.only_reads = false;
+        }
         match token.kind {
             TokenKind::Semicolon => return self.end(&token),
             TokenKind::Word if !self.begun => self.check_keyword(&token)?,
@@ -285,6 +296,11 @@ impl<'a> Scanner<'a> {
         }
         self.previous = token.text;
         Ok(Some(token))
+    }
+
+    fn writes(&self, word: &str) -> bool {
+        WRITING_WORDS.iter().any(|writing| writing.eq_ignore_ascii_case(word))
+            || (!self.begun && word.eq_ignore_ascii_case("REPLACE"))
     }
 
     /// After a semicolon, only blanks and comments may follow.
@@ -391,6 +407,27 @@ mod tests {
     #[test]
     fn accepts_a_query_in_parentheses() {
         named(Engine::Postgres, "(SELECT 1) UNION (SELECT 2)", &[]).unwrap();
+    }
+
+    #[test]
+    fn tells_reading_from_writing() {
+        for text in [
+            "SELECT replace(a, 'x', 'y'), 'DELETE', \"update\" FROM t -- INSERT",
+            "WITH r AS (SELECT a FROM t) SELECT a FROM r",
+            "(VALUES (1))",
+        ] {
+            assert!(named(Engine::Postgres, text, &[]).unwrap().only_reads, "{text}");
+        }
+        for text in [
+            "delete FROM t",
+            "WITH gone AS (DELETE FROM t RETURNING a) SELECT a FROM gone",
+            "SELECT a INTO copy FROM t",
+            "REPLACE t VALUES (1)",
+            "(WITH r AS (SELECT 1) UPDATE t SET a = 2)",
+            "SELECT a FROM t FOR UPDATE",
+        ] {
+            assert!(!named(Engine::Postgres, text, &[]).unwrap().only_reads, "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use uuk_bundle::Access;
+
 use super::lease::Lease;
 use super::session::Ending;
 use super::{Database, DbError, RowSet, SqlError, Statement, Value, query_of, within};
@@ -24,7 +26,8 @@ impl Transaction {
     /// Runs a statement of the same datasource within the transaction.
     ///
     /// # Errors
-    /// As [`Database::run`]; [`SqlError::Rejected`] with SQLSTATE `25P02` after a failed statement.
+    /// As [`Database::run`]; [`SqlError::NotGranted`] for a statement that is declared as reading and has words that
+    /// write, for here the database would let it; [`SqlError::Rejected`] with SQLSTATE `25P02` after a failed statement.
     ///
     /// # Cancellation
     /// Dropping the future counts as a failure of the statement.
@@ -35,6 +38,9 @@ impl Transaction {
         deadline: Instant,
     ) -> Result<RowSet, SqlError> {
         let (text, arguments) = self.database.prepare(statement, params)?;
+        if statement.mode() == Access::Read && !text.only_reads {
+            return Err(SqlError::NotGranted("writing by a statement declared as reading".into()));
+        }
         // Put back only after success, so that every other way out ends the transaction.
         let mut lease = self.lease.take().ok_or_else(aborted)?;
         let query = query_of(statement, text, &arguments);
