@@ -118,7 +118,8 @@ async fn an_older_version_put_in_its_place_replaces_the_newer() -> Result<()> {
 
 #[tokio::test]
 async fn a_half_written_file_stops_nothing_and_is_taken_once_complete() -> Result<()> {
-    let place = Place::new(AT_ONCE)?;
+    const GRACE: Duration = Duration::from_millis(500);
+    let place = Place::new(&format!("{AT_ONCE}removal_grace = \"{}ms\"\n", GRACE.as_millis()))?;
     place.install("echo.asice", FIRST, "1.0.0", "active").await?;
     let second = place.bundle(SECOND, "2.0.0")?;
     let (half, rest) = second.split_at(second.len() / 2);
@@ -126,6 +127,8 @@ async fn a_half_written_file_stops_nothing_and_is_taken_once_complete() -> Resul
     fs::write(place.plugins().join("echo.asice"), half)?;
     let code = place.operator.sees_refused("echo.asice").await?;
     assert!(code.starts_with("container."), "{code}");
+    // However slow the copy is: its file is not removed.
+    tokio::time::sleep(3 * GRACE).await;
     assert_eq!(place.answers().await?, "1.0.0");
     fs::write(place.plugins().join("echo.asice"), [half, rest].concat())?;
     place.operator.sees_version(ECHO, "2.0.0", "active").await?;

@@ -36,6 +36,8 @@ struct SeenFile {
     /// What the verdict rests on.
     policy: Arc<Policy>,
     verdict: Verdict,
+    /// The bundle that was in it last.
+    held: Option<BundleDigest>,
 }
 
 #[derive(Debug)]
@@ -156,11 +158,16 @@ impl Inbox {
             let error = ErrorChain(reason);
             tracing::debug!(file = %path.display(), %error, "A file is not a usable bundle (yet)");
         }
-        let looked = match self.files.get(&path) {
+        let before = self.files.get(&path);
+        let looked = match before {
             Some(seen) if seen.stamp == stamp => (seen.looked.0, Instant::now()),
             Some(_) | None => (Instant::now(), Instant::now()),
         };
-        self.files.insert(path, SeenFile { stamp, looked, policy: Arc::clone(policy), verdict });
+        let held = match verdict {
+            Verdict::Bundle(digest) => Some(digest),
+            Verdict::Unusable(..) => before.and_then(|seen| seen.held),
+        };
+        self.files.insert(path, SeenFile { stamp, looked, policy: Arc::clone(policy), verdict, held });
         found
     }
 
@@ -175,6 +182,12 @@ impl Inbox {
             Verdict::Bundle(digest) => Some(digest),
             Verdict::Unusable(..) => None,
         })
+    }
+
+    /// Whether a file that held the bundle is there, but holds none now: it is being overwritten, or was badly.
+    pub(super) fn is_overwritten(&self, digest: BundleDigest) -> bool {
+        let is_unusable = |file: &SeenFile| matches!(file.verdict, Verdict::Unusable(..));
+        self.files.values().any(|file| file.held == Some(digest) && is_unusable(file))
     }
 
     /// A file that holds the bundle.

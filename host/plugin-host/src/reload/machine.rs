@@ -37,10 +37,9 @@ impl Reload {
             let installed = self.plugins.entry(id.clone()).or_default();
             // A trial goes on only for what is wanted.
             installed.trial.take_if(|trial| target != Target::Bundle(trial.plugin.digest()));
-            // A folder that can not be read, such as one that is not mounted, is not an empty one.
-            if target == Target::Nothing && self.inbox.is_readable() {
-                self.retire_if_removed(id);
-            } else {
+            if target == Target::Nothing && self.is_removed(id) {
+                self.retire_after_grace(id);
+            } else if let Some(installed) = self.plugins.get_mut(id) {
                 installed.absent_since = None;
             }
             if let Target::Bundle(digest) = target {
@@ -77,10 +76,14 @@ impl Reload {
             && (self.config.approval == Approval::Automatic || self.ledger.approved.contains_key(&digest))
     }
 
-    fn retire_if_removed(&mut self, id: &str) {
-        if !self.ledger.active.contains_key(id) {
-            return;
-        }
+    /// Whether the file of what serves was taken away on purpose. A folder that can not be read, such as one that is not
+    /// mounted, is not an empty one; and a file that is being overwritten is not a missing one.
+    fn is_removed(&self, id: &str) -> bool {
+        let active = self.ledger.active.get(id);
+        active.is_some_and(|active| self.inbox.is_readable() && !self.inbox.is_overwritten(*active))
+    }
+
+    fn retire_after_grace(&mut self, id: &str) {
         let Some(installed) = self.plugins.get_mut(id) else { return };
         let since = *installed.absent_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= self.config.removal_grace {
