@@ -20,6 +20,9 @@ pub const MEMORY_BYTES_LIMIT: u64 = 256 << 20;
 /// room.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 32;
 
+/// Memories reckoned for an instance: one of its own, and room for the larger ones of interpreted languages.
+pub(crate) const MEMORIES_PER_INSTANCE: u32 = 4;
+
 /// Settings of the engine, fixed at start.
 #[derive(Debug, Clone, Copy)]
 pub struct EngineConfig {
@@ -59,8 +62,8 @@ pub enum EngineError {
 pub struct Engine {
     wasmtime: wasmtime::Engine,
     linker: Linker<CallState>,
-    /// One permit per slot of the pool, so that a full pool makes calls wait, in order, instead of fail.
-    pub(crate) instances: Semaphore,
+    /// One permit per memory of the pool, so that a full pool makes calls wait, in order, instead of fail.
+    pub(crate) memories: Semaphore,
     pub(crate) compilations: Semaphore,
     epoch: Epoch,
 }
@@ -83,7 +86,7 @@ impl Engine {
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(pool)?;
         Ok(Arc::new(Self {
             epoch: Epoch::start(wasmtime.clone()).map_err(EngineError::EpochThread)?,
-            instances: Semaphore::new(config.instances_max as usize),
+            memories: Semaphore::new(memories(config.instances_max) as usize),
             compilations: Semaphore::new(config.compilations_max as usize),
             linker,
             wasmtime,
@@ -123,14 +126,20 @@ fn wasmtime_config(config: EngineConfig) -> Config {
     settings
 }
 
+/// Memories in the pool: what most components need, for all instances; those with more wait for more permits.
+fn memories(instances_max: u32) -> u32 {
+    instances_max.saturating_mul(MEMORIES_PER_INSTANCE).max(CORE_INSTANCES_PER_COMPONENT)
+}
+
 fn pool(instances_max: u32) -> PoolingAllocationConfig {
-    let parts = instances_max.saturating_mul(4);
+    // Core instances and tables are cheap to have in reserve; memories are what calls wait for.
+    let parts = instances_max.saturating_mul(CORE_INSTANCES_PER_COMPONENT);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances_max)
         .total_stacks(instances_max)
-        .total_core_instances(parts.max(CORE_INSTANCES_PER_COMPONENT))
-        .total_memories(parts.max(CORE_INSTANCES_PER_COMPONENT))
-        .total_tables(parts.max(CORE_INSTANCES_PER_COMPONENT))
+        .total_core_instances(parts)
+        .total_memories(memories(instances_max))
+        .total_tables(parts)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_memories_per_component(CORE_INSTANCES_PER_COMPONENT)
         .max_tables_per_component(CORE_INSTANCES_PER_COMPONENT)

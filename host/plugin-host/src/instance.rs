@@ -151,7 +151,11 @@ pub(crate) async fn run(plugin: &Arc<Plugin>, errand: Errand) -> (Result<Errands
         Errand::Probe { deadline, .. } => (Arc::default(), *deadline),
     };
     let limits = plugin.limits();
-    let deadline = asked_deadline.min(started + limits.wall_time_max);
+    let own_deadline = started + limits.wall_time_max;
+    let deadline = asked_deadline.min(own_deadline);
+    if deadline <= started {
+        return (Err(CallError::WallTime { wall_time_max: Duration::ZERO }), Usage::default());
+    }
     let mut store = store(plugin, context, deadline);
 
     // The clock of tokio surrounds everything, because epochs do not reach a guest that waits in a host call.
@@ -161,7 +165,7 @@ pub(crate) async fn run(plugin: &Arc<Plugin>, errand: Errand) -> (Result<Errands
         tokio::time::timeout_at(deadline.into(), work).await
     };
     let result = match ended {
-        Err(_) => Err(out_of_time(store.data(), deadline - started)),
+        Err(_) => Err(out_of_time(store.data(), deadline - started, deadline == own_deadline)),
         Ok(Err(_panic)) => {
             tracing::error!(plugin.name = %plugin.manifest().plugin.id, "The host panicked inside a call");
             Err(CallError::Host)
@@ -224,10 +228,11 @@ async fn enter(store: &mut Store<CallState>, plugin: &Plugin, errand: Errand) ->
     }
 }
 
-/// The deadline came: was the adapter computing, or waiting for a database or upstream that it can not help?
-fn out_of_time(state: &CallState, wall_time_max: Duration) -> CallError {
+/// The deadline came: was the adapter computing, or waiting for a database or upstream that it can not help? A client
+/// that left little time is no reason to blame it.
+fn out_of_time(state: &CallState, wall_time_max: Duration, had_its_own_time: bool) -> CallError {
     let computed = EPOCH_TICK.saturating_mul(state.guest_ticks);
-    if computed >= wall_time_max / 2 {
+    if had_its_own_time && computed >= wall_time_max / 2 {
         CallError::GuestTime { guest_time_max: computed.min(wall_time_max) }
     } else {
         CallError::WallTime { wall_time_max }
@@ -236,6 +241,9 @@ fn out_of_time(state: &CallState, wall_time_max: Duration) -> CallError {
 
 fn classify(error: &wasmtime::Error, state: &CallState) -> CallError {
     let limits = &state.limits;
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return CallError::Busy { concurrency_max: limits.concurrency_max };
+    }
     if error.is::<GuestTimeUsedUp>() || error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
         return CallError::GuestTime { guest_time_max: limits.guest_time_max };
     }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use uuk_bundle::{Bundle, BundleDigest, Manifest, Service};
 use uuk_contract::{Contract, ContractError};
+use wasmtime::component::Component;
 
 use crate::call::{Call, CallError, Outcome, Usage};
 use crate::capabilities::config::{Configuration, ConfigurationError};
@@ -12,7 +13,7 @@ use crate::capabilities::log::{LogLine, PluginLog};
 use crate::capabilities::sql::{StatementError, Statements};
 use crate::compiled_cache::CompiledCache;
 use crate::component::{self, ComponentError, Entry, OwnCompiled};
-use crate::engine::Engine;
+use crate::engine::{Engine, MEMORIES_PER_INSTANCE};
 use crate::grant::{Resources, ResourcesError};
 use crate::health::{Health, Verdict};
 use crate::instance::{self, Errand, Errands, Finding};
@@ -74,6 +75,8 @@ pub struct Plugin {
     configuration: Configuration,
     limits: CallLimits,
     slots: Slots,
+    /// Memories that an instance takes from the pool.
+    memories: u32,
     log: PluginLog,
     health: Health,
 }
@@ -118,6 +121,7 @@ impl Plugin {
             upstreams,
             configuration,
             slots: Slots::new(limits.concurrency_max),
+            memories: memories(&component),
             log: PluginLog::new(manifest.plugin.id.clone(), manifest.plugin.version.to_string()),
             health: Health::default(),
             limits,
@@ -155,9 +159,11 @@ impl Plugin {
             Ok(place) => place,
             Err(error) => return (Err(error), Usage::default()),
         };
-        // Also a slot of the pool that all plugins share; the semaphore is never closed.
-        let Ok(_slot) = self.engine.instances.acquire().await else {
-            return (Err(CallError::Host), Usage::default());
+        // Also its share of the pool that all plugins use.
+        let share = self.engine.memories.acquire_many(self.memories);
+        let Ok(Ok(_share)) = tokio::time::timeout_at(deadline.into(), share).await else {
+            let concurrency_max = self.limits.concurrency_max;
+            return (Err(CallError::Busy { concurrency_max }), Usage::default());
         };
         instance::run(self, errand).await
     }
@@ -244,6 +250,12 @@ fn contracts(bundle: &Bundle) -> Result<BTreeMap<String, Arc<Contract>>, LoadErr
         }
     };
     bundle.manifest().services.iter().map(contract).collect()
+}
+
+/// Memories of an instance, and at least what every instance is reckoned with.
+fn memories(component: &Component) -> u32 {
+    let required = component.resources_required().map_or(0, |required| required.num_memories);
+    required.max(MEMORIES_PER_INSTANCE)
 }
 
 fn compiled(

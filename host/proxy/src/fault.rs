@@ -161,7 +161,7 @@ pub(crate) fn response(refusal: &Refusal, record: &mut Record) -> Response<Full<
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert("x-road-error", HeaderValue::from_static(wire.xroad));
     if let Some(retry_after) = refusal.retry_after() {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after.as_secs().max(1)));
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
     }
     if let Refusal::Contract(ContractRefusal::MethodNotAllowed { allowed }) = refusal {
         let allowed = allowed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -171,6 +171,11 @@ pub(crate) fn response(refusal: &Refusal, record: &mut Record) -> Response<Full<
     }
     record.name_exchange(headers);
     response
+}
+
+/// Rounded up: sooner would be refused again.
+pub(crate) fn whole_seconds(retry_after: Duration) -> u64 {
+    u64::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }
 
 /// What is known of a message so far, for its log line and its metrics.
@@ -183,6 +188,25 @@ pub(crate) struct Record {
     operation: String,
     plugin: Option<(String, String)>,
     code: &'static str,
+    is_finished: bool,
+}
+
+/// A client that goes away takes the future of its request with it. What was done for it is still told.
+impl Drop for Record {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.code = "proxy.client_gone";
+            info!(
+                xroad.id = self.id_text(),
+                service.id = self.service,
+                client.id = self.client,
+                fault.code = self.code,
+                "The client went away before {} answered",
+                self.service
+            );
+            self.count();
+        }
+    }
 }
 
 impl Record {
@@ -195,6 +219,7 @@ impl Record {
             operation: String::new(),
             plugin: None,
             code: "ok",
+            is_finished: false,
         }
     }
 
@@ -249,12 +274,12 @@ impl Record {
     }
 
     /// Writes the line and the metrics of a message that has been answered.
-    pub(crate) fn finish(&self, status: StatusCode) {
-        let duration = self.started.elapsed();
-        let (service, operation) = (&self.service, &self.operation);
-        let (plugin, version) = self.plugin.as_ref().map_or(("", ""), |(id, version)| (id, version));
-        let duration_ms = duration.as_secs_f64() * 1_000.0;
+    pub(crate) fn finish(mut self, status: StatusCode) {
+        self.is_finished = true;
         if self.code == "ok" {
+            let (service, operation) = (&self.service, &self.operation);
+            let (plugin, version) = self.plugin.as_ref().map_or(("", ""), |(id, version)| (id, version));
+            let duration_ms = self.started.elapsed().as_secs_f64() * 1_000.0;
             info!(
                 xroad.id = self.id_text(),
                 service.id = service,
@@ -268,14 +293,49 @@ impl Record {
                 status.as_u16()
             );
         }
+        self.count();
+    }
+
+    fn count(&self) {
         // Labels only of what this server knows: names that strangers invent would fill the memory.
-        let (plugin, operation) = (plugin.to_owned(), operation.clone());
-        let labels = [("plugin", plugin), ("operation", operation), ("code", self.code.to_owned())];
+        let plugin = self.plugin.as_ref().map_or(String::new(), |(id, _)| id.clone());
+        let labels =
+            [("plugin", plugin), ("operation", self.operation.clone()), ("code", self.code.to_owned())];
         metrics::counter!("uuk_requests_total", &labels).increment(1);
-        metrics::histogram!("uuk_request_seconds", &labels).record(duration.as_secs_f64());
+        metrics::histogram!("uuk_request_seconds", &labels).record(self.started.elapsed().as_secs_f64());
     }
 
     fn id_text(&self) -> &str {
         self.id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_to_wait_is_rounded_up_to_whole_seconds() {
+        let cases = [(0, 1), (1, 1), (1_000, 1), (1_001, 2)];
+        for (ms, seconds) in cases {
+            assert_eq!(whole_seconds(Duration::from_millis(ms)), seconds);
+        }
+    }
+
+    #[test]
+    fn what_went_wrong_inside_a_service_is_not_told_to_clients() {
+        let refusal = Refusal::Call(CallError::Trap { reason: "unreachable at 0x1f".into() });
+        let problem = String::from_utf8(refusal.problem().to_json()).unwrap();
+        assert!(!problem.contains("0x1f"), "{problem}");
+        assert!(problem.contains("\"code\":\"plugin.trap\""), "{problem}");
+    }
+
+    #[test]
+    fn a_busy_service_says_when_to_come_back() {
+        let mut record = Record::new(Instant::now());
+        let refusal = Refusal::Call(CallError::Busy { concurrency_max: 32 });
+        let answer = response(&refusal, &mut record);
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.headers()["retry-after"], "1");
     }
 }

@@ -107,10 +107,12 @@ impl ServerProxy {
             let by_certificate = self.config.client_certificates.then_some(peer);
             authorize::client(&conditions.clients, &head, by_certificate)?;
         }
-        let route = catalog::plugin(&self.registry, catalogued)?;
+        let route = catalog::route(&self.registry, catalogued)?;
         let arm = route.pick().map_err(|retry_after| Refusal::Suspended { retry_after })?;
+        catalog::answers_as_catalogued(arm, catalogued)?;
         let body = receive::body(body, self.config.body_bytes_max, deadline).await?;
-        let (operation, document) = contract::request(&arm.contract, &head, &body)?;
+        let (operation, document) =
+            contract::request(&arm.contract, &head, &body, self.config.body_bytes_max)?;
         record.operation(operation.id(), &arm.plugin);
         let adapt = tracing::debug_span!("adapt", operation = operation.id());
         let called =

@@ -6,7 +6,7 @@ use http_body_util::Full;
 use uuk_contract::{Answer, FieldProblem, Limits, Operation, Problem};
 use uuk_plugin_host::{Arm, CallError, Fault, FaultKind, Outcome, Registry, Usage, Verdict};
 
-use crate::fault::{Record, Refusal};
+use crate::fault::{Record, Refusal, whole_seconds};
 
 /// An answer that has been checked, with what making it used.
 pub(crate) struct Answered {
@@ -23,9 +23,11 @@ pub(crate) fn check(
     operation: &Operation,
     (outcome, usage): (Result<Outcome, CallError>, Usage),
 ) -> Result<Answered, Refusal> {
+    let body_bytes_max = usize::try_from(arm.plugin.limits().response_bytes_max).unwrap_or(usize::MAX);
+    let limits = Limits { body_bytes_max, ..Limits::default() };
     let checked = match outcome {
         Ok(Outcome::Answer(payload)) => operation
-            .answer(&payload.media_type, payload.data, &Limits::default())
+            .answer(&payload.media_type, payload.data, &limits)
             .map(|answer| Answered { answer, retry_after: None, is_fault: false, usage })
             .map_err(Refusal::Answer),
         Ok(Outcome::Fault(fault)) => operation
@@ -81,11 +83,7 @@ impl Answered {
         }
         record.name_exchange(headers);
         if let Some(retry_after) = self.retry_after {
-            // Whole seconds, rounded up: sooner would be refused again.
-            headers.insert(
-                header::RETRY_AFTER,
-                HeaderValue::from(retry_after.as_millis().div_ceil(1_000) as u64),
-            );
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
         }
         *response.body_mut() = Full::new(self.answer.into_body().into());
         response

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuk_globalconf::{Catalog, CataloguedService};
 use uuk_identifiers::ServiceId;
-use uuk_plugin_host::{Registry, Route};
+use uuk_plugin_host::{Arm, Registry, Route};
 
 use crate::fault::Refusal;
 
@@ -13,11 +13,12 @@ pub(crate) fn find<'a>(catalog: &'a Catalog, service: &ServiceId) -> Result<&'a 
     catalog.service(service).ok_or(Refusal::UnknownService)
 }
 
-/// The plugins that answer it, if they answer by the catalogued contract.
-pub(crate) fn plugin(registry: &Registry, catalogued: &CataloguedService) -> Result<Arc<Route>, Refusal> {
-    let route = registry.route(&catalogued.id).ok_or(Refusal::NoPlugin)?;
-    if route.active().contract.sha256() != catalogued.contract.0 {
-        return Err(Refusal::ContractDiffers);
-    }
-    Ok(route)
+/// The plugin versions that stand for it.
+pub(crate) fn route(registry: &Registry, catalogued: &CataloguedService) -> Result<Arc<Route>, Refusal> {
+    registry.route(&catalogued.id).ok_or(Refusal::NoPlugin)
+}
+
+/// Whether the version chosen for this call answers by the catalogued contract.
+pub(crate) fn answers_as_catalogued(arm: &Arm, catalogued: &CataloguedService) -> Result<(), Refusal> {
+    if arm.contract.sha256() == catalogued.contract.0 { Ok(()) } else { Err(Refusal::ContractDiffers) }
 }

@@ -52,7 +52,7 @@ impl Head {
 }
 
 /// Reads path and headers.
-pub(crate) fn head(door: Door, request: Request<Incoming>) -> Result<(Head, Incoming), Refusal> {
+pub(crate) fn head<B>(door: Door, request: Request<B>) -> Result<(Head, B), Refusal> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let prefix = match door {
@@ -100,5 +100,75 @@ fn single(headers: &HeaderMap, name: &'static str) -> Result<Option<String>, Ref
     match value.to_str() {
         Ok(text) if text.len() <= HEADER_BYTES_MAX => Ok(Some(text.to_owned())),
         Ok(_) | Err(_) => Err(Refusal::BadHeader { name }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVICE: &str = "/r1/KG/GOV/70000001/registry/person";
+
+    fn read(door: Door, path: &str, headers: &[(&str, &str)]) -> Result<Head, Refusal> {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        head(door, request.body(()).unwrap()).map(|(head, ())| head)
+    }
+
+    fn refused(path: &str, headers: &[(&str, &str)]) -> &'static str {
+        read(Door::Client, path, headers).err().unwrap().code()
+    }
+
+    const CLIENT: (&str, &str) = ("x-road-client", "KG/GOV/70000002/portal");
+
+    #[test]
+    fn what_follows_the_service_stays_as_it_was_received() {
+        let path = format!("{SERVICE}/people/%D0%90?x=%2F");
+        let head = read(Door::Client, &path, &[CLIENT]).unwrap();
+        assert_eq!((head.path(), head.query()), ("/people/%D0%90", Some("x=%2F")));
+        assert_eq!(head.service.to_string(), "KG/GOV/70000001/registry/person");
+        assert_eq!(read(Door::Client, SERVICE, &[CLIENT]).unwrap().path(), "");
+    }
+
+    #[test]
+    fn behind_a_security_server_the_path_has_no_version() {
+        let head = read(Door::Behind, "/KG/GOV/70000001/registry/person/people", &[CLIENT]).unwrap();
+        assert_eq!(head.path(), "/people");
+    }
+
+    #[test]
+    fn an_identifier_is_given_where_the_client_gave_none() {
+        assert_eq!(read(Door::Client, SERVICE, &[CLIENT]).unwrap().id.len(), 36);
+        assert_eq!(read(Door::Client, SERVICE, &[CLIENT, ("x-road-id", "7")]).unwrap().id, "7");
+    }
+
+    #[test]
+    fn refuses_an_encoded_slash_in_the_service() {
+        assert_eq!(refused("/r1/KG/GOV/70000001/registry%2Fx/person", &[CLIENT]), "proxy.service_id");
+    }
+
+    #[test]
+    fn refuses_a_path_that_names_too_little() {
+        assert_eq!(refused("/r1/KG/GOV/70000001/registry", &[CLIENT]), "proxy.service_id");
+        assert_eq!(refused("/r2/KG/GOV/70000001/registry/person", &[CLIENT]), "proxy.unknown_path");
+    }
+
+    #[test]
+    fn refuses_a_missing_or_malformed_client() {
+        assert_eq!(refused(SERVICE, &[]), "proxy.no_client");
+        assert_eq!(refused(SERVICE, &[("x-road-client", "portal")]), "proxy.client_id");
+    }
+
+    #[test]
+    fn refuses_a_header_given_twice_even_with_one_value() {
+        assert_eq!(refused(SERVICE, &[CLIENT, CLIENT]), "proxy.repeated_header");
+    }
+
+    #[test]
+    fn refuses_a_header_that_is_too_long() {
+        let long = "x".repeat(HEADER_BYTES_MAX + 1);
+        assert_eq!(refused(SERVICE, &[CLIENT, ("x-road-userid", &long)]), "proxy.bad_header");
     }
 }
