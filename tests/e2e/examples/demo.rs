@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use http::StatusCode;
+use tokio::signal::unix::{SignalKind, signal};
 use uuk_e2e::{CLIENT, Client, Guest, PROVIDER, Server, Site, project_root};
 use uuk_testkit::databases::{self, PostgreSql};
 use uuk_testkit::upstream::{Access, PASSWORD, USER, UpstreamOptions, VehiclesUpstream};
@@ -38,7 +39,11 @@ async fn main() -> Result<()> {
     answers(&server, folder.path()).await?;
     tell(&server, folder.path());
 
-    tokio::signal::ctrl_c().await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
     drop(server);
     folder.close()?;
     println!("\nThe demo has ended and left nothing behind.");
