@@ -32,7 +32,11 @@ pub(crate) fn run() -> Result<Report> {
             let route = place.plugins.registry().route(&format!("{PROVIDER}/{service}").parse()?);
             let route = route.context("no route")?;
             let each = calls(route.active(), service, operation, &document).await?;
-            report.figure(format!("{service} {operation}: the adapter alone"), each.as_nanos() as f64 / 1e3, "µs");
+            report.figure(
+                format!("{service} {operation}: the adapter alone"),
+                each.as_nanos() as f64 / 1e3,
+                "µs",
+            );
         }
         place.end().await
     })?;
