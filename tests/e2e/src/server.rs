@@ -107,9 +107,10 @@ fn build() -> Result<()> {
     static BUILT: Mutex<bool> = Mutex::new(false);
     let mut built = BUILT.lock().map_err(|_| anyhow::anyhow!("an earlier build panicked"))?;
     if !*built {
+        // By itself, the program would have its dependencies with fewer features than the tests have, built once more.
         let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .current_dir(project_root())
-            .args(["build", "--quiet", "--locked", "--package", "uuk"])
+            .args(["build", "--quiet", "--locked", "--workspace", "--bin", "uuk"])
             .status()
             .context("cannot run cargo")?;
         ensure!(status.success(), "building uuk failed");

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::command::become_command;
+use crate::command::{become_command, run as run_command};
 use crate::prepare;
 use crate::project::Project;
 
@@ -19,7 +19,17 @@ pub(crate) fn run(options: &DemoOptions, project: &Project) -> Result<()> {
     if options.postgres {
         prepare::packages(&[prepare::POSTGRESQL])?;
     }
-    let mut demo = project.cargo(&["run", "--locked", "--package", "uuk-e2e", "--example", "demo", "--"]);
+    // Together: one after the other, what they share would be built twice, with other features.
+    run_command(&mut project.cargo(&[
+        "build",
+        "--locked",
+        "--workspace",
+        "--bin",
+        "uuk",
+        "--example",
+        "demo",
+    ]))?;
+    let mut demo = project.command(project.target.join("debug/examples/demo"));
     if options.postgres {
         demo.arg("--postgres");
     }

@@ -105,8 +105,7 @@ fn tests(project: &Project) -> Result<()> {
 
 /// As an integrator would, with the program.
 fn examples(project: &Project) -> Result<()> {
-    // The whole workspace is named so that its dependencies have the features they had in the tests, and are not built
-    // once more.
+    // By itself, the program would have its dependencies with fewer features than the tests have, built once more.
     run_command(&mut project.cargo(&["build", "--workspace", "--bin", "uuk", "--locked"]))?;
     for folder in plugins::examples(project)? {
         println!("{}", project.shown(&folder));
