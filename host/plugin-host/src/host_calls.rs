@@ -1,5 +1,8 @@
 //! Host calls that wait: counted, and passed to the databases and upstreams that the plugin was granted.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 
 use wasmtime::component::Resource;
@@ -11,25 +14,51 @@ use crate::capabilities::sql::{Cursor, Database, RowSet, SqlError, Transaction, 
 use crate::instance::CallState;
 use crate::plugin::Plugin;
 
+/// Bytes of blobs and of upstreams' answers that one call may let the host hold, all together.
+pub(crate) const HELD_BYTES_MAX: u64 = 32 << 20;
+
 /// SQL and HTTP calls of one call: how many are left, and the time they took.
 #[derive(Debug)]
 pub(crate) struct HostCalls {
-    left: u32,
+    left: Arc<Left>,
     pub(crate) made: u32,
     pub(crate) spent: Duration,
 }
 
+/// What a call may still take, through whichever door.
+#[derive(Debug)]
+struct Left {
+    calls: AtomicU32,
+    held_bytes: AtomicU64,
+}
+
 impl HostCalls {
     pub(crate) fn new(host_calls_max: u32) -> Self {
-        Self { left: host_calls_max, made: 0, spent: Duration::ZERO }
+        let left = Left { calls: AtomicU32::new(host_calls_max), held_bytes: AtomicU64::new(HELD_BYTES_MAX) };
+        Self::of(Arc::new(left))
+    }
+
+    /// For the other door: the same is left for both, each counts what it did.
+    pub(crate) fn share(&self) -> Self {
+        Self::of(Arc::clone(&self.left))
+    }
+
+    fn of(left: Arc<Left>) -> Self {
+        Self { left, made: 0, spent: Duration::ZERO }
     }
 
     /// Takes one, or says that none is left.
     pub(crate) fn take(&mut self) -> bool {
-        let Some(left) = self.left.checked_sub(1) else { return false };
-        self.left = left;
-        self.made += 1;
-        true
+        let took = self.left.calls.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+        self.made += u32::from(took);
+        took
+    }
+
+    /// Takes `bytes` of what the host may hold for this call, or says that there is no place for them. They are not
+    /// given back before its end.
+    pub(crate) fn hold(&self, bytes: usize) -> bool {
+        let after = |left: u64| left.checked_sub(bytes as u64);
+        self.left.held_bytes.fetch_update(Relaxed, Relaxed, after).is_ok()
     }
 
     /// Counts the time that a host call, started at `started`, has taken.
@@ -126,6 +155,25 @@ mod tests {
              [datasource.registry]\nengine = [\"sqlite\"]\naccess = \"{access}\"\n"
         );
         Manifest::parse(manifest.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn refuses_more_host_calls_than_the_limit_through_both_doors_together() {
+        let mut adapter = HostCalls::new(2);
+        let mut http = adapter.share();
+        assert!(adapter.take() && http.take());
+        assert!(!adapter.take() && !http.take());
+        assert_eq!((adapter.made, http.made), (1, 1));
+    }
+
+    #[test]
+    fn refuses_to_hold_more_bytes_than_one_call_may() {
+        let adapter = HostCalls::new(0);
+        let http = adapter.share();
+        let half = HELD_BYTES_MAX as usize / 2;
+        assert!(adapter.hold(half) && http.hold(half - 1));
+        assert!(!http.hold(2));
+        assert!(adapter.hold(1) && !adapter.hold(1));
     }
 
     #[test]

@@ -20,7 +20,7 @@ impl blobs::HostBlob for CallState {
     }
 
     fn sha256(&mut self, blob: Resource<Blob>) -> wasmtime::Result<Vec<u8>> {
-        Ok(self.table.get(&blob)?.sha256())
+        Ok(self.table.get(&blob)?.sha256.as_ref().to_vec())
     }
 
     fn read(
@@ -40,7 +40,8 @@ impl blobs::HostBlob for CallState {
 
 impl blobs::HostBlobWriter for CallState {
     fn new(&mut self, media_type: String, name: Option<String>) -> wasmtime::Result<Resource<BlobWriter>> {
-        let writer = BlobWriter::new(media_type, name, self.limits.response_bytes_max);
+        // The contract gives a constructor no way to refuse, so this ends the call.
+        let writer = BlobWriter::new(media_type, name, self.limits.response_bytes_max, &self.host_calls)?;
         Ok(self.table.push(writer)?)
     }
 
@@ -49,7 +50,7 @@ impl blobs::HostBlobWriter for CallState {
         writer: Resource<BlobWriter>,
         chunk: Vec<u8>,
     ) -> wasmtime::Result<Result<(), blobs::BlobError>> {
-        Ok(self.table.get_mut(&writer)?.append(&chunk).map_err(error))
+        Ok(self.table.get_mut(&writer)?.append(&chunk, &self.host_calls).map_err(error))
     }
 
     fn finish(
