@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use wasmtime::Store;
 use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
@@ -23,7 +23,7 @@ use crate::call::{Call, CallContext, Fault, FaultKind, Outcome, Payload};
 use crate::capabilities::http::{HttpError, HttpRequest, HttpResponse};
 use crate::component::bounded;
 use crate::engine::resource_table;
-use crate::host_calls::HostCalls;
+use crate::host_calls::{HELD_BYTES_MAX, HostCalls};
 use crate::instance::CallState;
 use crate::plugin::Plugin;
 
@@ -53,7 +53,8 @@ impl WasiHttpView for CallState {
                 plugin: Arc::clone(&self.plugin),
                 context: Arc::clone(&self.context),
                 deadline: self.deadline,
-                host_calls: HostCalls::new(self.limits.host_calls_max),
+                host_calls: self.host_calls.share(),
+                sends: Arc::new(Semaphore::new(SENDS_MAX)),
             },
         });
         WasiHttpCtxView { ctx: &mut door.context, table: &mut self.table, hooks: &mut door.hooks }
@@ -66,7 +67,11 @@ struct Hooks {
     context: Arc<CallContext>,
     deadline: Instant,
     host_calls: HostCalls,
+    sends: Arc<Semaphore>,
 }
+
+/// Requests of one call on their way at once: each may bring a whole answer into memory before it is counted.
+const SENDS_MAX: usize = 8;
 
 type Exchange = (Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
 
@@ -78,15 +83,20 @@ impl WasiHttpHooks for Hooks {
         _: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Result<Exchange, Error>> + Send> {
         let allowed = self.host_calls.take();
+        let place = Arc::clone(&self.sends).try_acquire_owned();
+        let held = self.host_calls.share();
         let (plugin, context, deadline) =
             (Arc::clone(&self.plugin), Arc::clone(&self.context), self.deadline);
         Box::new(async move {
             if !allowed {
                 return Err(Error::HttpRequestDenied);
             }
+            let _place = place.map_err(|_| Error::ConnectionLimitReached)?;
             let (upstream, request) = request_of(request, options).await?;
             let response = plugin.upstreams().send(&upstream, request, &context, deadline).await;
-            let response = response.map_err(|refused| error(&refused)).and_then(response_of)?;
+            let response = response
+                .map_err(|refused| error(&refused))
+                .and_then(|response| response_of(response, &held))?;
             let ended: Box<dyn Future<Output = _> + Send> = Box::new(async { Ok(()) });
             Ok((response, ended))
         })
@@ -121,7 +131,13 @@ async fn request_of(
     Ok((upstream, request))
 }
 
-fn response_of(response: HttpResponse) -> Result<Response<WasiBody>, Error> {
+/// The response waits with the host until the component reads it, and whether it ever does is its own affair: so its
+/// bytes are counted as held.
+fn response_of(response: HttpResponse, held: &HostCalls) -> Result<Response<WasiBody>, Error> {
+    let headers = response.headers.iter().map(|(name, value)| name.len() + value.len());
+    if !held.hold(response.body.len() + headers.sum::<usize>()) {
+        return Err(Error::HttpResponseBodySize(Some(HELD_BYTES_MAX)));
+    }
     let mut builder = Response::builder().status(response.status);
     for (name, value) in response.headers {
         builder = builder.header(name, value);
@@ -222,4 +238,20 @@ fn outcome(head: &http::response::Parts, body: &Bytes) -> Outcome {
     let code = header("x-fault-code").map_or_else(|| kind.to_string(), bounded);
     let message = bounded(&String::from_utf8_lossy(body));
     Outcome::Fault(Fault { kind, code, message, problems: Vec::new(), retry_after: None, diagnostic: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_responses_that_together_are_more_than_one_call_may_hold() {
+        let held = HostCalls::new(0);
+        let body = Bytes::from(vec![0; HELD_BYTES_MAX as usize / 2]);
+        let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
+        let response = HttpResponse { status: 200, headers, body };
+        assert!(response_of(response.clone(), &held).is_ok());
+        let refused = response_of(response, &held).err().unwrap();
+        assert!(matches!(refused, Error::HttpResponseBodySize(Some(HELD_BYTES_MAX))), "{refused:?}");
+    }
 }
