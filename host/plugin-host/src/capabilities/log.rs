@@ -11,10 +11,14 @@ use crate::limits::CallLimits;
 /// Lines kept per plugin for `uuk plugin logs`, and their bytes.
 const LINES_KEPT: usize = 1_000;
 const BYTES_KEPT: usize = 1 << 20;
-/// Bytes of all lines of one call.
+/// Bytes of all lines of one call, fields included.
 const CALL_BYTES_MAX: usize = 64 << 10;
-/// Fields of one line.
+/// Fields of one line, and the bytes of each.
 const FIELDS_MAX: usize = 16;
+const FIELD_NAME_BYTES_MAX: usize = 64;
+const FIELD_TEXT_BYTES_MAX: usize = 256;
+/// Of a personal value, no more goes into its digest.
+const PERSONAL_BYTES_MAX: usize = 1 << 10;
 
 /// Severity, as the adapter states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
@@ -36,6 +40,16 @@ pub(crate) enum Field {
     Personal(String),
 }
 
+impl Field {
+    /// Bytes of it that are worked on.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len().min(FIELD_TEXT_BYTES_MAX),
+            Self::Personal(value) => value.len().min(PERSONAL_BYTES_MAX),
+        }
+    }
+}
+
 /// What one call may still log.
 #[derive(Debug)]
 pub(crate) struct LogBudget {
@@ -53,21 +67,31 @@ impl LogBudget {
         }
     }
 
-    /// The text of the next line: `message`, or that there are no more; nothing after that.
-    fn next_line(&mut self, message: &str) -> Option<String> {
-        self.lines_left = self.lines_left.checked_sub(1)?;
-        let line = clean(message, self.line_bytes_max);
-        match self.bytes_left.checked_sub(line.len()) {
-            Some(left) if self.lines_left > 0 => {
-                self.bytes_left = left;
-                Some(line)
+    /// Takes the share of one line before anything is done with it.
+    fn take(&mut self, message: &str, fields: &[(String, Field)]) -> Share {
+        let Some(lines_left) = self.lines_left.checked_sub(1) else { return Share::None };
+        let fields = fields.iter().map(|(name, value)| name.len().min(FIELD_NAME_BYTES_MAX) + value.bytes());
+        let bytes = message.len().min(self.line_bytes_max) + fields.sum::<usize>();
+        match self.bytes_left.checked_sub(bytes) {
+            Some(bytes_left) if lines_left > 0 => {
+                (self.lines_left, self.bytes_left) = (lines_left, bytes_left);
+                Share::Line
             }
             Some(_) | None => {
                 self.lines_left = 0;
-                Some("(further lines of this call are left out)".to_owned())
+                Share::LastLine
             }
         }
     }
+}
+
+/// What a call may write of a line.
+#[derive(Debug, PartialEq, Eq)]
+enum Share {
+    Line,
+    /// Only that there are no more.
+    LastLine,
+    None,
 }
 
 /// One line as kept and shown.
@@ -136,9 +160,12 @@ impl PluginLog {
         message: &str,
         fields: impl Iterator<Item = (String, Field)>,
     ) {
-        let Some(message) = budget.next_line(message) else { return };
-        let fields: Vec<(String, String)> =
-            fields.take(FIELDS_MAX).map(|(name, value)| (clean(&name, 64), self.show(&value))).collect();
+        let fields: Vec<(String, Field)> = fields.take(FIELDS_MAX).collect();
+        let (message, fields) = match budget.take(message, &fields) {
+            Share::Line => (clean(message, budget.line_bytes_max), self.show_all(&fields)),
+            Share::LastLine => ("(further lines of this call are left out)".to_owned(), Vec::new()),
+            Share::None => return,
+        };
         let (name, version) = (&self.plugin, &self.version);
         // One event level for the host's filter; the adapter's own level is a field, so that it can not shout.
         tracing::debug!(
@@ -161,11 +188,16 @@ impl PluginLog {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).lines.iter().cloned().collect()
     }
 
+    fn show_all(&self, fields: &[(String, Field)]) -> Vec<(String, String)> {
+        fields.iter().map(|(name, value)| (clean(name, FIELD_NAME_BYTES_MAX), self.show(value))).collect()
+    }
+
     fn show(&self, value: &Field) -> String {
         match value {
-            Field::Text(text) => clean(text, 256),
+            Field::Text(text) => clean(text, FIELD_TEXT_BYTES_MAX),
             Field::Personal(value) => {
-                let tag = hmac::sign(&self.personal, value.as_bytes());
+                let value = value.as_bytes();
+                let tag = hmac::sign(&self.personal, value.get(..PERSONAL_BYTES_MAX).unwrap_or(value));
                 format!("personal:{}", hex::encode(tag.as_ref().get(..6).unwrap_or_default()))
             }
         }
@@ -231,10 +263,28 @@ mod tests {
     #[test]
     fn stops_after_the_bytes_of_a_call() {
         let mut budget = LogBudget { lines_left: 500, bytes_left: 10, line_bytes_max: 8 };
-        let lines: Vec<_> = (0..4).map(|_| budget.next_line("12345678")).collect();
-        assert_eq!(lines[0].as_deref(), Some("12345678"));
-        assert!(lines[1].as_ref().is_some_and(|line| line.contains("left out")));
-        assert_eq!(lines[2..], [None, None]);
+        let shares: Vec<_> = (0..4).map(|_| budget.take("12345678", &[])).collect();
+        assert_eq!(shares, [Share::Line, Share::LastLine, Share::None, Share::None]);
+    }
+
+    #[test]
+    fn stops_after_the_bytes_of_fields() {
+        let limits = CallLimits::CEILING;
+        let mut budget = LogBudget::of(&limits);
+        let fields: Vec<_> = (0..FIELDS_MAX)
+            .map(|number| (number.to_string(), Field::Text("x".repeat(FIELD_TEXT_BYTES_MAX))))
+            .collect();
+        let lines = (0..limits.log_lines_max).take_while(|_| budget.take("", &fields) == Share::Line).count();
+        assert_eq!(lines, CALL_BYTES_MAX / (FIELDS_MAX * FIELD_TEXT_BYTES_MAX) - 1);
+    }
+
+    #[test]
+    fn counts_and_digests_no_more_of_a_long_personal_value_than_it_may_have() {
+        let log = PluginLog::new("kg.example.people".into(), "1.0.0".into());
+        let of = |length| Field::Personal("1".repeat(length));
+        assert_eq!(of(1 << 20).bytes(), PERSONAL_BYTES_MAX);
+        assert_eq!(log.show(&of(1 << 20)), log.show(&of(PERSONAL_BYTES_MAX)));
+        assert_ne!(log.show(&of(PERSONAL_BYTES_MAX)), log.show(&of(PERSONAL_BYTES_MAX - 1)));
     }
 
     #[test]
