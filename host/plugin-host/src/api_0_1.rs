@@ -19,6 +19,7 @@ use crate::bindings::Adapter;
 use crate::bindings::exports::uuk::adapter::{handler, probe as guest_probe};
 use crate::bindings::uuk::adapter::{exchange, types};
 use crate::call::{Call, CallContext, Fault, FaultKind, FieldProblem, Outcome, Payload};
+use crate::capabilities::log::{Field, Level, LogBudget};
 use crate::component::bounded;
 use crate::instance::{CallState, Finding};
 
@@ -57,8 +58,22 @@ pub(crate) async fn handle(
         Ok(response) => {
             Outcome::Answer(Payload { media_type: response.body.media_type, data: response.body.data })
         }
-        Err(guest_fault) => Outcome::Fault(fault(guest_fault)),
+        Err(guest_fault) => {
+            let fault = fault(guest_fault);
+            log_diagnostic(store.data(), &fault);
+            Outcome::Fault(fault)
+        }
     })
+}
+
+/// What a fault says to the operator. It has a budget of its own: an adapter that wrote too much before it failed is the
+/// one whose reason is wanted.
+fn log_diagnostic(state: &CallState, fault: &Fault) {
+    let Some(diagnostic) = &fault.diagnostic else { return };
+    let mut budget = LogBudget::of(&state.limits);
+    let code = ("fault.code".to_owned(), Field::Text(fault.code.clone()));
+    let (log, exchange_id) = (state.plugin.log(), &state.context.exchange_id);
+    log.emit(&mut budget, exchange_id, Level::Warn, diagnostic, std::iter::once(code));
 }
 
 /// Asks the adapter whether it could answer.
