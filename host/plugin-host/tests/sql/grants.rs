@@ -4,6 +4,7 @@ use tokio_util::task::TaskTracker;
 use uuk_bundle::{Access, Engine};
 use uuk_plugin_host::capabilities::sql::{Database, DatabaseGrant, SqlError, Value};
 use uuk_process::Secret;
+use uuk_testkit::databases::PASSWORD;
 
 use crate::fixture::{Fixture, context, in_time, text};
 use crate::on_every_engine;
@@ -14,6 +15,7 @@ on_every_engine! {
     refuses_two_statements_in_free_sql
     refuses_malformed_value_of_free_sql
     database_refuses_a_write_by_free_sql
+    does_not_print_a_password
     refuses_grant_without_connections
     refuses_address_of_another_engine
 }
@@ -108,6 +110,12 @@ async fn tells_postgresql_on_whose_account_a_statement_runs() {
     }
     let rows = fixture.reading().run(row, sql, &[]).await.unwrap();
     assert_eq!(rows.rows, [[Value::Null, Value::Null, Value::Null, text("uuk:kg.example.people@1.0.0")]]);
+}
+
+async fn does_not_print_a_password(fixture: Fixture) {
+    let granted = fixture.writing();
+    let transaction = granted.database.begin(in_time(), &context()).await.unwrap();
+    assert!(!format!("{:?} {transaction:?}", granted.database).contains(PASSWORD));
 }
 
 #[track_caller]

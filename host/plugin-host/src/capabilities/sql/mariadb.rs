@@ -15,6 +15,7 @@ use sqlx::{
     TypeInfo, ValueRef,
 };
 use uuk_bundle::{Access, Scalar};
+use uuk_process::Secret;
 
 use super::argument::Argument;
 use super::error::{Condition, Failure, Refusal};
@@ -29,7 +30,8 @@ const SQL_MODE: &str = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE
 /// How to open connections, and what holds for each session.
 #[derive(Debug)]
 pub(super) struct MariadbOptions {
-    options: MySqlConnectOptions,
+    /// They hold the password.
+    options: Secret<MySqlConnectOptions>,
     access: Access,
     statement_time_max: Duration,
 }
@@ -54,6 +56,7 @@ impl MariadbOptions {
             // A timestamp is UTC, on the way in and out.
             .timezone(Some("+00:00".to_owned()))
             .disable_statement_logging();
+        let options = Secret::new(options);
         Ok(Self { options, access: grant.access, statement_time_max: grant.statement_time_max })
     }
 }
@@ -64,12 +67,12 @@ pub(super) struct MariadbSession {
     connection: MySqlConnection,
     /// The server's number of this connection.
     id: u64,
-    options: MySqlConnectOptions,
+    options: Secret<MySqlConnectOptions>,
 }
 
 impl MariadbSession {
     pub(super) async fn connect(options: &MariadbOptions) -> Result<Self, sqlx::Error> {
-        let mut connection = options.options.connect().await?;
+        let mut connection = options.options.expose().connect().await?;
         let (id, version): (u64, String) = sqlx::query_as("SELECT CONNECTION_ID(), VERSION()")
             .persistent(false)
             .fetch_one(&mut connection)
@@ -121,7 +124,7 @@ impl MariadbSession {
 
     /// The server would not notice a closed socket before it has rows to send, so it is told by another connection.
     pub(super) async fn stop(&mut self) -> Result<(), sqlx::Error> {
-        let mut spare = self.options.connect().await?;
+        let mut spare = self.options.expose().connect().await?;
         // A number the server gave; it is not given again while the server runs.
         let kill = AssertSqlSafe(format!("KILL QUERY {}", self.id));
         sqlx::raw_sql(kill).execute(&mut spare).await?;

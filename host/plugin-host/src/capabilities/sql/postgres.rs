@@ -17,6 +17,7 @@ use sqlx::{
 };
 use uuid::Uuid;
 use uuk_bundle::{Access, Scalar};
+use uuk_process::Secret;
 
 use crate::CallContext;
 
@@ -68,12 +69,13 @@ pub(super) struct PostgresSession {
     connection: PgConnection,
     /// Process of the server that serves this connection.
     backend: i32,
-    options: PgConnectOptions,
+    /// They hold the password.
+    options: Secret<PgConnectOptions>,
 }
 
 impl PostgresSession {
-    pub(super) async fn connect(options: &PgConnectOptions) -> Result<Self, sqlx::Error> {
-        let mut connection = options.connect().await?;
+    pub(super) async fn connect(options: &Secret<PgConnectOptions>) -> Result<Self, sqlx::Error> {
+        let mut connection = options.expose().connect().await?;
         let backend = sqlx::query_scalar("SELECT pg_backend_pid()")
             .persistent(false)
             .fetch_one(&mut connection)
@@ -105,7 +107,7 @@ impl PostgresSession {
         sqlx::raw_sql(begin).execute(&mut self.connection).await?;
         let Some(caller) = caller else { return Ok(()) };
         // Set for this transaction only, so that no call sees another's.
-        let name = self.options.get_application_name().unwrap_or_default();
+        let name = self.options.expose().get_application_name().unwrap_or_default();
         let name: String =
             format!("{name}:{}", caller.exchange_id).chars().take(APPLICATION_NAME_BYTES_MAX).collect();
         sqlx::query(
@@ -136,7 +138,7 @@ impl PostgresSession {
 
     /// The server would not notice a closed socket before it has rows to send, so it is told by another connection.
     pub(super) async fn stop(&mut self) -> Result<(), sqlx::Error> {
-        let mut spare = self.options.connect().await?;
+        let mut spare = self.options.expose().connect().await?;
         // The process keeps its number as long as our connection to it is open, so this cannot hit another.
         sqlx::query("SELECT pg_cancel_backend($1)").bind(self.backend).execute(&mut spare).await?;
         spare.close().await

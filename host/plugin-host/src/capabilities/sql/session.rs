@@ -3,6 +3,7 @@ use futures_util::{TryStreamExt, stream};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use uuk_bundle::Engine;
+use uuk_process::Secret;
 
 use crate::CallContext;
 
@@ -17,7 +18,7 @@ use super::{ConnectError, DatabaseGrant, Row, SqlError};
 #[derive(Debug)]
 pub(super) enum SessionOptions {
     Sqlite { options: Box<SqliteConnectOptions>, access: uuk_bundle::Access },
-    Postgres(Box<PgConnectOptions>),
+    Postgres(Box<Secret<PgConnectOptions>>),
     Mariadb(Box<MariadbOptions>),
 }
 
@@ -54,7 +55,7 @@ impl SessionOptions {
             Engine::Sqlite => {
                 Self::Sqlite { options: Box::new(sqlite::options(grant)?), access: grant.access }
             }
-            Engine::Postgres => Self::Postgres(Box::new(postgres::options(grant)?)),
+            Engine::Postgres => Self::Postgres(Box::new(Secret::new(postgres::options(grant)?))),
             Engine::Mariadb => Self::Mariadb(Box::new(MariadbOptions::of(grant)?)),
         })
     }
