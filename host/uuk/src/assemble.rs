@@ -69,7 +69,6 @@ impl Server {
             .mode(0o700)
             .create(&config.files.state)
             .map_err(|source| StartError::State { path: config.files.state.clone(), source })?;
-        let fingerprint = Fingerprint::take(&config.files);
         let governance = Governance::read(&config.files)?;
         let engine = Engine::new(EngineConfig {
             instances_max: config.plugins.instances_max,
@@ -107,7 +106,7 @@ impl Server {
             reload,
             handle,
             policy,
-            fingerprint,
+            fingerprint: governance.fingerprint,
         })
     }
 
@@ -199,37 +198,48 @@ fn plain(address: std::net::SocketAddr) -> ListenerConfig {
 }
 
 /// Puts changed files in force, together, or leaves everything as it was.
+///
+/// Files that are not usable are tried again until they are: one of them may be on its way.
 async fn follow_governance(
     config: Config,
-    mut seen: Fingerprint,
+    mut in_force: Fingerprint,
     proxy: Arc<ServerProxy>,
     policy: watch::Sender<Arc<Policy>>,
     tls: Option<ListenerTls>,
     stop: CancellationToken,
 ) {
+    let mut told = None;
     while stop.run_until_cancelled(tokio::time::sleep(GOVERNANCE_EVERY)).await.is_some() {
-        let now = Fingerprint::take(&config.files);
-        if now == seen {
+        if in_force.is_current(&config.files) {
+            told = None;
             continue;
         }
-        seen = now;
-        match Governance::read(&config.files) {
+        match read_anew(&config, tls.as_ref()) {
             Ok(governance) => {
-                let mut admitted = config.listener.client_certificates.clone();
-                admitted.extend(governance.client_certificates);
-                if let Some(Err(problem)) = tls.as_ref().map(|tls| tls.admit(admitted)) {
-                    error!(error = %ErrorChain(&problem), "Clients' certificates are not usable; what was in force stays");
-                    continue;
-                }
                 info!("Catalog, trust, clients and grants were read anew");
                 proxy.set_conditions(governance.conditions);
                 policy.send_replace(Arc::new(governance.policy));
+                in_force = governance.fingerprint;
             }
             Err(problem) => {
-                error!(error = %ErrorChain(&problem), "Changed files are not usable; what was in force stays: {}", ErrorChain(&problem));
+                let problem = ErrorChain(&problem).to_string();
+                if told.as_ref() != Some(&problem) {
+                    error!(error = %problem, "Changed files are not usable; what was in force stays: {problem}");
+                    told = Some(problem);
+                }
             }
         }
     }
+}
+
+/// Reads the files, and admits the clients that they name.
+fn read_anew(config: &Config, tls: Option<&ListenerTls>) -> Result<Governance, StartError> {
+    let governance = Governance::read(&config.files)?;
+    if let Some(tls) = tls {
+        let configured = config.listener.client_certificates.iter();
+        tls.admit(configured.chain(&governance.client_certificates).cloned().collect())?;
+    }
+    Ok(governance)
 }
 
 /// Says which services have a plugin and no catalog entry, and the other way round, whenever that changes.

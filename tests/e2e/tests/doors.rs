@@ -77,8 +77,19 @@ async fn only_registered_certificates_get_in_and_only_for_their_client() -> Resu
         "a client without right"
     );
 
-    // A client whose certificate is replaced in the file gets in with the new one, without a restart.
-    std::fs::write(folder.path().join("clients.toml"), clients(&stranger))?;
+    // A client whose certificate is replaced gets in with the new one, without a restart, even if the list names it
+    // before it is there.
+    let late = folder.path().join("late.pem");
+    let named = TlsFiles { certificate: late.clone(), key: stranger.key.clone() };
+    std::fs::write(folder.path().join("clients.toml"), clients(&named))?;
+    server
+        .until("the list is refused", Duration::from_secs(10), || async {
+            std::fs::read_to_string(folder.path().join("server.log"))
+                .is_ok_and(|log| log.contains("late.pem"))
+        })
+        .await?;
+    assert_eq!(curl(&server, &authority, Some(&portal), CLIENT)?, 200, "what was in force stays");
+    std::fs::copy(&stranger.certificate, &late)?;
     server
         .until("the new certificate is admitted", Duration::from_secs(10), || async {
             curl(&server, &authority, Some(&stranger), CLIENT).is_ok_and(|status| status == 200)
