@@ -18,7 +18,7 @@ use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerErro
 use crate::administration::{Administration, AdministrationError};
 use crate::config::Config;
 use crate::governance::{Fingerprint, Governance, GovernanceError};
-use crate::operations::Operations;
+use crate::operations::{Operations, await_ready};
 
 /// How often the files of governance are looked at.
 const GOVERNANCE_EVERY: Duration = Duration::from_secs(1);
@@ -140,6 +140,11 @@ impl Server {
         let services = TaskTracker::new();
         // Plugins outlive the listeners: a request in progress still needs them.
         let plugins_stop = CancellationToken::new();
+        let (ready, is_ready) = watch::channel(false);
+        let mut status = self.handle.watch();
+        // What is known before the folder was scanned does not count.
+        status.mark_unchanged();
+        services.spawn(await_ready(status, ready));
         services.spawn(self.reload.run(plugins_stop.clone()));
         services.spawn(follow_governance(
             self.config,
@@ -150,7 +155,8 @@ impl Server {
             plugins_stop.clone(),
         ));
         services.spawn(report_drift(Arc::clone(&self.proxy), self.handle.clone(), plugins_stop.clone()));
-        let operations = Arc::new(Operations::new(metrics, Arc::clone(&self.proxy), self.handle.clone()));
+        let operations = Operations::new(metrics, Arc::clone(&self.proxy), self.handle.clone(), is_ready);
+        let operations = Arc::new(operations);
         services.spawn(self.operations.run(
             move |request, _| {
                 let operations = Arc::clone(&operations);
