@@ -19,9 +19,10 @@ use crate::bindings::Adapter;
 use crate::bindings::exports::uuk::adapter::{handler, probe as guest_probe};
 use crate::bindings::uuk::adapter::{exchange, types};
 use crate::call::{Call, CallContext, Fault, FaultKind, FieldProblem, Outcome, Payload};
-use crate::capabilities::log::{Field, Level, LogBudget};
+use crate::capabilities::log::{Field, Level, LogBudget, PluginLog};
 use crate::component::bounded;
 use crate::instance::{CallState, Finding};
+use crate::limits::CallLimits;
 
 impl types::Host for CallState {}
 impl exchange::Host for CallState {}
@@ -60,7 +61,8 @@ pub(crate) async fn handle(
         }
         Err(guest_fault) => {
             let fault = fault(guest_fault);
-            log_diagnostic(store.data(), &fault);
+            let state = store.data();
+            log_diagnostic(state.plugin.log(), &state.limits, &state.context.exchange_id, &fault);
             Outcome::Fault(fault)
         }
     })
@@ -68,12 +70,10 @@ pub(crate) async fn handle(
 
 /// What a fault says to the operator. It has a budget of its own: an adapter that wrote too much before it failed is the
 /// one whose reason is wanted.
-fn log_diagnostic(state: &CallState, fault: &Fault) {
+fn log_diagnostic(log: &PluginLog, limits: &CallLimits, exchange_id: &str, fault: &Fault) {
     let Some(diagnostic) = &fault.diagnostic else { return };
-    let mut budget = LogBudget::of(&state.limits);
     let code = ("fault.code".to_owned(), Field::Text(fault.code.clone()));
-    let (log, exchange_id) = (state.plugin.log(), &state.context.exchange_id);
-    log.emit(&mut budget, exchange_id, Level::Warn, diagnostic, std::iter::once(code));
+    log.emit(&mut LogBudget::of(limits), exchange_id, Level::Warn, diagnostic, std::iter::once(code));
 }
 
 /// Asks the adapter whether it could answer.
@@ -151,5 +151,29 @@ fn field_problem(problem: &types::FieldProblem) -> FieldProblem {
         pointer: bounded(&problem.pointer),
         code: bounded(&problem.code),
         message: bounded(&problem.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_diagnostic_of_a_fault_for_the_operator() {
+        let log = PluginLog::new("kg.example.people".into(), "1.0.0".into());
+        let fault = fault(types::Fault {
+            kind: types::FaultKind::Internal,
+            code: "internal".into(),
+            message: "something failed".into(),
+            problems: vec![],
+            retry_after_ms: None,
+            diagnostic: Some("column `name`\nis missing".into()),
+        });
+        log_diagnostic(&log, &CallLimits::CEILING, "KG-7f3a", &fault);
+        let lines = log.lines();
+        assert_eq!(lines.len(), 1);
+        assert_eq!((lines[0].level, &*lines[0].message), (Level::Warn, "column `name` is missing"));
+        assert_eq!(lines[0].exchange_id, "KG-7f3a");
+        assert_eq!(lines[0].fields, [("fault.code".to_owned(), "internal".to_owned())]);
     }
 }
