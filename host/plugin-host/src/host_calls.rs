@@ -10,7 +10,7 @@ use wasmtime::component::Resource;
 use uuk_bundle::{Access, Manifest};
 
 use crate::capabilities::http::{HttpError, HttpRequest, HttpResponse};
-use crate::capabilities::sql::{Cursor, Database, RowSet, SqlError, Transaction, Value};
+use crate::capabilities::sql::{Cursor, Database, RowSet, SqlError, Statement, Transaction, Value};
 use crate::instance::CallState;
 use crate::plugin::Plugin;
 
@@ -76,8 +76,7 @@ impl CallState {
         parameters: Vec<(String, Value)>,
     ) -> Result<RowSet, SqlError> {
         self.take_sql()?;
-        let statement = self.plugin.statements().find(name)?;
-        let database = database(&self.plugin, statement.datasource())?;
+        let (statement, database) = statement(&self.plugin, name)?;
         database.run(statement, parameters, self.deadline, &self.context).await
     }
 
@@ -87,8 +86,7 @@ impl CallState {
         parameters: Vec<(String, Value)>,
     ) -> Result<Cursor, SqlError> {
         self.take_sql()?;
-        let statement = self.plugin.statements().find(name)?;
-        let database = database(&self.plugin, statement.datasource())?;
+        let (statement, database) = statement(&self.plugin, name)?;
         database.open(statement, parameters, self.deadline, &self.context).await
     }
 
@@ -122,12 +120,19 @@ impl CallState {
         if !self.host_calls.take() {
             return Err(HttpError::NotGranted(NONE_LEFT.into()));
         }
-        self.plugin.upstreams().send(upstream, request, &self.context, self.deadline).await
+        let id = &self.plugin.manifest().plugin.id;
+        self.plugin.upstreams().send(id, upstream, request, &self.context, self.deadline).await
     }
 
     fn take_sql(&mut self) -> Result<(), SqlError> {
         if self.host_calls.take() { Ok(()) } else { Err(SqlError::NotGranted(NONE_LEFT.into())) }
     }
+}
+
+/// A statement and where it runs.
+fn statement<'a>(plugin: &'a Plugin, name: &str) -> Result<(&'a Arc<Statement>, &'a Database), SqlError> {
+    let statement = plugin.statements().find(name)?;
+    Ok((statement, database(plugin, statement.datasource())?))
 }
 
 fn database<'a>(plugin: &'a Plugin, name: &str) -> Result<&'a Database, SqlError> {

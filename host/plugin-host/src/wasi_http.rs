@@ -93,7 +93,8 @@ impl WasiHttpHooks for Hooks {
             }
             let _place = place.map_err(|_| Error::ConnectionLimitReached)?;
             let (upstream, request) = request_of(request, options).await?;
-            let response = plugin.upstreams().send(&upstream, request, &context, deadline).await;
+            let id = &plugin.manifest().plugin.id;
+            let response = plugin.upstreams().send(id, &upstream, request, &context, deadline).await;
             let response = response
                 .map_err(|refused| error(&refused))
                 .and_then(|response| response_of(response, &held))?;

@@ -12,6 +12,8 @@ use uuk_plugin_host::capabilities::http::{HttpError, HttpRequest, HttpResponse, 
 use uuk_testkit::upstream::{Access, Behaviour, PASSWORD, USER, UpstreamOptions, VehiclesUpstream};
 use uuk_transport::{Authentication, Upstream, UpstreamConfig};
 
+const PLUGIN: &str = "kg.example.vehicles";
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An upstream, and what a plugin may do with it.
@@ -33,7 +35,7 @@ impl Fixture {
     }
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        self.upstreams.send("vehicles", request, &context(), Instant::now() + PATIENCE).await
+        self.upstreams.send(PLUGIN, "vehicles", request, &context(), Instant::now() + PATIENCE).await
     }
 }
 
@@ -122,7 +124,7 @@ async fn refuses_an_upstream_the_agency_did_not_grant() {
     let fixture = Fixture::new().await;
     for name in ["persons", "elsewhere", ""] {
         let deadline = Instant::now() + PATIENCE;
-        let sent = fixture.upstreams.send(name, get("/vehicles/1"), &context(), deadline).await;
+        let sent = fixture.upstreams.send(PLUGIN, name, get("/vehicles/1"), &context(), deadline).await;
         assert_eq!(sent, Err(HttpError::UnknownUpstream), "{name}");
     }
 }
@@ -221,7 +223,7 @@ async fn ends_at_the_adapters_timeout_or_the_calls_deadline() {
     assert_eq!(fixture.send(request).await, Err(HttpError::Deadline));
 
     let request = HttpRequest { timeout: Some(Duration::MAX), ..get("/vehicles/1") };
-    let sent = fixture.upstreams.send("vehicles", request, &context(), Instant::now() + short).await;
+    let sent = fixture.upstreams.send(PLUGIN, "vehicles", request, &context(), Instant::now() + short).await;
     assert_eq!(sent, Err(HttpError::Deadline));
 }
 
@@ -229,8 +231,24 @@ async fn ends_at_the_adapters_timeout_or_the_calls_deadline() {
 async fn says_when_nobody_listens() {
     let base = VehiclesUpstream::start(UpstreamOptions::default()).await.unwrap().base();
     let upstreams = granted(&UpstreamConfig::new(base));
-    let sent = upstreams.send("vehicles", get("/vehicles/1"), &context(), Instant::now() + PATIENCE).await;
+    let sent =
+        upstreams.send(PLUGIN, "vehicles", get("/vehicles/1"), &context(), Instant::now() + PATIENCE).await;
     assert_eq!(sent, Err(HttpError::Connect));
+}
+
+#[tokio::test]
+async fn counts_requests_that_brought_no_answer() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let fixture = Fixture::new().await;
+    fixture.server.behave(Behaviour::BreakOff);
+    for _ in 0..2 {
+        fixture.send(get("/vehicles/1")).await.unwrap_err();
+    }
+    let metrics = recorder.handle().render();
+    let counted = metrics.lines().find(|line| line.starts_with("uuk_upstream_failures_total{")).unwrap();
+    assert!(counted.contains(r#"plugin="kg.example.vehicles""#), "{counted}");
+    assert!(counted.contains(r#"upstream="vehicles""#) && counted.ends_with(" 2"), "{counted}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
-use tracing::warn;
+use tracing::debug;
 use uuk_process::ErrorChain;
 use uuk_transport::{Upstream, UpstreamError};
 
@@ -99,7 +99,9 @@ impl HttpUpstreams {
         Self { upstreams: upstreams.collect() }
     }
 
-    /// Sends `request` to `upstream` on behalf of the call of `context`, which ends at `deadline`.
+    /// Sends `request` to `upstream` on behalf of `plugin`, for the call of `context`, which ends at `deadline`.
+    ///
+    /// Failures are counted for the operator and logged only in detail: an adapter can cause any number of them.
     ///
     /// # Errors
     /// [`HttpError`]; after `Deadline`, `Protocol` and `TooLarge` the upstream may have acted.
@@ -108,6 +110,7 @@ impl HttpUpstreams {
     /// Dropping the future closes its connection.
     pub async fn send(
         &self,
+        plugin: &str,
         upstream: &str,
         request: HttpRequest,
         context: &CallContext,
@@ -122,7 +125,14 @@ impl HttpUpstreams {
         let response = granted.upstream.send(request, deadline, granted.response_bytes_max).await;
         let response = response.map_err(|error| {
             let code = error.code();
-            warn!(upstream, code, error = %ErrorChain(&error), "Upstream {upstream} gave no answer");
+            // Only names that the manifest declares get here.
+            let labels =
+                [("plugin", plugin.to_owned()), ("upstream", upstream.to_owned()), ("code", code.to_owned())];
+            metrics::counter!("uuk_upstream_failures_total", &labels).increment(1);
+            debug!(
+                { plugin.name = plugin, xroad.id = context.exchange_id, upstream, code, error = %ErrorChain(&error) },
+                "Upstream {upstream} gave no answer"
+            );
             HttpError::from(error)
         })?;
         let (head, body) = response.into_parts();
