@@ -110,11 +110,7 @@ impl MariadbSession {
     }
 
     pub(super) async fn end(&mut self, ending: Ending) -> Result<(), sqlx::Error> {
-        let end = match ending {
-            Ending::Commit => "COMMIT",
-            Ending::Rollback => "ROLLBACK",
-        };
-        sqlx::raw_sql(end).execute(&mut self.connection).await?;
+        sqlx::raw_sql(ending.sql()).execute(&mut self.connection).await?;
         Ok(())
     }
 

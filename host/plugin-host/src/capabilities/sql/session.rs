@@ -48,6 +48,16 @@ pub(super) enum Ending {
     Rollback,
 }
 
+impl Ending {
+    /// How every engine spells it.
+    pub(super) fn sql(self) -> &'static str {
+        match self {
+            Self::Commit => "COMMIT",
+            Self::Rollback => "ROLLBACK",
+        }
+    }
+}
+
 impl SessionOptions {
     pub(super) fn of(grant: &DatabaseGrant) -> Result<Self, ConnectError> {
         grant.check()?;

@@ -82,8 +82,7 @@ impl SqliteSession {
         match (unit, self.access, ending) {
             (Unit::ReadOnly, Access::Read, _) => Ok(()),
             (Unit::ReadOnly, Access::Write, _) => self.execute("PRAGMA query_only = OFF").await,
-            (Unit::ReadWrite, _, Ending::Commit) => self.execute("COMMIT").await,
-            (Unit::ReadWrite, _, Ending::Rollback) => self.execute("ROLLBACK").await,
+            (Unit::ReadWrite, _, ending) => self.execute(ending.sql()).await,
         }
     }
 
