@@ -3,7 +3,7 @@
 //!
 //! Which keys a section takes, the program says itself when it refuses one that it does not know.
 
-#![expect(clippy::unwrap_used, reason = "what a test's helpers cannot do, the test reports")]
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "what a test's helpers cannot do, the test reports")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! Write adapters for uuk in Rust.
 //!
-//! An adapter answers the operations of a contract: one function each, marked [`operation`], and one line,
+//! An adapter answers the operations of a contract: one function each, marked [`macro@operation`], and one line,
 //! [`adapter!`], that makes a component of them. `uuk adapter typegen` writes what they speak in: a module per
 //! operation with its `Request`, `Response` and `FaultCode`, and a module `statements` with a function per SQL
 //! statement of `plugin.toml`.

@@ -32,7 +32,7 @@ pub trait Answer: Operation {
 
 /// Makes a component of the operations named: `adapter!(get, search)`.
 ///
-/// Each name is a generated module, whose `Request` a function marked [`operation`](crate::operation) takes.
+/// Each name is a generated module, whose `Request` a function marked [`operation`](macro@crate::operation) takes.
 /// `adapter!(get, search; probe = FUNCTION)` has the host's probe answered by FUNCTION, which has the signature
 /// of [`probe::nothing`](crate::probe::nothing), the default.
 #[macro_export]
