@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 use uuk_plugin_host::reload::{Canary, Policy, Reload, ReloadConfig, ReloadError, ReloadHandle};
 use uuk_plugin_host::{CacheError, CompiledCache, Engine, EngineConfig, EngineError};
@@ -22,6 +23,8 @@ use crate::operations::{Operations, await_ready};
 
 /// How often the files of governance are looked at.
 const GOVERNANCE_EVERY: Duration = Duration::from_secs(1);
+/// How often samples of summaries are folded together: without, they pile up until someone asks for the metrics.
+const METRICS_UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,11 @@ pub enum StartError {
     },
 }
 
+/// Reads the governance and nothing else: what `serve --check` may do beside a running server.
+pub(crate) fn check(config: &Config) -> Result<(), GovernanceError> {
+    Governance::read(&config.files).map(|_| ())
+}
+
 /// A server that is ready to run.
 pub struct Server {
     config: Config,
@@ -62,6 +70,8 @@ pub struct Server {
 
 impl Server {
     /// Reads the governance, opens state and engine, binds every listener.
+    ///
+    /// The socket of administration comes first: a folder that another server uses is left alone.
     pub fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
         // Socket, ledger and compiled code are nobody else's to read.
         std::fs::DirBuilder::new()
@@ -69,6 +79,7 @@ impl Server {
             .mode(0o700)
             .create(&config.files.state)
             .map_err(|source| StartError::State { path: config.files.state.clone(), source })?;
+        let administration = Administration::bind(&config.files.state)?;
         let governance = Governance::read(&config.files)?;
         let engine = Engine::new(EngineConfig {
             instances_max: config.plugins.instances_max,
@@ -100,7 +111,7 @@ impl Server {
             listener: Listener::bind(listener)?,
             behind: config.behind.clone().map(Listener::bind).transpose()?,
             operations: Listener::bind(plain(config.operations.address))?,
-            administration: Administration::bind(&config.files.state)?,
+            administration,
             config,
             proxy,
             reload,
@@ -136,8 +147,11 @@ impl Server {
     }
 
     /// Serves until `stop`, then lets requests in progress finish.
-    pub async fn run(self, metrics: metrics_exporter_prometheus::PrometheusHandle, stop: CancellationToken) {
-        let services = TaskTracker::new();
+    ///
+    /// # Panics
+    /// If one of its tasks did: a server does not go on with a part of it gone.
+    pub async fn run(self, metrics: PrometheusHandle, stop: CancellationToken) {
+        let mut services = JoinSet::new();
         // Plugins outlive the listeners: a request in progress still needs them.
         let plugins_stop = CancellationToken::new();
         let (ready, is_ready) = watch::channel(false);
@@ -155,6 +169,7 @@ impl Server {
             plugins_stop.clone(),
         ));
         services.spawn(report_drift(Arc::clone(&self.proxy), self.handle.clone(), plugins_stop.clone()));
+        services.spawn(keep_up(metrics.clone(), plugins_stop.clone()));
         let operations = Operations::new(metrics, Arc::clone(&self.proxy), self.handle.clone(), is_ready);
         let operations = Arc::new(operations);
         services.spawn(self.operations.run(
@@ -166,16 +181,16 @@ impl Server {
         ));
         services.spawn(self.administration.run(self.handle, plugins_stop.clone()));
 
-        let doors = TaskTracker::new();
+        let mut doors = JoinSet::new();
         doors.spawn(serve(self.listener, Arc::clone(&self.proxy), Door::Client, stop.clone()));
         if let Some(behind) = self.behind {
             doors.spawn(serve(behind, self.proxy, Door::Behind, stop.clone()));
         }
-        doors.close();
-        doors.wait().await;
-        plugins_stop.cancel();
-        services.close();
-        services.wait().await;
+        let doors = async {
+            doors.join_all().await;
+            plugins_stop.cancel();
+        };
+        tokio::join!(doors, services.join_all());
     }
 }
 
@@ -200,6 +215,12 @@ fn plain(address: std::net::SocketAddr) -> ListenerConfig {
         client_certificates: Vec::new(),
         client_authorities: Vec::new(),
         limits: uuk_transport::ListenerLimits::default(),
+    }
+}
+
+async fn keep_up(metrics: PrometheusHandle, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(METRICS_UPKEEP_EVERY)).await.is_some() {
+        metrics.run_upkeep();
     }
 }
 

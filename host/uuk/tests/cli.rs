@@ -220,12 +220,31 @@ fn every_problem_of_a_configuration_is_reported_at_once() {
 }
 
 #[test]
-fn serve_check_tells_a_usable_configuration_from_one_the_machine_cannot_serve() {
+fn serve_check_reads_every_file_and_leaves_the_state_alone() {
     let desk = Desk::new();
+    std::fs::remove_dir(desk.path("state")).unwrap();
     assert_eq!(desk.run(&["serve", "--check"]).code, 0);
-    std::fs::remove_dir(desk.path("plugins")).unwrap();
+    assert!(!desk.path("state").exists());
+    desk.write("clients.toml", "[[client]]");
     let ended = desk.run(&["--json", "serve", "--check"]);
+    assert_eq!((ended.code, &ended.json()["code"]), (2, &"config.governance".into()));
+}
+
+#[test]
+fn a_server_without_a_plugin_folder_does_not_start() {
+    let desk = Desk::new();
+    std::fs::remove_dir(desk.path("plugins")).unwrap();
+    let ended = desk.run(&["--json", "serve"]);
     assert_eq!((ended.code, &ended.json()["code"]), (3, &"serve.folders".into()));
+}
+
+#[test]
+fn a_state_folder_in_use_is_left_alone() {
+    let desk = Desk::new();
+    let _other = std::os::unix::net::UnixListener::bind(desk.path("state/admin.sock")).unwrap();
+    let ended = desk.run(&["--json", "serve"]);
+    assert_eq!((ended.code, &ended.json()["code"]), (3, &"serve.administration".into()));
+    assert_eq!(std::fs::read_dir(desk.path("state")).unwrap().count(), 1, "only the other server's socket");
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(crate) struct ServeArguments {
     /// Configuration file
     #[arg(short, long, default_value = "uuk.toml")]
     config: PathBuf,
-    /// Check configuration and files, then end
+    /// Read configuration, catalog, trust, clients and grants, then end; a running server is not disturbed
     #[arg(long)]
     check: bool,
 }
@@ -33,6 +33,11 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
             .causes(&error)
             .help("every section and key is described in host/docs/operating/configuration.md")
     })?;
+    if arguments.check {
+        crate::assemble::check(&config).map_err(|error| start_failure(&error.into()))?;
+        terminal.step("checked", arguments.config.display());
+        return Ok(());
+    }
     let environment = |error: std::io::Error| {
         Failure::new(ExitCode::Environment, "serve.runtime", "cannot start").note(error)
     };
@@ -44,10 +49,6 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
         let telemetry = start_telemetry(&config)?;
         let id = config.server.id.clone();
         let server = Server::build(config, Clock::system()).map_err(|error| start_failure(&error))?;
-        if arguments.check {
-            terminal.step("checked", arguments.config.display());
-            return Ok(());
-        }
         let stop = CancellationToken::new();
         let signals = wait_for_signal(stop.clone()).map_err(environment)?;
         terminal.step("ready", format!("{}/r1/…", server.base()));
@@ -56,14 +57,22 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
         }
         terminal.step("watch", format!("http://{}/ready and /metrics", server.operations_address()));
         info!(listener.address = %server.address(), "Serving as {id} on {}", server.address());
-        let serving = tokio::spawn(server.run(metrics, stop.clone()));
-        let _ = signals.await;
-        info!("Stopping: requests in progress are finished, new ones are refused");
-        if tokio::time::timeout(DRAIN_TIME_MAX, serving).await.is_err() {
-            tracing::warn!("Stopped with requests still in progress after {DRAIN_TIME_MAX:?}");
-        }
+        let mut serving = tokio::spawn(server.run(metrics, stop.clone()));
+        let ended = tokio::select! {
+            ended = &mut serving => ended,
+            _ = signals => {
+                info!("Stopping: requests in progress are finished, new ones are refused");
+                tokio::time::timeout(DRAIN_TIME_MAX, serving).await.unwrap_or_else(|_| {
+                    tracing::warn!("Stopped with requests still in progress after {DRAIN_TIME_MAX:?}");
+                    Ok(())
+                })
+            }
+        };
         telemetry.shut_down().await;
-        Ok(())
+        ended.map_err(|error| {
+            Failure::new(ExitCode::Environment, "serve.died", "the server ended by a fault of its own")
+                .note(error)
+        })
     })
 }
 
