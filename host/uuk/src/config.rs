@@ -9,7 +9,7 @@ use uuk_globalconf::from_toml;
 use uuk_identifiers::ServerId;
 use uuk_plugin_host::Share;
 use uuk_plugin_host::reload::Approval;
-use uuk_transport::ListenerConfig;
+use uuk_transport::{ClientAuthentication, ListenerConfig};
 
 /// The whole file, `uuk.toml`.
 #[derive(Debug, Deserialize)]
@@ -207,6 +207,20 @@ impl Config {
     /// What spans sections, or what types can not say.
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
+        if self.listener.authentication == ClientAuthentication::Tls {
+            problems.push(
+                "listener.authentication: with `tls` anyone could call in the name of any client; use `certificate`, \
+                 or `none` on a loopback address"
+                    .to_owned(),
+            );
+        }
+        if !self.listener.client_authorities.is_empty() {
+            problems.push(
+                "listener.client_authorities: whom an authority vouches for is still no client; name each client's \
+                 certificate in clients.toml"
+                    .to_owned(),
+            );
+        }
         if self.plugins.canary_percent > 100 {
             problems.push("plugins.canary_percent: a share is at most 100".to_owned());
         }
@@ -253,7 +267,7 @@ mod tests {
     #[test]
     fn the_least_is_a_name_and_an_address() {
         let config = load(LEAST).unwrap();
-        assert_eq!(config.listener.authentication, uuk_transport::ClientAuthentication::Certificate);
+        assert_eq!(config.listener.authentication, ClientAuthentication::Certificate);
         assert!(config.files.plugins.ends_with("plugins") && config.files.plugins.is_absolute());
     }
 
@@ -264,6 +278,18 @@ mod tests {
         );
         let Err(ConfigError::Invalid { problems, .. }) = load(&text) else { panic!("accepted") };
         assert_eq!(problems.len(), 3, "{problems:?}");
+    }
+
+    #[test]
+    fn refuses_clients_that_do_not_show_who_they_are() {
+        let door = "[behind]\naddress = '127.0.0.1:0'\n";
+        for key in ["authentication = 'tls'\n", "client_authorities = ['ca.pem']\n"] {
+            let Err(ConfigError::Invalid { problems, .. }) = load(&format!("{LEAST}{key}")) else {
+                panic!("accepted {key}")
+            };
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            assert!(load(&format!("{LEAST}{door}{key}")).is_ok(), "{key} behind a security server");
+        }
     }
 
     #[test]
