@@ -295,7 +295,11 @@ async fn leaks_no_state_between_calls() -> Result<()> {
 #[tokio::test]
 async fn floods_the_log() -> Result<()> {
     let here = Neighbourhood::enter().await?;
-    assert_eq!(here.admit("flood-log").await?.sees().await?, "flooded");
+    // Time enough for fifty thousand lines, so that only the log's own bounds are met.
+    let parts = hostile("flood-log")?
+        .with_manifest("guest_time = \"250ms\"", "guest_time = \"10s\"")?
+        .with_manifest("wall = \"2s\"", "wall = \"20s\"")?;
+    assert_eq!(here.admit_parts("flood-log", parts).await?.sees().await?, "flooded");
     let lines = here.operator.logs("kg.example.flood-log")?;
     let messages: Vec<&str> = lines.iter().filter_map(|line| line["message"].as_str()).collect();
     let bytes: usize = messages.iter().map(|message| message.len()).sum();
