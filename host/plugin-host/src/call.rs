@@ -109,6 +109,13 @@ pub enum FaultKind {
     Internal,
 }
 
+impl FaultKind {
+    /// Whether it is about the means and not about the matter: no contract need declare that a database may be down.
+    pub fn is_technical(self) -> bool {
+        matches!(self, Self::RateLimited | Self::UpstreamUnavailable | Self::UpstreamTimeout | Self::Internal)
+    }
+}
+
 /// What a call used, measured by the host.
 #[derive(Debug, Clone, Copy, Default, serde::Serialize)]
 pub struct Usage {

@@ -75,3 +75,32 @@ async fn strangers_and_unknown_services_are_refused_by_code() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_a_clear_fault_and_blames_no_adapter() -> Result<()> {
+    let (folder, site, server, client) = people().await?;
+    site.drop_bundle("people.asice", &site.bundle(Guest::People, None)?)?;
+    server.until("people answers", Duration::from_secs(60), || answers(&client, StatusCode::OK)).await?;
+
+    // The register is replaced by something that is no database, and the server starts anew on it.
+    drop(server);
+    std::fs::write(folder.path().join("grants/people.db"), "no database")?;
+    let server = Server::start(&site)?;
+    let client = Client::new(server.address());
+    server
+        .until("the fault is told", Duration::from_secs(60), || async {
+            client
+                .get("person", KNOWN)
+                .await
+                .and_then(|reply| reply.json())
+                .is_ok_and(|problem| problem["code"] == "service.upstream_unavailable")
+        })
+        .await?;
+    // Far more often than failures of its own would be forgiven.
+    for _ in 0..20 {
+        let reply = client.get("person", KNOWN).await?;
+        assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(reply.json()?["code"], "service.upstream_unavailable");
+    }
+    Ok(())
+}

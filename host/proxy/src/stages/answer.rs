@@ -1,17 +1,21 @@
 //! What leaves: an answer or fault that the contract declares, and nothing else.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
-use uuk_contract::{Answer, FieldProblem, Limits, Operation, Problem};
+use uuk_contract::{Answer, FieldProblem, Limits, Operation, PROBLEM_MEDIA_TYPE, Problem};
 use uuk_plugin_host::{Arm, CallError, Fault, FaultKind, Outcome, Registry, Usage, Verdict};
 
 use crate::fault::{Record, Refusal, whole_seconds};
 
-/// An answer that has been checked, with what making it used.
+/// An answer that may leave, with what making it used.
 pub(crate) struct Answered {
-    answer: Answer,
-    retry_after: Option<std::time::Duration>,
+    status: u16,
+    media_type: Option<&'static str>,
+    body: Vec<u8>,
+    retry_after: Option<Duration>,
     is_fault: bool,
     usage: Usage,
 }
@@ -28,11 +32,12 @@ pub(crate) fn check(
     let checked = match outcome {
         Ok(Outcome::Answer(payload)) => operation
             .answer(&payload.media_type, payload.data, &limits)
-            .map(|answer| Answered { answer, retry_after: None, is_fault: false, usage })
+            .map(|answer| Answered::of(answer, None, usage))
             .map_err(Refusal::Answer),
+        Ok(Outcome::Fault(fault)) if fault.kind.is_technical() => Ok(Answered::technical(&fault, usage)),
         Ok(Outcome::Fault(fault)) => operation
             .fault(&problem(&fault))
-            .map(|answer| Answered { answer, retry_after: fault.retry_after, is_fault: true, usage })
+            .map(|answer| Answered::of(answer, Some(&fault), usage))
             .map_err(Refusal::Answer),
         Err(error) => Err(Refusal::Call(error)),
     };
@@ -71,21 +76,55 @@ fn status(kind: FaultKind) -> u16 {
 }
 
 impl Answered {
+    fn of(answer: Answer, fault: Option<&Fault>, usage: Usage) -> Self {
+        Self {
+            status: answer.status(),
+            media_type: answer.media_type(),
+            body: answer.into_body(),
+            retry_after: fault.and_then(|fault| fault.retry_after),
+            is_fault: fault.is_some(),
+            usage,
+        }
+    }
+
+    /// A fault that no contract need declare. Its text is ours: nothing has checked what the adapter wrote.
+    fn technical(fault: &Fault, usage: Usage) -> Self {
+        let (code, detail) = match fault.kind {
+            FaultKind::RateLimited => ("service.rate_limited", "the service takes no more requests for now"),
+            FaultKind::UpstreamUnavailable => {
+                ("service.upstream_unavailable", "a system that the service depends on is not available")
+            }
+            FaultKind::UpstreamTimeout => {
+                ("service.upstream_timeout", "a system that the service depends on did not answer in time")
+            }
+            _ => ("service.internal", "the service failed"),
+        };
+        let problem = Problem::new(status(fault.kind), code, detail);
+        Self {
+            status: problem.status,
+            media_type: Some(PROBLEM_MEDIA_TYPE),
+            body: problem.to_json(),
+            retry_after: fault.retry_after,
+            is_fault: true,
+            usage,
+        }
+    }
+
     /// As it goes to the client.
     pub(crate) fn into_response(self, record: &Record) -> Response<Full<Bytes>> {
         record.usage(&self.usage, self.is_fault);
         let mut response = Response::new(Full::default());
         *response.status_mut() =
-            StatusCode::from_u16(self.answer.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        if let Some(media_type) = self.answer.media_type() {
+        if let Some(media_type) = self.media_type {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         }
         record.name_exchange(headers);
         if let Some(retry_after) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
         }
-        *response.body_mut() = Full::new(self.answer.into_body().into());
+        *response.body_mut() = Full::new(self.body.into());
         response
     }
 }
