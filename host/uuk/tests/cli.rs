@@ -396,7 +396,7 @@ fn answering(status: &str, body: &str) -> Answering {
         let mut buffer = [0; 4096];
         while !is_whole(&request) {
             let size_bytes = stream.read(&mut buffer).unwrap();
-            request.extend_from_slice(&buffer[..size_bytes]);
+            request.extend_from_slice(buffer.get(..size_bytes).unwrap());
         }
         stream.write_all(response.as_bytes()).unwrap();
         String::from_utf8(request).unwrap()

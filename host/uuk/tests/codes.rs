@@ -3,6 +3,8 @@
 //! Codes come from two places in the sources: enums with `#[strum(… prefix = "bundle.")]`, whose variants they are, and
 //! texts such as `"proxy.no_client"`. Reading the sources finds those that nobody thought of here.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

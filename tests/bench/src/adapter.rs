@@ -155,5 +155,5 @@ async fn resident(adapters: usize) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.process().id()))?;
     let kib =
         status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
-    Ok(kib.map(|kib: f64| kib / 1024.0).context("no VmRSS")?)
+    kib.map(|kib: f64| kib / 1024.0).context("no VmRSS")
 }

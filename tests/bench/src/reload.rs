@@ -22,6 +22,13 @@ const VERSIONS: [(Guest, &str); 2] = [
     (Guest::Component { name: "echo_v2", folder: "echo" }, "2.0.0"),
 ];
 
+/// An answer of the echo adapter.
+#[derive(Debug, serde::Deserialize)]
+struct Echo {
+    message: String,
+    version: String,
+}
+
 /// What the callers saw.
 #[derive(Debug, Default)]
 struct Seen {
@@ -96,21 +103,19 @@ async fn call(client: Client, seen: Arc<Seen>, caller: usize) {
         let answer = client.get("echo", &format!("/echo/{message}")).await;
         let after = seen.epoch.load(Ordering::SeqCst);
         seen.calls.fetch_add(1, Ordering::SeqCst);
-        let answer = match answer.and_then(|reply| reply.json()) {
-            Ok(answer) if answer["version"].is_string() => answer,
-            Ok(_) | Err(_) => {
-                seen.failed.fetch_add(1, Ordering::SeqCst);
-                continue;
-            }
+        let Ok(Echo { message: echoed, version }) =
+            answer.and_then(|reply| Ok(serde_json::from_slice(&reply.body)?))
+        else {
+            seen.failed.fetch_add(1, Ordering::SeqCst);
+            continue;
         };
-        let version = answer["version"].as_str().unwrap_or_default();
-        if answer["message"] != message || !VERSIONS.iter().any(|(_, known)| *known == version) {
+        if echoed != message || !VERSIONS.iter().any(|(_, known)| *known == version) {
             seen.mixed.fetch_add(1, Ordering::SeqCst);
         }
         // The call lay wholly within one version's rest: that version must have answered it.
-        let rested = before == after && before % 2 == 0;
+        let rested = before == after && before.is_multiple_of(2);
         let serving = VERSIONS.get((before / 2 % 2) as usize).map(|(_, version)| *version);
-        if rested && serving != Some(version) {
+        if rested && serving != Some(version.as_str()) {
             seen.late.fetch_add(1, Ordering::SeqCst);
         }
     }
