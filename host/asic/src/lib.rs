@@ -2,9 +2,9 @@
 //!
 //! A container is a zip file read so strictly that every tool sees the same entries in it, and a XAdES signature
 //! over some of them. Pure: bytes and the time come in as arguments. It does not know what the entries mean, nor
-//! whom to trust: [`verify`] proves which certificate's key signed what, and `uuk-pki` decides about the certificate.
+//! whom to trust: [`verify()`] proves which certificate's key signed what, and `uuk-pki` decides about the certificate.
 //!
-//! Start with [`Container`] and [`Profile`], then [`sign`] and [`verify`].
+//! Start with [`Container`] and [`Profile`], then [`sign`] and [`verify()`].
 
 #![warn(missing_docs)]
 

@@ -5,7 +5,7 @@
 //! [`VettedBundle`] was also vetted, and only that may be run. Pure: bytes, trust and the time come in as arguments.
 //! It does not know what the component does, nor what an agency grants it.
 //!
-//! Start with [`verify`], which goes the whole way.
+//! Start with [`verify()`], which goes the whole way.
 
 #![warn(missing_docs)]
 

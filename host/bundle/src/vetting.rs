@@ -95,10 +95,10 @@ pub fn verify(bytes: &[u8], trust: &Trust, now: Timestamp) -> Result<VettedBundl
     verify_in_steps(bytes, trust, now, |_| {})
 }
 
-/// The same as [`verify`], and calls `reached` after each step, for those who want to see how far it goes.
+/// The same as [`verify()`], and calls `reached` after each step, for those who want to see how far it goes.
 ///
 /// # Errors
-/// As [`verify`].
+/// As [`verify()`].
 pub fn verify_in_steps(
     bytes: &[u8],
     trust: &Trust,
