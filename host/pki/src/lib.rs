@@ -6,18 +6,22 @@
 
 #![warn(missing_docs)]
 
+mod authorities;
 mod certificate;
 mod chain;
 mod digest;
 mod password;
+mod profile;
 mod public_key;
 mod signing_key;
 mod software_key;
 
+pub use authorities::{Authorities, CertificationAuthority};
 pub use certificate::{CERTIFICATE_BYTES_MAX, CHAIN_LENGTH_MAX, Certificate, CertificateError};
 pub use chain::{Anchors, ChainError, TrustedBy};
 pub use digest::{Digest, DigestAlgorithm};
 pub use password::Password;
+pub use profile::CertificateProfile;
 pub use public_key::{PublicKey, SignatureAlgorithm, SignatureScheme, WrongSignature};
 pub use signing_key::{KeyError, SigningKey};
 pub use software_key::{KeyFile, SoftwareKey};
