@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuk_asic::{Container, Entry, EntryName, Limits, Profile, opendocument_manifest};
 
-use crate::digest::BundleDigest;
+use crate::BundleDigest;
 use crate::error::BundleError;
 use crate::manifest::{Manifest, Service};
 

@@ -5,7 +5,7 @@ use semver::Version;
 use uuk_asic::{ContainerError, EntryName, SignError, VerifyError};
 use uuk_pki::ChainError;
 
-use crate::digest::BundleDigest;
+use crate::BundleDigest;
 use crate::manifest::ManifestError;
 
 /// Whose signature.

@@ -11,7 +11,6 @@
 
 mod author;
 mod contents;
-mod digest;
 mod error;
 mod manifest;
 mod pack;
@@ -23,7 +22,6 @@ mod vetting;
 
 pub use author::{AuthoredBundle, sign_author};
 pub use contents::{Bundle, COMPONENT, MANIFEST, Part, VETTING_STATEMENT};
-pub use digest::{BundleDigest, MalformedDigest};
 pub use error::{BundleError, Role};
 pub use manifest::{
     Access, Build, Datasource, Engine, Limits, Location, Manifest, ManifestError, Plugin, Scalar, Service,
@@ -34,3 +32,6 @@ pub use signature::{BundleSignature, Signatures};
 pub use trust::Trust;
 pub use uuk_asic::Limits as SizeLimits;
 pub use vetting::{Step, VettedBundle, VettingStatement, verify, verify_in_steps, vet};
+
+/// The digest that names a bundle, or a part of it.
+pub type BundleDigest = uuk_pki::Sha256;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use uuk_pki::Anchors;
 
-use crate::digest::BundleDigest;
+use crate::BundleDigest;
 
 /// What decides whether a bundle may run.
 #[derive(Debug, Clone, Default)]

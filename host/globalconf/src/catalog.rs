@@ -2,8 +2,9 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use uuk_identifiers::ServiceId;
+use uuk_pki::Sha256;
 
-use crate::{Malformed, Sha256, from_toml};
+use crate::{Malformed, from_toml};
 
 /// The services that may answer, each with its contract. A service that is not here does not exist.
 #[derive(Debug, Clone, Default)]

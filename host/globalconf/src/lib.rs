@@ -6,11 +6,9 @@
 #![warn(missing_docs)]
 
 mod catalog;
-mod digest;
 mod malformed;
 mod trust;
 
 pub use catalog::{Catalog, CatalogError, CataloguedService};
-pub use digest::Sha256;
 pub use malformed::{Malformed, from_toml};
 pub use trust::{TrustError, TrustList};

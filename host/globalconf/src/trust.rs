@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use uuk_pki::Sha256;
 
-use crate::{Malformed, Sha256, from_toml};
+use crate::{Malformed, from_toml};
 
 /// Whose signatures on bundles count, and which bundles no longer do. Certificates are named by file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]

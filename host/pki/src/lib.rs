@@ -13,6 +13,7 @@ mod digest;
 mod password;
 mod profile;
 mod public_key;
+mod sha256;
 mod signing_key;
 mod software_key;
 
@@ -23,5 +24,6 @@ pub use digest::{Digest, DigestAlgorithm};
 pub use password::Password;
 pub use profile::CertificateProfile;
 pub use public_key::{PublicKey, SignatureAlgorithm, SignatureScheme, WrongSignature};
+pub use sha256::{MalformedSha256, Sha256};
 pub use signing_key::{KeyError, SigningKey};
 pub use software_key::{KeyFile, SoftwareKey};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use uuk_bundle::{BundleDigest, Trust};
+use uuk_bundle::Trust;
 use uuk_globalconf::TrustList;
 use uuk_pki::{Anchors, Certificate};
 
@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path) -> Result<Trust, Failure> {
     Ok(Trust {
         author_anchors: read_anchors(folder, &list.author_certificates)?,
         vetting_anchors: read_anchors(folder, &list.vetting_certificates)?,
-        revoked: list.revoked.iter().map(|digest| BundleDigest::from(digest.0)).collect(),
+        revoked: list.revoked.into_iter().collect(),
         minimum_versions: list.minimum_versions,
     })
 }
