@@ -19,8 +19,12 @@ impl MemberId {
         Ok(Self { instance, class, code })
     }
 
-    fn pieces(&self) -> Vec<&str> {
+    pub(crate) fn pieces(&self) -> Vec<&str> {
         vec![&self.instance, &self.class, &self.code]
+    }
+
+    fn object_type(&self) -> &'static str {
+        "MEMBER"
     }
 }
 
@@ -47,6 +51,10 @@ impl SubsystemId {
         pieces.push(&self.code);
         pieces
     }
+
+    fn object_type(&self) -> &'static str {
+        "SUBSYSTEM"
+    }
 }
 
 text_form!(SubsystemId);
@@ -69,10 +77,17 @@ impl ClientId {
         }
     }
 
-    fn pieces(&self) -> Vec<&str> {
+    pub(crate) fn pieces(&self) -> Vec<&str> {
         match self {
             Self::Member(member) => member.pieces(),
             Self::Subsystem(subsystem) => subsystem.pieces(),
+        }
+    }
+
+    fn object_type(&self) -> &'static str {
+        match self {
+            Self::Member(member) => member.object_type(),
+            Self::Subsystem(subsystem) => subsystem.object_type(),
         }
     }
 
@@ -87,9 +102,45 @@ impl ClientId {
 
 text_form!(ClientId);
 
+impl From<MemberId> for ClientId {
+    fn from(member: MemberId) -> Self {
+        Self::Member(member)
+    }
+}
+
+impl From<SubsystemId> for ClientId {
+    fn from(subsystem: SubsystemId) -> Self {
+        Self::Subsystem(subsystem)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn form_for_people_names_the_type_and_encodes_nothing() {
+        for (text, expected) in [
+            ("KG/GOV/70000001", "MEMBER:KG/GOV/70000001"),
+            ("KG/GOV/70000001/b%C3%A9%20x", "SUBSYSTEM:KG/GOV/70000001/bé x"),
+        ] {
+            assert_eq!(text.parse::<ClientId>().unwrap().titled().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn checks_pieces_that_were_never_text() {
+        let member = |code: &str| MemberId { instance: "KG".into(), class: "GOV".into(), code: code.into() };
+        assert_eq!(member("7").checked(), Ok(member("7")));
+        assert_eq!(member("").checked(), Err(IdentifierError::Empty { position: 3 }));
+        assert_eq!(member("a/b").checked(), Err(IdentifierError::Forbidden { position: 3, character: '/' }));
+    }
+
+    #[test]
+    fn shows_what_a_path_segment_may_show() {
+        let id: ClientId = "KG/GOV/(a+b)%2C%40'*".parse().unwrap();
+        assert_eq!(id.to_string(), "KG/GOV/(a+b),@'*");
+    }
 
     #[test]
     fn text_form_round_trips_with_encoding() {

@@ -45,8 +45,23 @@ pub enum IdentifierError {
     },
 }
 
-/// Characters shown as they are: `unreserved` of RFC 3986.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// Characters shown as they are: those of `pchar` in RFC 3986 that a piece may have, which is what X-Road's proxies show.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b'=')
+    .remove(b'@');
 
 /// Splits `text` at `/`, decodes and checks each piece.
 pub(crate) fn parse(text: &str) -> Result<Vec<String>, IdentifierError> {
@@ -87,6 +102,11 @@ fn escapes_are_whole(piece: &str) -> bool {
     true
 }
 
+/// Checks pieces that were never encoded, such as those of an XML message.
+pub(crate) fn check_all<'p>(pieces: impl IntoIterator<Item = &'p str>) -> Result<(), IdentifierError> {
+    pieces.into_iter().enumerate().try_for_each(|(index, piece)| check(index + 1, piece))
+}
+
 fn check(position: usize, piece: &str) -> Result<(), IdentifierError> {
     if piece.is_empty() {
         return Err(IdentifierError::Empty { position });
@@ -112,9 +132,38 @@ pub(crate) fn write(f: &mut fmt::Formatter<'_>, pieces: &[&str]) -> fmt::Result 
     Ok(())
 }
 
-/// `FromStr`, `Display` and serde for an identifier that has `from_pieces` and `pieces`.
+/// Writes the form for people, such as `SERVICE:KG/GOV/70000001/registry/person`. Nothing is encoded in it.
+pub(crate) fn write_titled(f: &mut fmt::Formatter<'_>, object_type: &str, pieces: &[&str]) -> fmt::Result {
+    write!(f, "{object_type}:{}", pieces.join("/"))
+}
+
+/// `checked` and `titled` for an identifier that has `pieces` and `object_type`.
+macro_rules! spoken_form {
+    ($name:ty) => {
+        impl $name {
+            /// This identifier, if its pieces, which came from elsewhere than a text, are such as identifiers have.
+            ///
+            /// # Errors
+            /// If a piece is empty, too long or has a forbidden character; positions count from 1.
+            pub fn checked(self) -> Result<Self, crate::IdentifierError> {
+                crate::piece::check_all(self.pieces())?;
+                Ok(self)
+            }
+
+            /// The form for people, `TYPE:a/b/c`, as X-Road writes it in its messages. It cannot be read back.
+            pub fn titled(&self) -> impl std::fmt::Display {
+                std::fmt::from_fn(|f| crate::piece::write_titled(f, self.object_type(), &self.pieces()))
+            }
+        }
+    };
+}
+pub(crate) use spoken_form;
+
+/// `FromStr`, `Display` and serde for an identifier that has `from_pieces`, `pieces` and `object_type`.
 macro_rules! text_form {
     ($name:ty) => {
+        crate::piece::spoken_form!($name);
+
         impl std::str::FromStr for $name {
             type Err = crate::IdentifierError;
 

@@ -1,5 +1,5 @@
-use crate::piece::text_form;
-use crate::{IdentifierError, MemberId, SubsystemId};
+use crate::piece::{spoken_form, text_form};
+use crate::{ClientId, IdentifierError, MemberId, SubsystemId};
 
 /// A service of a subsystem: `instance/class/code/subsystem/service`. Over REST it carries no version.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,32 +22,51 @@ impl ServiceId {
         let SubsystemId { member, code: subsystem } = &self.provider;
         vec![&member.instance, &member.class, &member.code, subsystem, &self.code]
     }
+
+    fn object_type(&self) -> &'static str {
+        "SERVICE"
+    }
 }
 
 text_form!(ServiceId);
 
-/// A security server: `instance/class/code/server`.
+/// A service as SOAP names it: of a member or a subsystem, with a version or without.
+///
+/// It has no text form: in `a/b/c/d/e`, `d` could be a subsystem or a service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServerId {
-    /// Who answers for it.
-    pub owner: MemberId,
-    /// The server code.
+pub struct SoapServiceId {
+    /// Who answers.
+    pub provider: ClientId,
+    /// The service code.
     pub code: String,
+    /// The version of the service, which is no part of access rights.
+    pub version: Option<String>,
 }
 
-impl ServerId {
-    fn from_pieces(pieces: Vec<String>) -> Result<Self, IdentifierError> {
-        let [instance, class, member, code] = <[String; 4]>::try_from(pieces)
-            .map_err(|pieces| IdentifierError::Pieces { expected: "4", found: pieces.len() })?;
-        Ok(Self { owner: MemberId { instance, class, code: member }, code })
-    }
-
+impl SoapServiceId {
     fn pieces(&self) -> Vec<&str> {
-        vec![&self.owner.instance, &self.owner.class, &self.owner.code, &self.code]
+        let mut pieces = self.provider.pieces();
+        pieces.push(&self.code);
+        pieces.extend(self.version.as_deref());
+        pieces
+    }
+
+    fn object_type(&self) -> &'static str {
+        "SERVICE"
+    }
+
+    /// The same service without its version, if a subsystem offers it.
+    pub fn unversioned(&self) -> Option<ServiceId> {
+        match &self.provider {
+            ClientId::Subsystem(provider) => {
+                Some(ServiceId { provider: provider.clone(), code: self.code.clone() })
+            }
+            ClientId::Member(_) => None,
+        }
     }
 }
 
-text_form!(ServerId);
+spoken_form!(SoapServiceId);
 
 #[cfg(test)]
 mod tests {
@@ -57,5 +76,13 @@ mod tests {
     fn text_form_round_trips() {
         let id: ServiceId = "KG/GOV/70000001/registry/person".parse().unwrap();
         assert_eq!(id.to_string(), "KG/GOV/70000001/registry/person");
+    }
+
+    #[test]
+    fn form_for_people_ends_with_the_version() {
+        let provider: ClientId = "KG/GOV/70000001".parse().unwrap();
+        let service = SoapServiceId { provider, code: "person".into(), version: Some("v1".into()) };
+        assert_eq!(service.titled().to_string(), "SERVICE:KG/GOV/70000001/person/v1");
+        assert_eq!(service.unversioned(), None);
     }
 }
