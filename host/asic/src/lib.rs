@@ -12,6 +12,7 @@ mod algorithm;
 mod c14n;
 mod container;
 mod entry_name;
+mod hash_chain;
 mod manifest;
 mod reference_uri;
 mod verify;
@@ -20,6 +21,9 @@ mod xml;
 
 pub use container::{Container, ContainerError, Entry, Limits, MIMETYPE, Profile, Required};
 pub use entry_name::EntryName;
+pub use hash_chain::{
+    ChainNames, ChainedPart, HashChainError, HashChains, build_hash_chains, verify_hash_chain,
+};
 pub use manifest::opendocument_manifest;
 pub use verify::{SignedPart, VerifiedSignature, VerifyError, verify};
 pub use xades::{PartReference, SignError, Signer, sign};

@@ -11,7 +11,7 @@ use crate::entry_name::quote;
 use crate::xades::SIGNED_PROPERTIES_TYPE;
 use crate::xml::{self, Element};
 
-const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
+pub(crate) const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
 const XADES: &str = "http://uri.etsi.org/01903/v1.3.2#";
 /// The current namespace of ASiC's root element and the one that older X-Road servers wrote.
 const ASIC: [&str; 2] = ["http://uri.etsi.org/02918/v1.2.1#", "http://uri.etsi.org/02918/v1.1.1#"];
@@ -50,31 +50,31 @@ pub struct SignedPart {
 #[non_exhaustive]
 pub enum VerifyError {
     /// The document is too large.
-    #[error("the signature document is larger than {bytes_max} bytes")]
+    #[error("the document is larger than {bytes_max} bytes")]
     TooLarge {
         /// The limit.
         bytes_max: usize,
     },
     /// Not UTF-8, or declared to be something else.
-    #[error("the signature document is not in UTF-8")]
+    #[error("the document is not in UTF-8")]
     NotUtf8,
     /// Has a document type, which could define entities and defaults.
-    #[error("the signature document has a document type")]
+    #[error("the document has a document type")]
     DocumentType,
     /// Elements are nested too deeply.
-    #[error("the signature document is nested more than {depth_max} levels deep")]
+    #[error("the document is nested more than {depth_max} levels deep")]
     TooDeep {
         /// The limit.
         depth_max: u32,
     },
     /// Not well-formed.
-    #[error("the signature document is not well-formed XML: {reason}")]
+    #[error("the document is not well-formed XML: {reason}")]
     Malformed {
         /// What the parser said, shortened.
         reason: String,
     },
     /// A comment, processing instruction or CDATA section.
-    #[error("the signature document has a comment, processing instruction or CDATA section in line {line}")]
+    #[error("the document has a comment, processing instruction or CDATA section in line {line}")]
     UnexpectedNode {
         /// Where.
         line: usize,
@@ -289,11 +289,7 @@ fn read_references(
     for reference in signed_info.children_named(DS, "Reference") {
         let uri = reference.attribute("URI").ok_or(VerifyError::Structure { element: "Reference" })?;
         let quoted = || quote(uri.as_bytes());
-        let method = reference.algorithm(DS, "DigestMethod")?;
-        let algorithm = algorithm::digest(method)
-            .ok_or_else(|| VerifyError::AlgorithmNotAccepted { uri: quote(method.as_bytes()) })?;
-        let digest = Digest::new(algorithm, reference.child(DS, "DigestValue")?.base64()?)
-            .ok_or(VerifyError::Structure { element: "DigestValue" })?;
+        let digest = reference.digest()?;
         if !seen.insert(uri) {
             return Err(VerifyError::DuplicateReference { uri: quoted() });
         }
@@ -305,7 +301,7 @@ fn read_references(
         match uri.strip_prefix('#') {
             Some(id) if is_properties && signed_properties.attribute("Id") == Some(id) => {
                 let canonical = canonicalize(signed_properties, read_transform(reference)?)?;
-                properties = Some(Properties { is: algorithm.digest(&canonical), signed: digest });
+                properties = Some(Properties { is: digest.algorithm().digest(&canonical), signed: digest });
             }
             None if !is_properties && !uri.is_empty() => {
                 if reference.children_named(DS, "Transforms").next().is_some() {
@@ -374,11 +370,7 @@ fn read_certificate_digest(of_signature: Element<'_>) -> Result<Digest, VerifyEr
     };
     // The signer's own certificate comes first; the path may follow.
     let first = property.children_named(XADES, "Cert").next().ok_or_else(structure)?;
-    let digest = first.child(XADES, "CertDigest")?;
-    let method = digest.algorithm(DS, "DigestMethod")?;
-    let algorithm = algorithm::digest(method)
-        .ok_or_else(|| VerifyError::AlgorithmNotAccepted { uri: quote(method.as_bytes()) })?;
-    Digest::new(algorithm, digest.child(DS, "DigestValue")?.base64()?).ok_or_else(structure)
+    first.child(XADES, "CertDigest")?.digest()
 }
 
 fn read_time(of_signature: Element<'_>) -> Result<Timestamp, VerifyError> {

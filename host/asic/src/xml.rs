@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 
 use uppsala::{Document, NodeId, NodeKind};
+use uuk_pki::{Digest, DigestAlgorithm};
 
+use crate::algorithm;
 use crate::entry_name::quote;
-use crate::verify::VerifyError;
+use crate::verify::{DS, VerifyError};
 
 /// Signatures with OCSP answers and time-stamps take some 20 KiB; each covered part adds half a KiB.
 const DOCUMENT_BYTES_MAX: usize = 2 << 20;
@@ -143,6 +145,20 @@ impl<'d> Element<'d> {
             return Err(VerifyError::Structure { element: "text" });
         }
         Ok(self.document.text_content_deep(self.node))
+    }
+
+    /// The digest in `DigestMethod` and `DigestValue` right below.
+    pub(crate) fn digest(&self) -> Result<Digest, VerifyError> {
+        let method = self.algorithm(DS, "DigestMethod")?;
+        let algorithm = algorithm::digest(method)
+            .ok_or_else(|| VerifyError::AlgorithmNotAccepted { uri: quote(method.as_bytes()) })?;
+        self.digest_value(algorithm)
+    }
+
+    /// The digest in `DigestValue` right below, which `algorithm` made.
+    pub(crate) fn digest_value(&self, algorithm: DigestAlgorithm) -> Result<Digest, VerifyError> {
+        Digest::new(algorithm, self.child(DS, "DigestValue")?.base64()?)
+            .ok_or(VerifyError::Structure { element: "DigestValue" })
     }
 
     /// The decoded base64 text.
