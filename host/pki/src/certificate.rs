@@ -1,13 +1,16 @@
 //! X.509 certificates, as far as signatures need them.
 
 use der::asn1::UintRef;
-use der::oid::ObjectIdentifier;
+use der::oid::{AssociatedOid, ObjectIdentifier};
 use der::{Decode, Encode, Reader, SliceReader};
 use jiff::Timestamp;
-use x509_cert::ext::pkix::KeyUsage;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, ExtendedKeyUsage, KeyUsage, SubjectKeyIdentifier};
+use x509_cert::name::Name;
 
 use crate::digest::{Digest, DigestAlgorithm};
 use crate::public_key::PublicKey;
+use crate::signature::check_signature;
 
 /// Larger certificates are refused; those in use are below 4 KiB.
 pub const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
@@ -15,6 +18,9 @@ pub const CERTIFICATE_BYTES_MAX: usize = 16 * 1024;
 /// More certificates in one PEM file are refused.
 pub const CHAIN_LENGTH_MAX: usize = 10;
 
+const CLIENT_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
+const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
+const OCSP_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
@@ -25,11 +31,15 @@ const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 pub struct Certificate {
     der: Vec<u8>,
     subject: String,
+    subject_name: Name,
     issuer: String,
+    issuer_name: Name,
     serial: String,
+    serial_bytes: Vec<u8>,
     not_before: Timestamp,
     not_after: Timestamp,
-    may_sign: bool,
+    key_usage: Option<KeyUsage>,
+    extended_key_usage: Vec<ObjectIdentifier>,
     public_key: x509_cert::spki::SubjectPublicKeyInfoOwned,
 }
 
@@ -85,18 +95,21 @@ impl Certificate {
         let parsed = x509_cert::Certificate::from_der(der).map_err(CertificateError::Malformed)?;
         let certified = parsed.tbs_certificate();
         let validity = certified.validity();
-        let key_usage = certified
-            .get_extension::<KeyUsage>()
-            .map_err(CertificateError::Malformed)?
-            .map(|(_, usage)| usage);
+        let key_usage = certified.get_extension::<KeyUsage>().map_err(CertificateError::Malformed)?;
+        let extended_key_usage =
+            certified.get_extension::<ExtendedKeyUsage>().map_err(CertificateError::Malformed)?;
         Ok(Self {
             der: der.to_vec(),
             subject: certified.subject().to_string(),
+            subject_name: certified.subject().clone(),
             issuer: certified.issuer().to_string(),
+            issuer_name: certified.issuer().clone(),
             serial: decimal(certified.serial_number().as_bytes()),
+            serial_bytes: certified.serial_number().as_bytes().to_vec(),
             not_before: timestamp(validity.not_before),
             not_after: timestamp(validity.not_after),
-            may_sign: key_usage.is_some_and(|usage| usage.non_repudiation() || usage.digital_signature()),
+            key_usage: key_usage.map(|(_, usage)| usage),
+            extended_key_usage: extended_key_usage.map_or_else(Vec::new, |(_, usage)| usage.0),
             public_key: certified.subject_public_key_info().clone(),
         })
     }
@@ -148,7 +161,85 @@ impl Certificate {
 
     /// Whether its key usage names non-repudiation or digital signature. Without key usage it may not sign.
     pub fn may_sign(&self) -> bool {
-        self.may_sign
+        self.key_usage.is_some_and(|usage| usage.non_repudiation() || usage.digital_signature())
+    }
+
+    /// Whether X-Road takes it for signing messages: its key usage names non-repudiation.
+    pub fn is_for_signing(&self) -> bool {
+        self.key_usage.is_some_and(|usage| usage.non_repudiation())
+    }
+
+    /// Whether X-Road takes it for authentication: its extended key usage names client authentication, or its key
+    /// usage digital signature, key encipherment or data encipherment. It may be for signing too.
+    pub fn is_for_authentication(&self) -> bool {
+        self.extended_key_usage.contains(&CLIENT_AUTHENTICATION)
+            || self.key_usage.is_some_and(|usage| {
+                usage.digital_signature() || usage.key_encipherment() || usage.data_encipherment()
+            })
+    }
+
+    /// Whether `issuer` issued it: the names are the same to the byte and the signature is made with its key.
+    /// Whether `issuer` may issue certificates at all, and when, is not said.
+    pub fn is_issued_by(&self, issuer: &Self) -> bool {
+        let parsed = x509_cert::Certificate::from_der(&self.der);
+        self.issuer_name == issuer.subject_name
+            && parsed.is_ok_and(|parsed| {
+                let signed = parsed.tbs_certificate().to_der();
+                let signature = parsed.signature().as_bytes().unwrap_or_default();
+                signed.is_ok_and(|signed| {
+                    check_signature(issuer, parsed.signature_algorithm(), &signed, signature).is_ok()
+                })
+            })
+    }
+
+    /// Whether subject and issuer are the same, as of a top authority.
+    pub fn is_self_issued(&self) -> bool {
+        self.subject_name == self.issuer_name
+    }
+
+    /// Where it says that its OCSP answers are to be had, in its order; empty if it says nothing.
+    pub fn ocsp_urls(&self) -> Vec<String> {
+        let access = self.extension::<AuthorityInfoAccessSyntax>();
+        let descriptions = access.map_or_else(Vec::new, |access| access.0);
+        descriptions
+            .into_iter()
+            .filter(|description| description.access_method == OCSP_ACCESS)
+            .filter_map(|description| match description.access_location {
+                GeneralName::UniformResourceIdentifier(url) => Some(url.to_string()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn is_for_ocsp(&self) -> bool {
+        self.extended_key_usage.contains(&OCSP_SIGNING)
+    }
+
+    pub(crate) fn subject_name(&self) -> &Name {
+        &self.subject_name
+    }
+
+    pub(crate) fn issuer_name(&self) -> &Name {
+        &self.issuer_name
+    }
+
+    pub(crate) fn serial_bytes(&self) -> &[u8] {
+        &self.serial_bytes
+    }
+
+    /// The bits of the public key without their algorithm, as OCSP hashes them.
+    pub(crate) fn key_bits(&self) -> &[u8] {
+        self.public_key.subject_public_key.raw_bytes()
+    }
+
+    pub(crate) fn subject_key_identifier(&self) -> Option<Vec<u8>> {
+        self.extension::<SubjectKeyIdentifier>().map(|identifier| identifier.0.into_bytes().into_vec())
+    }
+
+    fn extension<T: for<'a> Decode<'a> + AssociatedOid>(&self) -> Option<T> {
+        let parsed = x509_cert::Certificate::from_der(&self.der).ok()?;
+        let (_, extension) = parsed.tbs_certificate().get_extension().ok()??;
+        Some(extension)
     }
 
     /// The digest of its bytes.

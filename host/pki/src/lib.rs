@@ -14,6 +14,7 @@ mod password;
 mod profile;
 mod public_key;
 mod sha256;
+mod signature;
 mod signing_key;
 mod software_key;
 
@@ -22,7 +23,9 @@ pub use certificate::{CERTIFICATE_BYTES_MAX, CHAIN_LENGTH_MAX, Certificate, Cert
 pub use chain::{Anchors, ChainError, TrustedBy};
 pub use digest::{Digest, DigestAlgorithm};
 pub use password::Password;
-pub use profile::CertificateProfile;
+pub use profile::{
+    Applicant, CertificateProfile, CertificateProfiles, CertificateUse, ProfileError, RequestedSubject,
+};
 pub use public_key::{PublicKey, SignatureAlgorithm, SignatureScheme, WrongSignature};
 pub use sha256::{MalformedSha256, Sha256};
 pub use signing_key::{KeyError, SigningKey};

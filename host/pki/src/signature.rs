@@ -1,0 +1,138 @@
+//! Signatures as X.509, OCSP and CMS write them: an algorithm identifier beside the value, ECDSA in DER.
+
+use der::asn1::{Any, Null, ObjectIdentifier, Uint};
+use der::{Decode, Encode};
+use x509_cert::spki::AlgorithmIdentifierOwned;
+
+use crate::certificate::{Certificate, CertificateError};
+use crate::digest::DigestAlgorithm;
+use crate::public_key::{PublicKey, SignatureScheme, WrongSignature};
+use crate::signing_key::{KeyError, SigningKey};
+
+/// What a CMS signature made with RSA is called; the digest stands elsewhere.
+pub(crate) const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+const SIGNATURES: [(ObjectIdentifier, SignatureScheme, DigestAlgorithm); 6] = {
+    use DigestAlgorithm::{Sha256, Sha384, Sha512};
+    use SignatureScheme::{Ecdsa, RsaPkcs1};
+    [
+        (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11"), RsaPkcs1, Sha256),
+        (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12"), RsaPkcs1, Sha384),
+        (ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13"), RsaPkcs1, Sha512),
+        (ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2"), Ecdsa, Sha256),
+        (ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3"), Ecdsa, Sha384),
+        (ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4"), Ecdsa, Sha512),
+    ]
+};
+
+const DIGESTS: [(ObjectIdentifier, DigestAlgorithm); 3] = [
+    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1"), DigestAlgorithm::Sha256),
+    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2"), DigestAlgorithm::Sha384),
+    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3"), DigestAlgorithm::Sha512),
+];
+
+/// Why a signature over a certificate, an OCSP answer or a time-stamp is not accepted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// MD5, SHA-1, or something unknown.
+    #[error("the signature algorithm {oid} is too weak or not supported")]
+    Algorithm {
+        /// Its object identifier.
+        oid: String,
+    },
+    /// The signer's key is too short or of a kind not supported.
+    #[error("the signer's key cannot be used")]
+    Key(#[source] CertificateError),
+    /// Made with another key or over other bytes.
+    #[error(transparent)]
+    Wrong(#[from] WrongSignature),
+}
+
+/// Checks that `signer`'s key made `signature` over `message` by `algorithm`.
+pub(crate) fn check_signature(
+    signer: &Certificate,
+    algorithm: &AlgorithmIdentifierOwned,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureError> {
+    let known = SIGNATURES.iter().find(|(oid, ..)| *oid == algorithm.oid);
+    let Some((_, scheme, digest)) = known else {
+        return Err(SignatureError::Algorithm { oid: algorithm.oid.to_string() });
+    };
+    check_signature_by(signer, *scheme, *digest, message, signature)
+}
+
+pub(crate) fn check_signature_by(
+    signer: &Certificate,
+    scheme: SignatureScheme,
+    digest: DigestAlgorithm,
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), SignatureError> {
+    let key = signer.public_key().map_err(SignatureError::Key)?;
+    let digest = digest.digest(message);
+    match scheme {
+        SignatureScheme::Ecdsa => {
+            key.verify(scheme, &digest, &fixed_form(&key, signature).ok_or(WrongSignature)?)?
+        }
+        SignatureScheme::RsaPkcs1 => key.verify(scheme, &digest, signature)?,
+    }
+    Ok(())
+}
+
+/// Signs `message`, and says how in an algorithm identifier.
+pub(crate) fn sign(
+    key: &dyn SigningKey,
+    digest: DigestAlgorithm,
+    message: &[u8],
+) -> Result<(AlgorithmIdentifierOwned, Vec<u8>), KeyError> {
+    let scheme = key.scheme();
+    let value = key.sign_digest(&digest.digest(message))?;
+    let known =
+        SIGNATURES.iter().find(|(_, its_scheme, its_digest)| (*its_scheme, *its_digest) == (scheme, digest));
+    let (oid, ..) = known.ok_or(KeyError::Signing)?;
+    let (parameters, value) = match scheme {
+        SignatureScheme::RsaPkcs1 => (Some(null()), value),
+        SignatureScheme::Ecdsa => (None, der_form(&value).map_err(|_| KeyError::Signing)?),
+    };
+    Ok((AlgorithmIdentifierOwned { oid: *oid, parameters }, value))
+}
+
+/// The digest algorithm that `identifier` names, `None` for MD5, SHA-1 and what is unknown.
+pub(crate) fn digest_algorithm(identifier: &AlgorithmIdentifierOwned) -> Option<DigestAlgorithm> {
+    DIGESTS.iter().find(|(oid, _)| *oid == identifier.oid).map(|(_, digest)| *digest)
+}
+
+/// How CMS and RFC 3161 name a digest algorithm: without parameters (RFC 5754 §2).
+pub(crate) fn digest_identifier(algorithm: DigestAlgorithm) -> Option<AlgorithmIdentifierOwned> {
+    let (oid, _) = DIGESTS.iter().find(|(_, digest)| *digest == algorithm)?;
+    Some(AlgorithmIdentifierOwned { oid: *oid, parameters: None })
+}
+
+pub(crate) fn null() -> Any {
+    Any::from(Null)
+}
+
+/// r‖s, each as long as the curve's field, of `SEQUENCE { r, s }`.
+fn fixed_form(key: &PublicKey, signature: &[u8]) -> Option<Vec<u8>> {
+    let field_bytes = match key {
+        PublicKey::EcP256(_) => 32,
+        PublicKey::EcP384(_) => 48,
+        PublicKey::Rsa(_) => return None,
+    };
+    let numbers = Vec::<Uint>::from_der(signature).ok()?;
+    let [r, s] = numbers.as_slice() else { return None };
+    let mut fixed = Vec::with_capacity(2 * field_bytes);
+    for number in [r, s] {
+        let padding = field_bytes.checked_sub(number.as_bytes().len())?;
+        fixed.resize(fixed.len() + padding, 0);
+        fixed.extend_from_slice(number.as_bytes());
+    }
+    Some(fixed)
+}
+
+fn der_form(signature: &[u8]) -> der::Result<Vec<u8>> {
+    let (r, s) = signature.split_at(signature.len() / 2);
+    vec![Uint::new(r)?, Uint::new(s)?].to_der()
+}
