@@ -69,6 +69,8 @@ pub struct ReloadConfig {
     pub rescan_every: Duration,
     /// A plugin whose bundles are gone this long was removed on purpose; shorter absences are swaps and remounts.
     pub removal_grace: Duration,
+    /// How often what serves is verified again: a vetting or a certificate may have expired meanwhile.
+    pub verify_every: Duration,
     /// Whether a new bundle waits for `uuk plugin approve`.
     pub approval: Approval,
     /// How a new version takes over from one that serves.
@@ -237,11 +239,14 @@ impl Reload {
         let _watcher = watch_folder(&self.config.folder, hint.clone());
         let mut rescan = tokio::time::interval(self.config.rescan_every);
         rescan.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let first = tokio::time::Instant::now() + self.config.verify_every;
+        let mut verification = tokio::time::interval_at(first, self.config.verify_every);
         loop {
             let mut answer = None;
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = rescan.tick() => self.scan(&hint).await,
+                _ = verification.tick() => self.renew(),
                 Some(()) = hints.recv() => {
                     tokio::time::sleep(DEBOUNCE).await;
                     self.scan(&hint).await;

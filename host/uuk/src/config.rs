@@ -109,6 +109,9 @@ pub(crate) struct Plugins {
     /// A plugin whose bundles are gone from the folder this long is retired; shorter absences are swaps. Default: 10 s.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub(crate) removal_grace: Duration,
+    /// How often what serves is verified again: a vetting or a certificate may have expired. Default: 1 h.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub(crate) verify_every: Duration,
     /// Instances that may live at once, over all plugins. Default: 256.
     pub(crate) instances_max: u32,
 }
@@ -121,6 +124,7 @@ impl Default for Plugins {
             canary_time: Duration::from_secs(60),
             rescan_every: Duration::from_secs(2),
             removal_grace: Duration::from_secs(10),
+            verify_every: Duration::from_secs(3600),
             instances_max: 256,
         }
     }
@@ -226,6 +230,9 @@ impl Config {
         }
         if self.plugins.rescan_every < Duration::from_millis(100) {
             problems.push("plugins.rescan_every: at least 100ms".to_owned());
+        }
+        if self.plugins.verify_every < Duration::from_secs(1) {
+            problems.push("plugins.verify_every: at least 1s".to_owned());
         }
         if !(1..=4096).contains(&self.plugins.instances_max) {
             problems.push("plugins.instances_max: from 1 to 4096".to_owned());

@@ -90,7 +90,8 @@ pub(super) enum Withdrawn {
     NothingLeft,
 }
 
-/// Pauses of a service whose only version keeps failing.
+/// Pauses of a service whose only version keeps failing. It is never given up: with nothing to go back to, a service
+/// that answers now and then is worth more than none.
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
     begun: u32,
@@ -100,8 +101,6 @@ pub(super) struct Pauses {
 impl Pauses {
     /// First and longest.
     const LENGTH: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-    /// After as many in a row the version is given up.
-    const IN_A_ROW_MAX: u32 = 3;
     /// A version that did well for this long after a pause begins anew.
     const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
@@ -110,19 +109,16 @@ impl Pauses {
         self.until.filter(|until| *until > now)
     }
 
-    /// Begins the next pause, longer than the one before, and says how long; none if the version is to be given up.
-    pub(super) fn begin(&mut self, now: Instant) -> Option<Duration> {
+    /// Begins the next pause, longer than the one before, and says how long.
+    pub(super) fn begin(&mut self, now: Instant) -> Duration {
         if self.until.is_some_and(|until| now.saturating_duration_since(until) >= Self::FORGOTTEN_AFTER) {
             *self = Self::default();
         }
-        if self.begun >= Self::IN_A_ROW_MAX {
-            return None;
-        }
         let (first, longest) = Self::LENGTH;
-        let pause = first.saturating_mul(1 << self.begun).min(longest);
-        self.begun += 1;
+        let pause = first.saturating_mul(2u32.saturating_pow(self.begun)).min(longest);
+        self.begun = self.begun.saturating_add(1);
         self.until = Some(now + pause);
-        Some(pause)
+        pause
     }
 }
 
@@ -131,10 +127,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_and_end_with_giving_up() {
+    fn pauses_grow_up_to_a_minute() {
         let (mut pauses, now) = (Pauses::default(), Instant::now());
-        let lengths: Vec<_> = (0..4).map(|_| pauses.begin(now).map(|pause| pause.as_secs())).collect();
-        assert_eq!(lengths, [Some(1), Some(2), Some(4), None]);
+        let lengths: Vec<_> = (0..8).map(|_| pauses.begin(now).as_secs()).collect();
+        assert_eq!(lengths, [1, 2, 4, 8, 16, 32, 60, 60]);
     }
 
     #[test]
@@ -143,7 +139,7 @@ mod tests {
         for _ in 0..3 {
             pauses.begin(now);
         }
-        assert_eq!(pauses.begin(now + Duration::from_secs(700)), Some(Duration::from_secs(1)));
+        assert_eq!(pauses.begin(now + Duration::from_secs(700)), Duration::from_secs(1));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use uuk_bundle::BundleDigest;
+use uuk_identifiers::ServiceId;
 use uuk_process::ErrorChain;
 
 use super::bundles::KnownBundle;
@@ -136,7 +137,7 @@ impl Reload {
         Ok(resources)
     }
 
-    /// Loads anew, under the policy in force, all that serves and stands by.
+    /// Verifies and loads anew, under the policy in force, all that serves and stands by.
     pub(super) fn renew(&mut self) {
         let loaded: Vec<_> = self.ledger.loaded().map(|(id, digest)| (id.clone(), digest)).collect();
         for (id, digest) in loaded {
@@ -197,15 +198,27 @@ impl Reload {
             return self.refuse(id, digest, reason);
         }
         let is_chosen = self.ledger.pinned.get(id).is_some_and(|pin| pin.digest == digest);
-        let Some(installed) = self.plugins.get_mut(id) else { return };
-        let serves_well = installed.active.is_some() && installed.pauses.end(Instant::now()).is_none();
+        let Some(installed) = self.plugins.get(id) else { return };
+        let serves_well = installed.pauses.end(Instant::now()).is_none()
+            && installed.active.as_ref().is_some_and(|active| self.answers_as_catalogued(id, active));
         if is_chosen || !serves_well || self.config.canary.share.is_none() {
             return self.take_over(id, plugin);
         }
         let version = &plugin.manifest().plugin.version;
         tracing::info!(plugin.name = id, plugin.version = %version, "Version {version} of {id} is on trial");
-        let calls = Arc::new(AtomicU64::new(0));
-        installed.trial = Some(Trial { plugin, since: Instant::now(), calls });
+        let trial = Trial { plugin, since: Instant::now(), calls: Arc::new(AtomicU64::new(0)) };
+        if let Some(installed) = self.plugins.get_mut(id) {
+            installed.trial = Some(trial);
+        }
+    }
+
+    /// Whether its contracts are still those of the catalog: what does not answer as catalogued does not answer.
+    fn answers_as_catalogued(&self, id: &str, plugin: &Plugin) -> bool {
+        let Some(deployment) = self.in_force.deployment(id) else { return false };
+        plugin.contracts().iter().all(|(code, contract)| {
+            let service = ServiceId { provider: deployment.provider.clone(), code: code.clone() };
+            self.in_force.catalogued.get(&service) == Some(&contract.sha256())
+        })
     }
 
     /// One service has one plugin: the first to serve it.
@@ -273,13 +286,11 @@ impl Reload {
             // The newer version can hardly do worse; if it does, it goes the same way.
             return self.take_over(&id, trial.plugin);
         }
-        let pause = if installed.previous.is_some() { None } else { installed.pauses.begin(now) };
-        match pause {
-            Some(pause) => {
-                tracing::warn!(plugin.name = id, "{id} keeps failing; its services pause for {pause:?}");
-            }
-            None => self.quarantine(&id, digest, "failed while it served".into()),
+        if installed.previous.is_some() {
+            return self.quarantine(&id, digest, "failed while it served".into());
         }
+        let pause = installed.pauses.begin(now);
+        tracing::warn!(plugin.name = id, "{id} keeps failing; its services pause for {pause:?}");
     }
 
     pub(super) fn quarantine(&mut self, id: &str, digest: BundleDigest, reason: String) {
