@@ -190,7 +190,7 @@ mod tests {
 
     impl Place {
         fn new() -> Self {
-            let config = EngineConfig { instances_max: 1, compilations_max: 1 };
+            let config = EngineConfig { instances_max: 1, ..EngineConfig::default() };
             Self { folder: tempfile::tempdir().unwrap(), engine: Engine::new(config).unwrap() }
         }
 
@@ -204,7 +204,7 @@ mod tests {
 
         /// A cache that holds `component`, opened again as after a restart.
         fn holding(&self, component: &[u8]) -> CompiledCache {
-            let compiled = OwnCompiled(component::compile(&self.engine, component).unwrap().into());
+            let compiled = OwnCompiled(self.engine.compiler.compile(&self.engine, component).unwrap().into());
             self.open().store(&self.engine, component, &compiled);
             self.open()
         }

@@ -73,6 +73,12 @@ pub enum ComponentError {
         /// wasmtime's reason.
         reason: String,
     },
+    /// The compiler could not be run, or ended before it had a result.
+    #[error("the compiler failed: {reason}")]
+    Compiler {
+        /// What became of it.
+        reason: String,
+    },
 }
 
 impl ComponentError {
@@ -229,18 +235,10 @@ pub fn check_import(import: &str, manifest: &Manifest) -> Result<(), ComponentEr
     }
 }
 
-/// Compiles `bytes`, which [`check_bytes`] has passed, to the form that [`deserialize`] reads.
-pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, ComponentError> {
-    engine
-        .wasmtime()
-        .precompile_component(bytes)
-        .map_err(|error| ComponentError::Compile { reason: reason(&error) })
-}
-
-/// Reads what [`compile`] made.
+/// Reads what [`crate::Compiler`] made.
 #[expect(unsafe_code, reason = "compiled code is native code: the caller vouches for its origin")]
 pub(crate) fn deserialize(engine: &Engine, compiled: &OwnCompiled) -> Result<Component, ComponentError> {
-    // SAFETY: `OwnCompiled` is only made from the output of `compile` in this process, or from a cache entry whose
+    // SAFETY: `OwnCompiled` is only made from the output of this very program's compiler, or from a cache entry whose
     // authentication code, made with a key that only this server has, was checked over these very bytes.
     unsafe { Component::deserialize(engine.wasmtime(), &compiled.0) }
         .map_err(|error| ComponentError::Compile { reason: reason(&error) })

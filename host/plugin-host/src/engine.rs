@@ -8,6 +8,7 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::api_0_1;
+use crate::compiler::Compiler;
 use crate::instance::CallState;
 
 /// How often the epoch moves, and so the grain in which a guest's computing time is counted.
@@ -24,17 +25,19 @@ const CORE_INSTANCES_PER_COMPONENT: u32 = 32;
 pub(crate) const MEMORIES_PER_INSTANCE: u32 = 4;
 
 /// Settings of the engine, fixed at start.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct EngineConfig {
     /// Instances that may live at once, over all plugins.
     pub instances_max: u32,
     /// Components compiled at once; each takes a core.
     pub compilations_max: u32,
+    /// Who compiles.
+    pub compiler: Compiler,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { instances_max: 256, compilations_max: 1 }
+        Self { instances_max: 256, compilations_max: 1, compiler: Compiler::default() }
     }
 }
 
@@ -65,6 +68,7 @@ pub struct Engine {
     /// One permit per memory of the pool, so that a full pool makes calls wait, in order, instead of fail.
     pub(crate) memories: Semaphore,
     pub(crate) compilations: Semaphore,
+    pub(crate) compiler: Compiler,
     epoch: Epoch,
 }
 
@@ -78,7 +82,7 @@ impl Engine {
             instances: config.instances_max,
             reason: format!("{error:#}"),
         };
-        let wasmtime = wasmtime::Engine::new(&wasmtime_config(config)).map_err(pool)?;
+        let wasmtime = wasmtime::Engine::new(&wasmtime_config(config.instances_max)).map_err(pool)?;
         let mut linker = Linker::new(&wasmtime);
         api_0_1::link(&mut linker).map_err(pool)?;
         // WASI answers with nothing in it: no files, no arguments, no sockets. Toolchains import it without asking.
@@ -88,6 +92,7 @@ impl Engine {
             epoch: Epoch::start(wasmtime.clone()).map_err(EngineError::EpochThread)?,
             memories: Semaphore::new(memories(config.instances_max) as usize),
             compilations: Semaphore::new(config.compilations_max as usize),
+            compiler: config.compiler,
             linker,
             wasmtime,
         }))
@@ -108,7 +113,12 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-fn wasmtime_config(config: EngineConfig) -> Config {
+/// An engine whose code [`Engine`] loads, in a process that only compiles: with the same settings and the least of pools.
+pub(crate) fn for_compiling() -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(&wasmtime_config(1))
+}
+
+fn wasmtime_config(instances_max: u32) -> Config {
     let mut settings = Config::new();
     // Each feature that is on is code that guests can reach; vetted languages need none of these.
     settings
@@ -122,7 +132,7 @@ fn wasmtime_config(config: EngineConfig) -> Config {
         .max_wasm_stack(512 << 10)
         .async_stack_size(1 << 20)
         .memory_init_cow(true)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(config.instances_max)));
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(instances_max)));
     settings
 }
 

@@ -18,6 +18,7 @@ use crate::grant::{Resources, ResourcesError};
 use crate::health::{Health, Verdict};
 use crate::instance::{self, Errand, Errands, Finding};
 use crate::limits::CallLimits;
+use crate::meter::Meters;
 use crate::slots::Slots;
 
 /// Why a bundle did not become a plugin.
@@ -79,12 +80,13 @@ pub struct Plugin {
     memories: u32,
     log: PluginLog,
     health: Health,
+    meters: Meters,
 }
 
 impl Plugin {
     /// Checks, compiles (or takes from `cache`) and links the component of `bundle`, and ties it to what is granted.
     ///
-    /// Compiling takes from a tenth of a second (Rust) to ten (Python): call it off the runtime's threads.
+    /// Compiling takes from a tenth of a second (Rust) to ten (Python): call it where blocking is allowed.
     ///
     /// # Errors
     /// [`LoadError`] says which part does not fit.
@@ -115,6 +117,7 @@ impl Plugin {
         Ok(Arc::new(Self {
             engine: Arc::clone(engine),
             digest: bundle.digest(),
+            meters: Meters::new(&manifest.plugin.id, &contracts),
             contracts,
             entry,
             statements,
@@ -135,12 +138,14 @@ impl Plugin {
     /// # Errors
     /// [`CallError`]: the queue is full, a limit was met, or the adapter trapped.
     pub async fn call(self: &Arc<Self>, call: Call) -> (Result<Outcome, CallError>, Usage) {
-        let deadline = call.deadline;
-        match self.run(Errand::Handle(call), deadline).await {
-            (Ok(Errands::Handled(outcome)), usage) => (Ok(outcome), usage),
-            (Ok(Errands::Probed(_)), usage) => (Err(CallError::Host), usage),
-            (Err(error), usage) => (Err(error), usage),
-        }
+        let (deadline, context) = (call.deadline, Arc::clone(&call.context));
+        let (ended, usage) = self.run(Errand::Handle(call), deadline).await;
+        let outcome = ended.and_then(|errand| match errand {
+            Errands::Handled(outcome) => Ok(outcome),
+            Errands::Probed(_) => Err(CallError::Host),
+        });
+        self.meters.count(&context.operation, &outcome, &usage);
+        (outcome, usage)
     }
 
     /// Asks the adapter whether it could answer; `deep` lets it try its databases and upstreams.
@@ -267,7 +272,7 @@ fn compiled(
         return Ok(compiled);
     }
     component::check_bytes(component)?;
-    let compiled = OwnCompiled(component::compile(engine, component)?.into());
+    let compiled = OwnCompiled(engine.compiler.compile(engine, component)?.into());
     if let Some(cache) = cache {
         cache.store(engine, component, &compiled);
     }

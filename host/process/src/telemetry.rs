@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 use tracing::dispatcher::SetGlobalDefaultError;
 use tracing::{Dispatch, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use collector::CollectorClient;
@@ -78,9 +79,25 @@ impl Telemetry {
     /// # Errors
     /// [`TelemetryError`].
     pub fn build(json: bool, filter: &str, export: Option<&TraceExport>) -> Result<Self, TelemetryError> {
+        Self::build_to(std::io::stderr, json, filter, export)
+    }
+
+    /// As [`Telemetry::build`], with the log going to `writer`.
+    ///
+    /// # Errors
+    /// [`TelemetryError`].
+    pub fn build_to<W>(
+        writer: W,
+        json: bool,
+        filter: &str,
+        export: Option<&TraceExport>,
+    ) -> Result<Self, TelemetryError>
+    where
+        W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    {
         let levels = EnvFilter::try_new(filter)
             .map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
-        let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        let lines = tracing_subscriber::fmt::layer().with_writer(writer);
         let lines = if json {
             lines.json().flatten_event(true).boxed()
         } else {
@@ -89,7 +106,10 @@ impl Telemetry {
         let traces = export.map(trace_provider).transpose()?;
         let spans =
             traces.as_ref().map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("uuk")));
-        let subscriber = tracing_subscriber::registry().with(lines).with(spans).with(levels);
+        // A line has all it needs in its own fields: without a collector nobody sees a span.
+        let is_exported = traces.is_some();
+        let seen = filter_fn(move |metadata| is_exported || metadata.is_event());
+        let subscriber = tracing_subscriber::registry().with(lines).with(spans).with(levels).with(seen);
         Ok(Self { dispatch: Dispatch::new(subscriber), traces })
     }
 

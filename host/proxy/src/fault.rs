@@ -8,7 +8,7 @@ use http_body_util::Full;
 use tracing::{info, warn};
 use uuk_contract::{AnswerProblem, Problem, Refusal as ContractRefusal};
 use uuk_identifiers::IdentifierError;
-use uuk_plugin_host::{CallError, Plugin, Usage};
+use uuk_plugin_host::{CallError, Plugin};
 use uuk_process::ErrorChain;
 use uuk_transport::BodyError;
 
@@ -239,17 +239,6 @@ impl Record {
     pub(crate) fn name_exchange(&self, headers: &mut HeaderMap) {
         if let Some(id) = &self.id {
             headers.insert("x-road-id", id.clone());
-        }
-    }
-
-    pub(crate) fn usage(&self, usage: &Usage, is_fault: bool) {
-        let Some((plugin, _)) = &self.plugin else { return };
-        let labels = || [("plugin", plugin.clone()), ("operation", self.operation.clone())];
-        metrics::histogram!("uuk_adapter_seconds", &labels()).record(usage.wall_us as f64 / 1e6);
-        metrics::histogram!("uuk_adapter_memory_bytes", &labels()).record(usage.memory_bytes as f64);
-        metrics::counter!("uuk_adapter_host_calls_total", &labels()).increment(u64::from(usage.host_calls));
-        if is_fault {
-            metrics::counter!("uuk_adapter_faults_total", &labels()).increment(1);
         }
     }
 

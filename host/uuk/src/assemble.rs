@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uuk_plugin_host::reload::{Canary, Policy, Reload, ReloadConfig, ReloadError, ReloadHandle};
-use uuk_plugin_host::{CacheError, CompiledCache, Engine, EngineConfig, EngineError};
+use uuk_plugin_host::{CacheError, CompiledCache, Compiler, Engine, EngineConfig, EngineError};
 use uuk_process::{Clock, ErrorChain};
 use uuk_proxy::{Door, ServerProxy, ServerProxyConfig, drift};
 use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerError, ListenerTls};
@@ -72,7 +72,7 @@ impl Server {
     /// Reads the governance, opens state and engine, binds every listener.
     ///
     /// The socket of administration comes first: a folder that another server uses is left alone.
-    pub fn build(config: Config, clock: Clock) -> Result<Self, StartError> {
+    pub fn build(config: Config, clock: Clock, compiler: Compiler) -> Result<Self, StartError> {
         // Socket, ledger and compiled code are nobody else's to read.
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -83,6 +83,7 @@ impl Server {
         let governance = Governance::read(&config.files)?;
         let engine = Engine::new(EngineConfig {
             instances_max: config.plugins.instances_max,
+            compiler,
             ..EngineConfig::default()
         })?;
         let cache = Arc::new(CompiledCache::open(&config.files.state.join("compiled"))?);
@@ -92,6 +93,7 @@ impl Server {
             state: config.files.state.clone(),
             rescan_every: config.plugins.rescan_every,
             removal_grace: config.plugins.removal_grace,
+            verify_every: config.plugins.verify_every,
             approval: config.plugins.approval,
             canary: Canary { share: config.plugins.canary_share(), time: config.plugins.canary_time },
         };

@@ -4,6 +4,7 @@
 mod adapter;
 mod bundle;
 mod call;
+mod compile;
 mod completion;
 mod doctor;
 mod explain;
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Call(call::CallArguments),
     Doctor(doctor::DoctorArguments),
     Explain(explain::ExplainArguments),
+    #[command(hide = true)]
+    Compile(compile::CompileArguments),
     Completion(completion::CompletionArguments),
     Man(completion::ManArguments),
 }
@@ -49,6 +52,7 @@ pub(crate) fn run(command: Command, terminal: &Terminal) -> Result<(), Failure> 
         Command::Call(arguments) => call::run(&arguments, terminal),
         Command::Doctor(arguments) => doctor::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),
+        Command::Compile(_) => compile::run(),
         Command::Completion(arguments) => completion::completion(&arguments),
         Command::Man(arguments) => completion::man(&arguments),
     }

@@ -195,7 +195,9 @@ impl Reader {
             password,
             access: file.access,
             free_sql: false,
-            connections_max: file.connections_max.map_or(8, |connections| connections as usize),
+            connections_max: file
+                .connections_max
+                .map_or_else(|| default_connections_max(file.engine), |connections| connections as usize),
             acquire_time_max: Duration::from_secs(5),
             statement_time_max: Duration::from_secs(60),
             application_name: format!("uuk:{plugin}"),
@@ -270,6 +272,14 @@ impl Fingerprint {
         let grants = grant_files(&files.grants).unwrap_or_default();
         grants.iter().all(|path| self.0.contains_key(path))
             && self.0.iter().all(|(path, seen)| stamp(path) == *seen)
+    }
+}
+
+/// SQLite computes in this process: more connections than processors only wait for each other.
+fn default_connections_max(engine: Engine) -> usize {
+    match engine {
+        Engine::Sqlite => std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8),
+        Engine::Postgres | Engine::Mariadb => 8,
     }
 }
 

@@ -6,16 +6,18 @@ use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use uuk_e2e::{Client, Guest, Site};
+use uuk_e2e::{Client, Guest, Parts, Site, target_folder};
+use uuk_plugin_host::Compiler;
 use uuk_plugin_host::reload::{ReloadHandle, Stage};
 use uuk_process::Clock;
+use uuk_process::telemetry::Telemetry;
 
 /// A new version takes over at once, and nothing waits for a rescan.
 const SETTINGS: &str = "[plugins]\ncanary_percent = 0\nrescan_every = \"2s\"\n";
 
 /// Turns on what a server has on in production: one log line per message (to nowhere) and metrics.
 pub(crate) fn observe() -> Result<PrometheusHandle> {
-    tracing_subscriber::fmt().with_writer(std::io::sink).with_ansi(false).init();
+    Telemetry::build_to(std::io::sink, false, "info", None)?.install()?;
     Ok(PrometheusBuilder::new().install_recorder()?)
 }
 
@@ -39,7 +41,10 @@ impl Place {
         let mut site = Site::new(folder.path(), "127.0.0.1:0", "127.0.0.1:0", SETTINGS)?;
         prepare(&mut site).await?;
         let config = uuk::Config::load(&folder.path().join("uuk.toml"))?;
-        let server = uuk::Server::build(config, Clock::system())?;
+        // As the program itself, which this process is not.
+        let program = target_folder().join("release/uuk");
+        let compiler = Compiler::Apart { program, arguments: vec!["compile".into()] };
+        let server = uuk::Server::build(config, Clock::system(), compiler)?;
         let (address, plugins) = (server.address().to_string(), server.plugins().clone());
         let stop = CancellationToken::new();
         let server = tokio::spawn(server.run(metrics, stop.clone()));
@@ -48,7 +53,12 @@ impl Place {
 
     /// Drops a bundle and waits until its version is the one that serves.
     pub(crate) async fn install(&self, file: &str, guest: Guest, version: &str) -> Result<()> {
-        let bundle = self.site.bundle(guest, Some(version))?;
+        self.install_parts(file, Parts::of(guest)?.with_version(version)?).await
+    }
+
+    /// As [`Place::install`], with parts that are changed already.
+    pub(crate) async fn install_parts(&self, file: &str, parts: Parts) -> Result<()> {
+        let bundle = self.site.sign(parts)?;
         let digest = uuk_bundle::BundleDigest::of(&bundle);
         self.site.drop_bundle(file, &bundle)?;
         self.active(digest).await

@@ -4,6 +4,7 @@ use uuk_bundle::BundleError;
 use uuk_identifiers::ServiceId;
 
 use crate::call::CallError;
+use crate::component::ComponentError;
 use crate::grant::ResourcesError;
 use crate::instance::Finding;
 use crate::plugin::LoadError;
@@ -86,7 +87,12 @@ impl RefusalReason {
     fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::Probe(_) | Self::Finding { .. } | Self::Store(_) | Self::ServiceTaken { .. } | Self::Host
+            Self::Probe(_)
+                | Self::Finding { .. }
+                | Self::Store(_)
+                | Self::ServiceTaken { .. }
+                | Self::Host
+                | Self::Load(LoadError::Component(ComponentError::Compiler { .. }))
         )
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use uuk_contract::{Document, Operation};
-use uuk_plugin_host::{Arm, Call, CallContext, CallError, Outcome, Usage};
+use uuk_plugin_host::{Arm, Call, CallContext, CallError, Outcome};
 use uuk_process::Clock;
 
 use crate::stages::receive::Head;
@@ -17,7 +17,7 @@ pub(crate) async fn call(
     document: Document,
     deadline: Instant,
     clock: &Clock,
-) -> (Result<Outcome, CallError>, Usage) {
+) -> Result<Outcome, CallError> {
     let context = CallContext {
         exchange_id: head.id.clone(),
         client: head.client.to_string(),
@@ -35,5 +35,5 @@ pub(crate) async fn call(
         locale: head.locale.clone(),
     };
     let document = document.into_bytes().into();
-    arm.plugin.call(Call { context: Arc::new(context), document, deadline }).await
+    arm.plugin.call(Call { context: Arc::new(context), document, deadline }).await.0
 }

@@ -6,18 +6,16 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use uuk_contract::{Answer, FieldProblem, Limits, Operation, PROBLEM_MEDIA_TYPE, Problem};
-use uuk_plugin_host::{Arm, CallError, Fault, FaultKind, Outcome, Registry, Usage, Verdict};
+use uuk_plugin_host::{Arm, CallError, Fault, FaultKind, Outcome, Registry, Verdict};
 
 use crate::fault::{Record, Refusal, whole_seconds};
 
-/// An answer that may leave, with what making it used.
+/// An answer that may leave.
 pub(crate) struct Answered {
     status: u16,
     media_type: Option<&'static str>,
     body: Vec<u8>,
     retry_after: Option<Duration>,
-    is_fault: bool,
-    usage: Usage,
 }
 
 /// Checks the adapter's outcome against the contract, and tells the registry how the version did.
@@ -25,19 +23,19 @@ pub(crate) fn check(
     registry: &Registry,
     arm: &Arm,
     operation: &Operation,
-    (outcome, usage): (Result<Outcome, CallError>, Usage),
+    outcome: Result<Outcome, CallError>,
 ) -> Result<Answered, Refusal> {
     let body_bytes_max = usize::try_from(arm.plugin.limits().response_bytes_max).unwrap_or(usize::MAX);
     let limits = Limits { body_bytes_max, ..Limits::default() };
     let checked = match outcome {
         Ok(Outcome::Answer(payload)) => operation
             .answer(&payload.media_type, payload.data, &limits)
-            .map(|answer| Answered::of(answer, None, usage))
+            .map(|answer| Answered::of(answer, None))
             .map_err(Refusal::Answer),
-        Ok(Outcome::Fault(fault)) if fault.kind.is_technical() => Ok(Answered::technical(&fault, usage)),
+        Ok(Outcome::Fault(fault)) if fault.kind.is_technical() => Ok(Answered::technical(&fault)),
         Ok(Outcome::Fault(fault)) => operation
             .fault(&problem(&fault))
-            .map(|answer| Answered::of(answer, Some(&fault), usage))
+            .map(|answer| Answered::of(answer, Some(&fault)))
             .map_err(Refusal::Answer),
         Err(error) => Err(Refusal::Call(error)),
     };
@@ -76,19 +74,17 @@ fn status(kind: FaultKind) -> u16 {
 }
 
 impl Answered {
-    fn of(answer: Answer, fault: Option<&Fault>, usage: Usage) -> Self {
+    fn of(answer: Answer, fault: Option<&Fault>) -> Self {
         Self {
             status: answer.status(),
             media_type: answer.media_type(),
             body: answer.into_body(),
             retry_after: fault.and_then(|fault| fault.retry_after),
-            is_fault: fault.is_some(),
-            usage,
         }
     }
 
     /// A fault that no contract need declare. Its text is ours: nothing has checked what the adapter wrote.
-    fn technical(fault: &Fault, usage: Usage) -> Self {
+    fn technical(fault: &Fault) -> Self {
         let (code, detail) = match fault.kind {
             FaultKind::RateLimited => ("service.rate_limited", "the service takes no more requests for now"),
             FaultKind::UpstreamUnavailable => {
@@ -105,14 +101,11 @@ impl Answered {
             media_type: Some(PROBLEM_MEDIA_TYPE),
             body: problem.to_json(),
             retry_after: fault.retry_after,
-            is_fault: true,
-            usage,
         }
     }
 
     /// As it goes to the client.
     pub(crate) fn into_response(self, record: &Record) -> Response<Full<Bytes>> {
-        record.usage(&self.usage, self.is_fault);
         let mut response = Response::new(Full::default());
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -48,7 +48,8 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
     runtime.block_on(async {
         let telemetry = start_telemetry(&config)?;
         let id = config.server.id.clone();
-        let server = Server::build(config, Clock::system()).map_err(|error| start_failure(&error))?;
+        let server = Server::build(config, Clock::system(), super::compile::apart());
+        let server = server.map_err(|error| start_failure(&error))?;
         let stop = CancellationToken::new();
         let signals = wait_for_signal(stop.clone()).map_err(environment)?;
         terminal.step("ready", format!("{}/r1/…", server.base()));

@@ -251,7 +251,8 @@ impl managed::Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Session, sqlx::Error> {
-        let session = self.options.connect().await?;
+        // In a box: it is rare and large, and would be moved with every lease.
+        let session = Box::pin(self.options.connect()).await?;
         if self.is_down.swap(false, Ordering::Relaxed) {
             let (datasource, user) = (&self.datasource, &self.application_name);
             info!(datasource, "Datasource {datasource} is back for {user}");
@@ -264,7 +265,7 @@ impl managed::Manager for Connector {
             return Err(RecycleError::message("old"));
         }
         if metrics.last_used() > IDLE_TIME_UNCHECKED_MAX {
-            session.ping().await?;
+            Box::pin(session.ping()).await?;
         }
         Ok(())
     }
