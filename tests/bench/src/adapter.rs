@@ -19,13 +19,7 @@ pub(crate) fn run() -> Result<Report> {
     let metrics = place::observe()?;
     let mut report = Report::new("adapter");
     tokio::runtime::Runtime::new()?.block_on(async {
-        let place = Place::serve(metrics.clone(), place::people).await?;
-        place.install("people.asice", Guest::People, "1.0.0").await?;
-        let native = Native::serve(
-            &place.site.folder().join("grants/people.db"),
-            &Guest::People.folder().join("sql/find-person.sql"),
-        )
-        .await?;
+        let (place, native) = both(metrics.clone()).await?;
         calls(&mut report, &place, &native).await?;
         native.end().await?;
         place.end().await?;
@@ -35,8 +29,33 @@ pub(crate) fn run() -> Result<Report> {
     Ok(report)
 }
 
+/// Serves both until interrupted; `uuk-bench load` sends to the addresses that it prints.
+pub(crate) fn hold() -> Result<()> {
+    let metrics = place::observe()?;
+    tokio::runtime::Runtime::new()?.block_on(async {
+        let (place, native) = both(metrics).await?;
+        println!("adapter {}, native {}, path {}", place.address, native.address, path());
+        tokio::signal::ctrl_c().await?;
+        native.end().await?;
+        place.end().await
+    })
+}
+
+/// The server with the adapter, and the native handler on the same database.
+async fn both(metrics: metrics_exporter_prometheus::PrometheusHandle) -> Result<(Place, Native)> {
+    let place = Place::serve(metrics, place::people).await?;
+    place.install("people.asice", Guest::People, "1.0.0").await?;
+    let database = place.site.folder().join("grants/people.db");
+    let native = Native::serve(&database, &Guest::People.folder().join("sql/find-person.sql")).await?;
+    Ok((place, native))
+}
+
+fn path() -> String {
+    format!("/r1/{PROVIDER}/person/people/{KNOWN}")
+}
+
 async fn calls(report: &mut Report, place: &Place, native: &Native) -> Result<()> {
-    let path = format!("/r1/{PROVIDER}/person/people/{KNOWN}");
+    let path = path();
     for connections in [1, 32] {
         let load =
             |address| Load { address, path: &path, connections, time: ROUND_TIME, rate: None, strict: true };

@@ -1,9 +1,10 @@
 //! A load of its own process: keep-alive connections that send one fixed request again and again.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -34,8 +35,8 @@ pub(crate) struct LoadArguments {
 pub(crate) struct Measured {
     /// Answers with status 200.
     pub(crate) calls: u64,
-    /// Answers with another status.
-    pub(crate) others: u64,
+    /// Answers by status.
+    pub(crate) statuses: BTreeMap<u16, u64>,
     /// Requests per second.
     pub(crate) rate: f64,
     /// Median latency, milliseconds.
@@ -91,11 +92,13 @@ async fn send(arguments: &LoadArguments) -> Result<Measured> {
         let pace = arguments.rate.map(|rate| Pace::new(rate, arguments.connections, index));
         connections.spawn(connection(arguments.clone(), pace, end));
     }
-    let (mut latencies, mut others) = (Vec::new(), 0);
+    let (mut latencies, mut statuses) = (Vec::new(), BTreeMap::new());
     while let Some(ended) = connections.join_next().await {
-        let (one, other) = ended??;
+        let (one, answered) = ended??;
         latencies.extend(one);
-        others += other;
+        for (status, count) in answered {
+            *statuses.entry(status).or_default() += count;
+        }
     }
     let seconds = started.elapsed().as_secs_f64();
     latencies.sort_unstable();
@@ -104,7 +107,7 @@ async fn send(arguments: &LoadArguments) -> Result<Measured> {
         latencies.get(index.min(latencies.len().saturating_sub(1))).copied().unwrap_or_default() as f64 / 1e6
     };
     let calls = latencies.len() as u64;
-    Ok(Measured { calls, others, rate: calls as f64 / seconds, p50_ms: at(0.5), p99_ms: at(0.99) })
+    Ok(Measured { calls, statuses, rate: calls as f64 / seconds, p50_ms: at(0.5), p99_ms: at(0.99) })
 }
 
 /// When each request of a connection is due, so that a slow answer does not slow the load down.
@@ -129,17 +132,17 @@ impl Pace {
     }
 }
 
-/// Latencies in nanoseconds of answers with status 200, and how many had another.
+/// Latencies in nanoseconds of answers with status 200, and how many had which status.
 async fn connection(
     arguments: LoadArguments,
     mut pace: Option<Pace>,
     end: Instant,
-) -> Result<(Vec<u64>, u64)> {
+) -> Result<(Vec<u64>, BTreeMap<u16, u64>)> {
     let LoadArguments { address, path, client, strict, .. } = arguments;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nx-road-client: {client}\r\n\r\n");
     let mut stream = TcpStream::connect(&address).await?;
     stream.set_nodelay(true)?;
-    let (mut buffer, mut latencies, mut others) = (vec![0; 64 << 10], Vec::new(), 0);
+    let (mut buffer, mut latencies, mut statuses) = (vec![0; 64 << 10], Vec::new(), BTreeMap::new());
     while Instant::now() < end {
         let due = match &mut pace {
             Some(pace) => pace.next().await,
@@ -147,15 +150,13 @@ async fn connection(
         };
         stream.write_all(request.as_bytes()).await?;
         let status = read_answer(&mut stream, &mut buffer).await?;
+        ensure!(status == 200 || !strict, "status {status}");
+        *statuses.entry(status).or_default() += 1;
         if status == 200 {
             latencies.push(due.elapsed().as_nanos() as u64);
-        } else if strict {
-            bail!("status {status}");
-        } else {
-            others += 1;
         }
     }
-    Ok((latencies, others))
+    Ok((latencies, statuses))
 }
 
 /// Reads one answer with a content-length and gives its status.

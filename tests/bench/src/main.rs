@@ -41,6 +41,8 @@ enum Bench {
     Neighbours,
     /// The adapter's part of a call, alone
     Stages,
+    /// Serve what `adapter` measures until interrupted, for a profiler
+    Hold,
     /// Send requests and print latencies; the other benches start it as a process of its own
     #[command(hide = true)]
     Load(load::LoadArguments),
@@ -53,6 +55,10 @@ fn main() -> Result<ExitCode> {
         Bench::Reload => reload::run()?,
         Bench::Neighbours => neighbours::run()?,
         Bench::Stages => stages::run()?,
+        Bench::Hold => {
+            adapter::hold()?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Bench::Load(arguments) => {
             load::run(&arguments)?;
             return Ok(ExitCode::SUCCESS);
