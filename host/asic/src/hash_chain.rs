@@ -23,14 +23,14 @@ use crate::verify::VerifyError;
 /// A tree over as many messages as there can be is not deeper.
 const DEPTH_MAX: usize = 64;
 
-/// A part that a hash chain refers to.
+/// A part of a message that a signature covers, itself or through a hash chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChainedPart {
-    /// As the chain has it: `/message.xml`, `/attachment1`.
+pub struct CoveredPart {
+    /// As signature or chain has it: `/message.xml`, `/attachment1`.
     pub uri: String,
-    /// Its digest, which the result stands for.
+    /// Its digest, which was signed.
     pub digest: Digest,
-    /// Whether the part was at hand, so that its digest is not only what the chain claims.
+    /// Whether the part was at hand, so that it is known to have that digest.
     pub seen: bool,
 }
 
@@ -102,7 +102,7 @@ impl HashChainError {
 /// Verifies that `result` stands for the parts named `required`, and returns all parts it stands for.
 ///
 /// `chains` are the chain documents by their URIs. `part_digest` gives the digest of a part that is at hand; the
-/// required ones must be. Of other parts the chain's own word is taken, and [`ChainedPart::seen`] says so.
+/// required ones must be. Of other parts the chain's own word is taken, and [`CoveredPart::seen`] says so.
 ///
 /// Parts with transforms are refused, although X-Road would follow them: the digest of something derived from a
 /// message does not cover the message.
@@ -114,7 +114,7 @@ pub fn verify_hash_chain(
     chains: &[(&str, &[u8])],
     required: &[&str],
     part_digest: impl Fn(&str, DigestAlgorithm) -> Option<Digest>,
-) -> Result<Vec<ChainedPart>, HashChainError> {
+) -> Result<Vec<CoveredPart>, HashChainError> {
     let result = ResultDocument::read(result)
         .map_err(|source| HashChainError::Malformed { uri: "hash chain result".to_owned(), source })?;
     let chains = chains
@@ -143,7 +143,7 @@ struct Walk<'c, F> {
     part_digest: &'c F,
     /// Steps met so far, by document and identifier.
     used: HashSet<(&'c str, &'c str)>,
-    parts: Vec<ChainedPart>,
+    parts: Vec<CoveredPart>,
 }
 
 impl<'c, F: Fn(&str, DigestAlgorithm) -> Option<Digest>> Walk<'c, F> {
@@ -184,7 +184,7 @@ impl<'c, F: Fn(&str, DigestAlgorithm) -> Option<Digest>> Walk<'c, F> {
         if at_hand.as_ref().is_some_and(|at_hand| at_hand != digest) {
             return Err(HashChainError::PartModified { uri: quote(uri.as_bytes()) });
         }
-        self.parts.push(ChainedPart { uri: uri.to_owned(), digest: digest.clone(), seen: at_hand.is_some() });
+        self.parts.push(CoveredPart { uri: uri.to_owned(), digest: digest.clone(), seen: at_hand.is_some() });
         Ok(digest.clone())
     }
 }

@@ -13,6 +13,7 @@ mod c14n;
 mod container;
 mod entry_name;
 mod hash_chain;
+mod linking_info;
 mod manifest;
 mod reference_uri;
 mod verify;
@@ -22,7 +23,11 @@ mod xml;
 pub use container::{Container, ContainerError, Entry, Limits, MIMETYPE, Profile, Required};
 pub use entry_name::EntryName;
 pub use hash_chain::{
-    ChainNames, ChainedPart, HashChainError, HashChains, build_hash_chains, verify_hash_chain,
+    ChainNames, CoveredPart, HashChainError, HashChains, build_hash_chains, verify_hash_chain,
+};
+pub use linking_info::{
+    ArchiveError, ContainedMessage, LINKING_INFO, LinkedEntry, LinkingInfo, PreviousArchive,
+    archive_file_name, container_file_name,
 };
 pub use manifest::opendocument_manifest;
 pub use verify::{SignedPart, VerifiedSignature, VerifyError, verify};

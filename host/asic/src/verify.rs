@@ -154,6 +154,9 @@ pub enum VerifyError {
     /// The certificate that the signed properties name is not in the signature.
     #[error("the signature does not contain the certificate that it says it was made with")]
     CertificateMismatch,
+    /// A reference to an intermediate certificate does not fit the certificate it names, or names none.
+    #[error("the signature refers to an intermediate certificate that it does not contain")]
+    IntermediateMismatch,
     /// A certificate in the signature cannot be used.
     #[error("a certificate in the signature cannot be used")]
     Certificate(#[from] CertificateError),
@@ -169,6 +172,16 @@ impl VerifyError {
     /// The stable code of the reason.
     pub fn code(&self) -> &'static str {
         self.into()
+    }
+
+    /// The code that X-Road 7.8 has for it in a message's signature.
+    pub fn xroad_code(&self) -> &'static str {
+        match self {
+            Self::WrongSignature | Self::PropertiesModified | Self::PartModified { .. } => {
+                "invalid_signature_value"
+            }
+            _ => "malformed_signature",
+        }
     }
 }
 
@@ -187,27 +200,9 @@ pub fn verify(
     document: &[u8],
     part_digest: impl Fn(&str, DigestAlgorithm) -> Option<Digest>,
 ) -> Result<VerifiedSignature, VerifyError> {
-    let document = xml::parse(document)?;
-    let signature = SignatureDocument::read(find_signature(Element::root(&document)?)?)?;
-
-    let digest = signature.algorithm.digest.digest(&signature.signed_info);
-    signature
-        .signer
-        .public_key()?
-        .verify(signature.algorithm.scheme, &digest, &signature.value)
-        .map_err(|_| VerifyError::WrongSignature)?;
-    if signature.properties.is != signature.properties.signed {
-        return Err(VerifyError::PropertiesModified);
-    }
-    for part in &signature.parts {
-        let uri = || quote(part.uri.as_bytes());
-        match part_digest(&part.uri, part.digest.algorithm()) {
-            None => return Err(VerifyError::MissingPart { uri: uri() }),
-            Some(digest) if digest != part.digest => return Err(VerifyError::PartModified { uri: uri() }),
-            Some(_) => {}
-        }
-    }
-
+    let signature = SignatureDocument::parse(document)?;
+    signature.verify_value()?;
+    signature.verify_parts(part_digest)?;
     Ok(VerifiedSignature {
         signer: signature.signer,
         intermediates: signature.intermediates,
@@ -229,25 +224,36 @@ fn find_signature(root: Element<'_>) -> Result<Element<'_>, VerifyError> {
 }
 
 /// A signature as it was read; nothing in it is verified yet.
-struct SignatureDocument {
+#[derive(Debug)]
+pub(crate) struct SignatureDocument {
     /// Canonical form of `ds:SignedInfo`.
     signed_info: Vec<u8>,
     algorithm: SignatureAlgorithm,
-    value: Vec<u8>,
-    parts: Vec<SignedPart>,
+    pub(crate) value: Vec<u8>,
+    pub(crate) parts: Vec<SignedPart>,
     properties: Properties,
-    signer: Certificate,
-    intermediates: Vec<Certificate>,
-    claimed_time: Timestamp,
+    pub(crate) signer: Certificate,
+    pub(crate) intermediates: Vec<Certificate>,
+    pub(crate) claimed_time: Timestamp,
+    /// DER `OCSPResponse`s.
+    pub(crate) ocsp_answers: Vec<Vec<u8>>,
+    /// A DER `TimeStampToken` over the value.
+    pub(crate) time_stamp: Option<Vec<u8>>,
 }
 
 /// Digests of the signed properties: of what is in the document, and of what was signed.
+#[derive(Debug)]
 struct Properties {
     is: Digest,
     signed: Digest,
 }
 
 impl SignatureDocument {
+    pub(crate) fn parse(document: &[u8]) -> Result<Self, VerifyError> {
+        let document = xml::parse(document)?;
+        Self::read(find_signature(Element::root(&document)?)?)
+    }
+
     fn read(signature: Element<'_>) -> Result<Self, VerifyError> {
         let signed_info = signature.child(DS, "SignedInfo")?;
         let canonicalization =
@@ -264,7 +270,8 @@ impl SignatureDocument {
             return Err(VerifyError::ForeignProperties);
         }
         let (parts, properties) = read_references(signed_info, signed_properties)?;
-        let (signer, intermediates) = read_certificates(signature, qualifying, of_signature)?;
+        let unsigned = UnsignedProperties::read(qualifying)?;
+        let (signer, intermediates) = read_certificates(signature, unsigned.certificates, of_signature)?;
         Ok(Self {
             signed_info: canonicalize(signed_info, canonicalization)?,
             algorithm,
@@ -274,7 +281,40 @@ impl SignatureDocument {
             signer,
             intermediates,
             claimed_time: read_time(of_signature)?,
+            ocsp_answers: unsigned.ocsp_answers,
+            time_stamp: unsigned.time_stamp,
         })
+    }
+
+    /// Checks that the signer's key signed this signature's references and properties.
+    pub(crate) fn verify_value(&self) -> Result<(), VerifyError> {
+        let digest = self.algorithm.digest.digest(&self.signed_info);
+        self.signer
+            .public_key()?
+            .verify(self.algorithm.scheme, &digest, &self.value)
+            .map_err(|_| VerifyError::WrongSignature)?;
+        match self.properties.is == self.properties.signed {
+            true => Ok(()),
+            false => Err(VerifyError::PropertiesModified),
+        }
+    }
+
+    /// Checks that every part referred to is there and is what was signed.
+    pub(crate) fn verify_parts(
+        &self,
+        part_digest: impl Fn(&str, DigestAlgorithm) -> Option<Digest>,
+    ) -> Result<(), VerifyError> {
+        for part in &self.parts {
+            let uri = || quote(part.uri.as_bytes());
+            match part_digest(&part.uri, part.digest.algorithm()) {
+                None => return Err(VerifyError::MissingPart { uri: uri() }),
+                Some(digest) if digest != part.digest => {
+                    return Err(VerifyError::PartModified { uri: uri() });
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -327,24 +367,84 @@ fn read_transform(reference: Element<'_>) -> Result<Canonicalization, VerifyErro
     Canonicalization::from_uri(reference.child(DS, "Transforms")?.algorithm(DS, "Transform")?)
 }
 
+/// What stands beside the signed properties and can be changed by anyone: each piece proves itself.
+struct UnsignedProperties {
+    certificates: Vec<Certificate>,
+    ocsp_answers: Vec<Vec<u8>>,
+    time_stamp: Option<Vec<u8>>,
+}
+
+impl UnsignedProperties {
+    fn read(qualifying: Element<'_>) -> Result<Self, VerifyError> {
+        let properties: Vec<_> = qualifying
+            .children_named(XADES, "UnsignedProperties")
+            .flat_map(|properties| properties.children_named(XADES, "UnsignedSignatureProperties"))
+            .collect();
+        let named = |name| properties.iter().flat_map(move |all| all.children_named(XADES, name));
+
+        let mut certificates = Vec::new();
+        for element in encapsulated(named("CertificateValues"), "EncapsulatedX509Certificate") {
+            let element = element?;
+            certificates.push((element.attribute("Id"), Certificate::from_der(&element.base64()?)?));
+        }
+        let references = named("CompleteCertificateRefs")
+            .flat_map(|references| references.children_named(XADES, "CertRefs"))
+            .flat_map(|references| references.children_named(XADES, "Cert"));
+        for reference in references {
+            // X-Road finds its intermediates through these, so that one which fits nothing means a damaged signature.
+            let id = reference.attribute("URI").and_then(|uri| uri.strip_prefix('#'));
+            let digest = reference.child(XADES, "CertDigest")?.digest()?;
+            let found = certificates.iter().find(|(known, _)| id.is_some() && *known == id);
+            if found.is_none_or(|(_, certificate)| certificate.digest(digest.algorithm()) != digest) {
+                return Err(VerifyError::IntermediateMismatch);
+            }
+        }
+
+        let answers = named("RevocationValues").flat_map(|values| values.children_named(XADES, "OCSPValues"));
+        let ocsp_answers = encapsulated(answers, "EncapsulatedOCSPValue")
+            .map(|answer| answer?.base64())
+            .collect::<Result<_, _>>()?;
+        let mut stamps = named("SignatureTimeStamp").map(|stamp| {
+            // Older servers left out the inner element.
+            match stamp.children_named(XADES, "EncapsulatedTimeStamp").next() {
+                Some(_) => stamp.child(XADES, "EncapsulatedTimeStamp")?.base64(),
+                None => stamp.base64(),
+            }
+        });
+        let time_stamp = stamps.next().transpose()?;
+        if stamps.next().is_some() {
+            return Err(VerifyError::Structure { element: "SignatureTimeStamp" });
+        }
+        let certificates = certificates.into_iter().map(|(_, certificate)| certificate).collect();
+        Ok(Self { certificates, ocsp_answers, time_stamp })
+    }
+}
+
+/// The elements called `name` below `parents`, as many as there are certificates in a chain.
+fn encapsulated<'d>(
+    parents: impl Iterator<Item = Element<'d>>,
+    name: &'static str,
+) -> impl Iterator<Item = Result<Element<'d>, VerifyError>> {
+    let elements = parents.flat_map(move |parent| parent.children_named(XADES, name));
+    elements.enumerate().map(move |(index, element)| match index < CHAIN_LENGTH_MAX {
+        true => Ok(element),
+        false => Err(VerifyError::Structure { element: name }),
+    })
+}
+
 /// The signer's certificate, which is the one whose digest is among the signed properties, and all others.
 fn read_certificates(
     signature: Element<'_>,
-    qualifying: Element<'_>,
+    encapsulated: Vec<Certificate>,
     of_signature: Element<'_>,
 ) -> Result<(Certificate, Vec<Certificate>), VerifyError> {
     let in_key_info = signature
         .child(DS, "KeyInfo")?
         .children_named(DS, "X509Data")
         .flat_map(|data| data.children_named(DS, "X509Certificate"));
-    let encapsulated = qualifying
-        .children_named(XADES, "UnsignedProperties")
-        .flat_map(|properties| properties.children_named(XADES, "UnsignedSignatureProperties"))
-        .flat_map(|properties| properties.children_named(XADES, "CertificateValues"))
-        .flat_map(|values| values.children_named(XADES, "EncapsulatedX509Certificate"));
-    let mut certificates = Vec::new();
-    for element in in_key_info.chain(encapsulated) {
-        if certificates.len() == CHAIN_LENGTH_MAX {
+    let mut certificates = encapsulated;
+    for element in in_key_info {
+        if certificates.len() >= 2 * CHAIN_LENGTH_MAX {
             return Err(CertificateError::TooMany.into());
         }
         certificates.push(Certificate::from_der(&element.base64()?)?);

@@ -6,7 +6,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
-use uuk_pki::{Certificate, CertificateError, Digest, DigestAlgorithm, KeyError, SigningKey};
+use uuk_pki::{
+    Certificate, CertificateError, Digest, DigestAlgorithm, KeyError, SignatureScheme, SigningKey,
+};
 
 use crate::algorithm::{C14N, digest_uri, sha512_signature_uri};
 
@@ -48,6 +50,18 @@ pub enum SignError {
     /// Nothing to sign.
     #[error("there is no part to sign")]
     NoParts,
+    /// A part's digest is of a kind that X-Road's servers do not verify.
+    #[error("a part has a digest by {algorithm}; only SHA-512 can be signed")]
+    DigestNotAccepted {
+        /// What made the digest.
+        algorithm: DigestAlgorithm,
+    },
+    /// No OCSP answer for the certificate.
+    #[error("there is no OCSP answer for the certificate of `{subject}`")]
+    NoOcspAnswer {
+        /// Whose certificate it is.
+        subject: String,
+    },
     /// The certificate's key usage does not allow it.
     #[error("the certificate of `{subject}` is not for signing: its key usage lacks non-repudiation")]
     NotForSigning {
@@ -87,51 +101,108 @@ impl SignError {
 /// XML Signature Syntax and Processing; ETSI TS 101 903 v1.3.2.
 pub fn sign(signer: &Signer<'_>, parts: &[PartReference<'_>], time: Timestamp) -> Result<Vec<u8>, SignError> {
     let certificate = signer.certificate;
-    let subject = || certificate.subject().to_owned();
     if parts.is_empty() {
         return Err(SignError::NoParts);
     }
     if !certificate.may_sign() {
-        return Err(SignError::NotForSigning { subject: subject() });
+        return Err(SignError::NotForSigning { subject: certificate.subject().to_owned() });
     }
 
-    let properties = Apex::new(
-        "xades:SignedProperties",
-        r#" Id="signed-properties""#,
-        signed_properties(certificate, parts, time),
-    );
-    let properties_digest = DigestAlgorithm::Sha512.digest(properties.canonical().as_bytes());
-    let signed_info = Apex::new("ds:SignedInfo", "", signed_info(signer.key, parts, &properties_digest));
-    let digest = DigestAlgorithm::Sha512.digest(signed_info.canonical().as_bytes());
-    let value = signer.key.sign_digest(&digest).map_err(SignError::Key)?;
-    certificate
-        .public_key()
-        .map_err(SignError::Certificate)?
-        .verify(signer.key.scheme(), &digest, &value)
-        .map_err(|_| SignError::KeyMismatch { subject: subject() })?;
+    let draft = Draft::new(&Contents {
+        parts,
+        certificate,
+        scheme: signer.key.scheme(),
+        time,
+        policy: "",
+        unsigned: certificate_values(signer.intermediates),
+    });
+    let value = signer.key.sign_digest(draft.digest()).map_err(SignError::Key)?;
+    draft.complete(&value)
+}
 
-    // No white space between the elements: X-Road's verifier takes first children, whatever they are.
-    let document = format!(
-        concat!(
-            r#"<?xml version="1.0" encoding="UTF-8" standalone="no"?>"#,
-            "\n<asic:XAdESSignatures{namespaces}>",
-            r#"<ds:Signature Id="signature">{signed_info}"#,
-            r#"<ds:SignatureValue Id="signature-value">{value}</ds:SignatureValue>"#,
-            "<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo>",
-            r##"<ds:Object><xades:QualifyingProperties Target="#signature">{properties}{unsigned}"##,
-            "</xades:QualifyingProperties></ds:Object></ds:Signature></asic:XAdESSignatures>",
-        ),
-        namespaces = NAMESPACES,
-        signed_info = signed_info.in_document(),
-        value = BASE64.encode(value),
-        certificate = BASE64.encode(certificate.der()),
-        properties = properties.in_document(),
-        unsigned = unsigned_properties(signer.intermediates),
-    );
-    Ok(document.into_bytes())
+/// What goes into a signature document.
+pub(crate) struct Contents<'a> {
+    pub(crate) parts: &'a [PartReference<'a>],
+    pub(crate) certificate: &'a Certificate,
+    pub(crate) scheme: SignatureScheme,
+    pub(crate) time: Timestamp,
+    /// A `xades:SignaturePolicyIdentifier` in canonical form, or nothing.
+    pub(crate) policy: &'a str,
+    /// The content of `xades:UnsignedSignatureProperties`: what may change without breaking the signature.
+    pub(crate) unsigned: String,
+}
+
+/// A signature document that lacks its signature value.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    certificate: Certificate,
+    scheme: SignatureScheme,
+    signed_info: Apex,
+    properties: Apex,
+    unsigned: String,
+    digest: Digest,
+}
+
+impl Draft {
+    pub(crate) fn new(contents: &Contents<'_>) -> Self {
+        let properties =
+            Apex::new("xades:SignedProperties", r#" Id="signed-properties""#, signed_properties(contents));
+        let properties_digest = DigestAlgorithm::Sha512.digest(properties.canonical().as_bytes());
+        let signed_info =
+            Apex::new("ds:SignedInfo", "", signed_info(contents.scheme, contents.parts, &properties_digest));
+        Self {
+            certificate: contents.certificate.clone(),
+            scheme: contents.scheme,
+            digest: DigestAlgorithm::Sha512.digest(signed_info.canonical().as_bytes()),
+            signed_info,
+            properties,
+            unsigned: contents.unsigned.clone(),
+        }
+    }
+
+    /// What the key signs.
+    pub(crate) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The document with `value` in it, if it was made by the certificate's key.
+    pub(crate) fn complete(&self, value: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.certificate
+            .public_key()
+            .map_err(SignError::Certificate)?
+            .verify(self.scheme, &self.digest, value)
+            .map_err(|_| SignError::KeyMismatch { subject: self.certificate.subject().to_owned() })?;
+        let unsigned = match self.unsigned.as_str() {
+            "" => String::new(),
+            unsigned => format!(
+                "<xades:UnsignedProperties><xades:UnsignedSignatureProperties>{unsigned}\
+                 </xades:UnsignedSignatureProperties></xades:UnsignedProperties>"
+            ),
+        };
+        // No white space between the elements: X-Road's verifier takes first children, whatever they are.
+        let document = format!(
+            concat!(
+                r#"<?xml version="1.0" encoding="UTF-8" standalone="no"?>"#,
+                "\n<asic:XAdESSignatures{namespaces}>",
+                r#"<ds:Signature Id="signature">{signed_info}"#,
+                r#"<ds:SignatureValue Id="signature-value">{value}</ds:SignatureValue>"#,
+                "<ds:KeyInfo><ds:X509Data><ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo>",
+                r##"<ds:Object><xades:QualifyingProperties Target="#signature">{properties}{unsigned}"##,
+                "</xades:QualifyingProperties></ds:Object></ds:Signature></asic:XAdESSignatures>",
+            ),
+            namespaces = NAMESPACES,
+            signed_info = self.signed_info.in_document(),
+            value = BASE64.encode(value),
+            certificate = BASE64.encode(self.certificate.der()),
+            properties = self.properties.in_document(),
+            unsigned = unsigned,
+        );
+        Ok(document.into_bytes())
+    }
 }
 
 /// An element that is canonicalised by itself.
+#[derive(Debug)]
 struct Apex {
     name: &'static str,
     attributes: &'static str,
@@ -156,9 +227,9 @@ impl Apex {
     }
 }
 
-fn signed_info(key: &dyn SigningKey, parts: &[PartReference<'_>], properties: &Digest) -> String {
+fn signed_info(scheme: SignatureScheme, parts: &[PartReference<'_>], properties: &Digest) -> String {
     let mut xml = empty_method("ds:CanonicalizationMethod", C14N);
-    xml.push_str(&empty_method("ds:SignatureMethod", sha512_signature_uri(key.scheme())));
+    xml.push_str(&empty_method("ds:SignatureMethod", sha512_signature_uri(scheme)));
     for (index, part) in parts.iter().enumerate() {
         xml.push_str(&format!(
             r#"<ds:Reference Id="signature-reference-{index}" URI="{uri}">{digest}</ds:Reference>"#,
@@ -177,8 +248,9 @@ fn signed_info(key: &dyn SigningKey, parts: &[PartReference<'_>], properties: &D
 /// The `Type` of the reference to the signed properties.
 pub(crate) const SIGNED_PROPERTIES_TYPE: &str = "http://uri.etsi.org/01903#SignedProperties";
 
-fn signed_properties(certificate: &Certificate, parts: &[PartReference<'_>], time: Timestamp) -> String {
-    let formats: String = parts
+fn signed_properties(contents: &Contents<'_>) -> String {
+    let formats: String = contents
+        .parts
         .iter()
         .enumerate()
         .map(|(index, part)| {
@@ -192,27 +264,33 @@ fn signed_properties(certificate: &Certificate, parts: &[PartReference<'_>], tim
         concat!(
             "<xades:SignedSignatureProperties>",
             "<xades:SigningTime>{time}</xades:SigningTime>",
-            "<xades:SigningCertificate><xades:Cert>",
-            "<xades:CertDigest>{digest}</xades:CertDigest>",
-            "<xades:IssuerSerial><ds:X509IssuerName>{issuer}</ds:X509IssuerName>",
-            "<ds:X509SerialNumber>{serial}</ds:X509SerialNumber></xades:IssuerSerial>",
-            "</xades:Cert></xades:SigningCertificate>",
+            "<xades:SigningCertificate><xades:Cert>{certificate}</xades:Cert></xades:SigningCertificate>{policy}",
             "</xades:SignedSignatureProperties>",
             "<xades:SignedDataObjectProperties>{formats}</xades:SignedDataObjectProperties>",
         ),
-        time = time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"),
-        digest = digest_elements(&certificate.digest(DigestAlgorithm::Sha512)),
-        issuer = escape(certificate.issuer()),
-        serial = certificate.serial(),
+        time = contents.time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ"),
+        certificate = certificate_reference(contents.certificate),
+        policy = contents.policy,
         formats = formats,
     )
 }
 
-/// What may be added later without breaking the signature: for now the intermediate certificates.
-fn unsigned_properties(intermediates: &[Certificate]) -> String {
-    if intermediates.is_empty() {
-        return String::new();
-    }
+/// The content of `xades:Cert`: which certificate is meant.
+pub(crate) fn certificate_reference(certificate: &Certificate) -> String {
+    format!(
+        concat!(
+            "<xades:CertDigest>{digest}</xades:CertDigest>",
+            "<xades:IssuerSerial><ds:X509IssuerName>{issuer}</ds:X509IssuerName>",
+            "<ds:X509SerialNumber>{serial}</ds:X509SerialNumber></xades:IssuerSerial>",
+        ),
+        digest = digest_elements(&certificate.digest(DigestAlgorithm::Sha512)),
+        issuer = escape(certificate.issuer()),
+        serial = certificate.serial(),
+    )
+}
+
+/// The certificates themselves, in `xades:CertificateValues`; nothing if there are none.
+pub(crate) fn certificate_values(intermediates: &[Certificate]) -> String {
     let certificates: String = intermediates
         .iter()
         .enumerate()
@@ -223,13 +301,13 @@ fn unsigned_properties(intermediates: &[Certificate]) -> String {
             )
         })
         .collect();
-    format!(
-        "<xades:UnsignedProperties><xades:UnsignedSignatureProperties><xades:CertificateValues>{certificates}\
-         </xades:CertificateValues></xades:UnsignedSignatureProperties></xades:UnsignedProperties>"
-    )
+    match certificates.is_empty() {
+        true => certificates,
+        false => format!("<xades:CertificateValues>{certificates}</xades:CertificateValues>"),
+    }
 }
 
-fn digest_elements(digest: &Digest) -> String {
+pub(crate) fn digest_elements(digest: &Digest) -> String {
     let method = empty_method("ds:DigestMethod", digest_uri(digest.algorithm()));
     format!("{method}<ds:DigestValue>{}</ds:DigestValue>", BASE64.encode(digest.as_bytes()))
 }

@@ -9,7 +9,7 @@ fn digest(content: &str) -> Digest {
 }
 
 /// Everyone who sent the message `index` has its parts at hand and nothing else.
-fn verify(chains: &HashChains, index: usize, parts: &[&str]) -> Result<Vec<ChainedPart>, HashChainError> {
+fn verify(chains: &HashChains, index: usize, parts: &[&str]) -> Result<Vec<CoveredPart>, HashChainError> {
     let uris: Vec<String> = (0..parts.len()).map(uri).collect();
     let required: Vec<&str> = uris.iter().map(String::as_str).collect();
     verify_hash_chain(
@@ -34,7 +34,7 @@ fn build(messages: &[Vec<&str>]) -> HashChains {
 }
 
 #[track_caller]
-fn refuses(result: Result<Vec<ChainedPart>, HashChainError>, code: &str, xroad_code: &str) {
+fn refuses(result: Result<Vec<CoveredPart>, HashChainError>, code: &str, xroad_code: &str) {
     let error = result.unwrap_err();
     assert_eq!(error.code(), format!("hash_chain.{code}"), "{error}");
     assert_eq!(error.xroad_code(), xroad_code);
