@@ -159,6 +159,11 @@ impl Certificate {
         (self.not_before, self.not_after)
     }
 
+    /// Whether `time` lies within its validity.
+    pub fn is_valid_at(&self, time: Timestamp) -> bool {
+        self.not_before <= time && time <= self.not_after
+    }
+
     /// Whether its key usage names non-repudiation or digital signature. Without key usage it may not sign.
     pub fn may_sign(&self) -> bool {
         self.key_usage.is_some_and(|usage| usage.non_repudiation() || usage.digital_signature())
@@ -181,15 +186,14 @@ impl Certificate {
     /// Whether `issuer` issued it: the names are the same to the byte and the signature is made with its key.
     /// Whether `issuer` may issue certificates at all, and when, is not said.
     pub fn is_issued_by(&self, issuer: &Self) -> bool {
-        let parsed = x509_cert::Certificate::from_der(&self.der);
-        self.issuer_name == issuer.subject_name
-            && parsed.is_ok_and(|parsed| {
-                let signed = parsed.tbs_certificate().to_der();
-                let signature = parsed.signature().as_bytes().unwrap_or_default();
-                signed.is_ok_and(|signed| {
-                    check_signature(issuer, parsed.signature_algorithm(), &signed, signature).is_ok()
-                })
-            })
+        self.issuer_name == issuer.subject_name && self.is_signed_by(issuer)
+    }
+
+    fn is_signed_by(&self, issuer: &Self) -> bool {
+        let Ok(parsed) = x509_cert::Certificate::from_der(&self.der) else { return false };
+        let Ok(signed) = parsed.tbs_certificate().to_der() else { return false };
+        let Some(signature) = parsed.signature().as_bytes() else { return false };
+        check_signature(issuer, parsed.signature_algorithm(), &signed, signature).is_ok()
     }
 
     /// Whether subject and issuer are the same, as of a top authority.

@@ -102,51 +102,55 @@ impl Anchors {
             return Ok(TrustedBy::Itself);
         }
 
-        let anchor = self.find_path(signer, intermediates, time).map_err(|source| ChainError::Untrusted {
-            subject: signer.subject().to_owned(),
-            issuer: signer.issuer().to_owned(),
-            source,
-        })?;
+        let intermediates: Vec<_> = intermediates.iter().collect();
+        let anchor =
+            find_path(signer, &intermediates, &self.0, time).map_err(|source| ChainError::Untrusted {
+                subject: signer.subject().to_owned(),
+                issuer: signer.issuer().to_owned(),
+                source,
+            })?;
         // A trust anchor has no validity of its own in RFC 5280; one that has run out is trusted no longer here.
         check_validity(anchor, time)?;
         Ok(TrustedBy::Authority(anchor))
     }
+}
 
-    fn find_path(
-        &self,
-        signer: &Certificate,
-        intermediates: &[Certificate],
-        time: Timestamp,
-    ) -> Result<&Certificate, webpki::Error> {
-        let encoded: Vec<_> = self.0.iter().map(|anchor| CertificateDer::from(anchor.der())).collect();
-        // An anchor that webpki cannot use (a pinned signing certificate may be one) leads nowhere.
-        let anchors: Vec<_> = encoded.iter().filter_map(|der| anchor_from_trusted_cert(der).ok()).collect();
-        let intermediates: Vec<_> =
-            intermediates.iter().map(|certificate| CertificateDer::from(certificate.der())).collect();
-        let signer_der = CertificateDer::from(signer.der());
-        let end_entity = EndEntityCert::try_from(&signer_der)?;
-        let seconds = u64::try_from(time.as_second()).unwrap_or(0);
-        let path = end_entity.verify_for_usage(
-            webpki::ALL_VERIFICATION_ALGS,
-            &anchors,
-            &intermediates,
-            UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
-            AnyPurpose,
-            None,
-            None,
-        )?;
-        let subject = &path.anchor().subject;
-        let key = &path.anchor().subject_public_key_info;
-        self.0
-            .iter()
-            .zip(&encoded)
-            .find(|(_, der)| {
-                anchor_from_trusted_cert(der)
-                    .is_ok_and(|anchor| &anchor.subject == subject && &anchor.subject_public_key_info == key)
-            })
-            .map(|(certificate, _)| certificate)
-            .ok_or(webpki::Error::UnknownIssuer)
-    }
+/// The anchor to which a path leads from `certificate`, which is no authority, over `intermediates` where needed.
+/// Extended key usages are not restricted.
+pub(crate) fn find_path<'a>(
+    certificate: &Certificate,
+    intermediates: &[&Certificate],
+    anchors: &'a [Certificate],
+    time: Timestamp,
+) -> Result<&'a Certificate, webpki::Error> {
+    let encoded: Vec<_> = anchors.iter().map(|anchor| CertificateDer::from(anchor.der())).collect();
+    // An anchor that webpki cannot use (a pinned signing certificate may be one) leads nowhere.
+    let usable: Vec<_> = encoded.iter().filter_map(|der| anchor_from_trusted_cert(der).ok()).collect();
+    let intermediates: Vec<_> =
+        intermediates.iter().map(|certificate| CertificateDer::from(certificate.der())).collect();
+    let certificate = CertificateDer::from(certificate.der());
+    let end_entity = EndEntityCert::try_from(&certificate)?;
+    let seconds = u64::try_from(time.as_second()).unwrap_or(0);
+    let path = end_entity.verify_for_usage(
+        webpki::ALL_VERIFICATION_ALGS,
+        &usable,
+        &intermediates,
+        UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
+        AnyPurpose,
+        None,
+        None,
+    )?;
+    let subject = &path.anchor().subject;
+    let key = &path.anchor().subject_public_key_info;
+    anchors
+        .iter()
+        .zip(&encoded)
+        .find(|(_, der)| {
+            anchor_from_trusted_cert(der)
+                .is_ok_and(|anchor| &anchor.subject == subject && &anchor.subject_public_key_info == key)
+        })
+        .map(|(certificate, _)| certificate)
+        .ok_or(webpki::Error::UnknownIssuer)
 }
 
 fn check_validity(certificate: &Certificate, time: Timestamp) -> Result<(), ChainError> {

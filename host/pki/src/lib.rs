@@ -10,9 +10,13 @@ mod authorities;
 mod certificate;
 mod chain;
 mod digest;
+mod ocsp;
 mod password;
+mod path;
 mod profile;
 mod public_key;
+#[cfg(test)]
+mod sample;
 mod sha256;
 mod signature;
 mod signing_key;
@@ -22,11 +26,17 @@ pub use authorities::{Authorities, CertificationAuthority};
 pub use certificate::{CERTIFICATE_BYTES_MAX, CHAIN_LENGTH_MAX, Certificate, CertificateError};
 pub use chain::{Anchors, ChainError, TrustedBy};
 pub use digest::{Digest, DigestAlgorithm};
+pub use ocsp::{
+    AnswerError, CLOCK_SKEW_MAX, CertificateId, CertificateStatus, GoodStatus, OCSP_REQUEST_BYTES_MAX,
+    OCSP_RESPONSE_BYTES_MAX, OcspAnswer, OcspError, OcspRequest, OcspResponse, ResponseStatus,
+};
 pub use password::Password;
+pub use path::{CertificatePath, PathError, PathStep};
 pub use profile::{
     Applicant, CertificateProfile, CertificateProfiles, CertificateUse, ProfileError, RequestedSubject,
 };
 pub use public_key::{PublicKey, SignatureAlgorithm, SignatureScheme, WrongSignature};
 pub use sha256::{MalformedSha256, Sha256};
+pub use signature::SignatureError;
 pub use signing_key::{KeyError, SigningKey};
 pub use software_key::{KeyFile, SoftwareKey};
