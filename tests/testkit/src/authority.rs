@@ -8,8 +8,8 @@ use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::pem::LineEnding;
 use pkcs8::pkcs5::pbes2::Parameters;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_RSA_SHA256, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, ExtendedKeyUsagePurpose,
+    IsCa, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, date_time_ymd,
 };
 
 const RSA_2048: &str = include_str!("../../fixtures/keys/rsa-2048.pem");
@@ -71,14 +71,49 @@ impl Authority {
         self.issue_for(name, KeyKind::P256, &[KeyUsagePurpose::KeyEncipherment])
     }
 
+    /// A certificate for a responder that answers in this authority's place.
+    pub fn issue_for_ocsp(&self, name: &str, kind: KeyKind) -> Result<SigningIdentity> {
+        self.issue_with(name, kind, |params| {
+            params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+        })
+    }
+
+    /// A certificate for a time-stamping authority. RFC 3161 wants its purpose critical and alone.
+    pub fn issue_for_time_stamping(&self, name: &str, kind: KeyKind) -> Result<SigningIdentity> {
+        // SEQUENCE { OBJECT IDENTIFIER id-kp-timeStamping }
+        const PURPOSE: [u8; 12] = [0x30, 0x0a, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08];
+        self.issue_with(name, kind, |params| {
+            params.key_usages = vec![KeyUsagePurpose::ContentCommitment];
+            let mut purpose = CustomExtension::from_oid_content(&[2, 5, 29, 37], PURPOSE.to_vec());
+            purpose.set_criticality(true);
+            params.custom_extensions = vec![purpose];
+        })
+    }
+
+    /// The authority's own certificate and key, for what it signs itself.
+    pub fn identity(&self) -> Result<SigningIdentity> {
+        let key = KeyPair::try_from(self.issuer.key().serialize_der())?;
+        Ok(SigningIdentity { key, certificate: self.issuer.as_ref().clone() })
+    }
+
     fn issue_for(&self, name: &str, kind: KeyKind, usages: &[KeyUsagePurpose]) -> Result<SigningIdentity> {
+        self.issue_with(name, kind, |params| params.key_usages = usages.to_vec())
+    }
+
+    fn issue_with(
+        &self,
+        name: &str,
+        kind: KeyKind,
+        adapt: impl FnOnce(&mut CertificateParams),
+    ) -> Result<SigningIdentity> {
         let key = match kind {
             KeyKind::P256 => KeyPair::generate()?,
             KeyKind::Rsa2048 => KeyPair::from_pkcs8_pem_and_sign_algo(RSA_2048, &PKCS_RSA_SHA256)?,
         };
         let mut params = named(name, self.today)?;
         params.is_ca = IsCa::ExplicitNoCa;
-        params.key_usages = usages.to_vec();
+        adapt(&mut params);
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(SigningIdentity { key, certificate })
     }
