@@ -111,7 +111,7 @@ impl Instance {
 
     /// The security servers through which `client`, exactly, exchanges messages, in the file's order. Some may have
     /// no address or be under maintenance.
-    pub fn servers_of(&self, client: &ClientId) -> impl Iterator<Item = &SecurityServer> {
+    pub fn servers_of<'s>(&'s self, client: &ClientId) -> impl Iterator<Item = &'s SecurityServer> + use<'s> {
         let positions = self.servers_by_client.get(client).map(Vec::as_slice).unwrap_or_default();
         positions.iter().filter_map(|position| self.at(*position))
     }
@@ -129,8 +129,11 @@ impl Instance {
 
     /// The OCSP responders of the authority that issued `certificate`, in the order of the parameters. None if no
     /// approved authority did; names are compared as RFC 4514 strings.
-    pub fn ocsp_responders(&self, certificate: &Certificate) -> impl Iterator<Item = &OcspResponder> {
-        let issuer = certificate.issuer();
+    pub fn ocsp_responders<'s>(
+        &'s self,
+        certificate: &Certificate,
+    ) -> impl Iterator<Item = &'s OcspResponder> + use<'s> {
+        let issuer = certificate.issuer().to_owned();
         self.authority_infos()
             .filter(move |info| {
                 Certificate::from_der(&info.certificate).is_ok_and(|ca| ca.subject() == issuer)

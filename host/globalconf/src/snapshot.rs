@@ -221,9 +221,14 @@ impl GlobalConfiguration {
     }
 
     /// The security servers through which `client`, exactly, exchanges messages.
-    pub fn servers_of(&self, client: &ClientId, now: Timestamp) -> impl Iterator<Item = &SecurityServer> {
+    pub fn servers_of<'s>(
+        &'s self,
+        client: &ClientId,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &'s SecurityServer> + use<'s> {
         let instance = self.instance(&client.member().instance, now);
-        instance.into_iter().flat_map(|instance| instance.servers_of(client))
+        let client = client.clone();
+        instance.into_iter().flat_map(move |instance| instance.servers_of(&client))
     }
 
     /// The security server, of whichever instance, that registered this authentication certificate.

@@ -258,7 +258,7 @@ impl<'d> Element<'d> {
         zoned.or_else(|_| civil().map(|time| time.timestamp())).map_err(|_| self.wrong("a date with time"))
     }
 
-    /// An `XRoadClientIdentifierType`.
+    /// An `XRoadClientIdentifierType`. Some files call a subsystem a `MEMBER`: its code says what it is.
     pub(crate) fn client_id(&self) -> Result<ClientId, ParametersError> {
         self.only(&["xRoadInstance", "memberClass", "memberCode", "subsystemCode"])?;
         let member = MemberId {
@@ -266,11 +266,12 @@ impl<'d> Element<'d> {
             class: self.required_text("memberClass")?,
             code: self.required_text("memberCode")?,
         };
-        let subsystem = self.optional_text("subsystemCode")?;
-        match (self.attribute("objectType"), subsystem) {
+        match (self.attribute("objectType"), self.optional_text("subsystemCode")?) {
             (Some("MEMBER"), None) => Ok(ClientId::Member(member)),
-            (Some("SUBSYSTEM"), Some(code)) => Ok(ClientId::Subsystem(SubsystemId { member, code })),
-            _ => Err(self.wrong("an identifier of a member or subsystem, and its objectType")),
+            (Some("MEMBER" | "SUBSYSTEM"), Some(code)) => {
+                Ok(ClientId::Subsystem(SubsystemId { member, code }))
+            }
+            _ => Err(self.wrong("an identifier of a member or subsystem")),
         }
     }
 

@@ -72,7 +72,7 @@ impl Parties {
     }
 
     fn add(&mut self, element: Element<'_>, party: ClientId) -> Result<(), ParametersError> {
-        let id = element.attribute("id").ok_or(element.wrong("an attribute `id`"))?;
+        let id = element.attribute("id").ok_or_else(|| element.wrong("an attribute `id`"))?;
         match self.0.insert(id.to_owned(), party) {
             None => Ok(()),
             Some(_) => Err(ParametersError::DuplicateId { line: element.line(), id: cut(id) }),
@@ -162,7 +162,7 @@ fn certificate(element: Element<'_>) -> Result<Vec<u8>, ParametersError> {
     }
     let certificates = uuk_pki::Certificate::chain_from_pem(&bytes);
     let first = certificates.ok().and_then(|certificates| certificates.into_iter().next());
-    first.map(|certificate| certificate.der().to_vec()).ok_or(element.wrong("a certificate"))
+    first.map(|certificate| certificate.der().to_vec()).ok_or_else(|| element.wrong("a certificate"))
 }
 
 fn cost(service: Element<'_>) -> Result<Cost, ParametersError> {
