@@ -12,6 +12,7 @@ use std::sync::Arc;
 use uuk_pki::{Digest, DigestAlgorithm};
 
 use crate::entry_name::EntryName;
+use crate::message_container::is_signature;
 
 /// Content of the entry `mimetype`, without line end.
 pub const MIMETYPE: &str = "application/vnd.etsi.asic-e+zip";
@@ -130,13 +131,6 @@ impl Profile {
     }
 }
 
-fn is_signature(name: &EntryName) -> bool {
-    name.as_str()
-        .strip_prefix("META-INF/")
-        .and_then(|file| file.strip_suffix(".xml"))
-        .is_some_and(|stem| stem.contains("signatures"))
-}
-
 impl Container {
     /// Puts entries together; `mimetype` is added in front.
     ///
@@ -162,7 +156,12 @@ impl Container {
 
     /// Writes the container. The same entries in the same order give the same bytes everywhere.
     pub fn write(&self) -> Vec<u8> {
-        writer::write(&self.entries)
+        writer::write(&self.entries, "")
+    }
+
+    /// Writes the container with the archive comment of `profile`.
+    pub(crate) fn write_as(&self, profile: &Profile) -> Vec<u8> {
+        writer::write(&self.entries, profile.comment.unwrap_or_default())
     }
 
     /// All entries, `mimetype` included.
@@ -388,6 +387,26 @@ impl ContainerError {
     /// The stable code of the reason.
     pub fn code(&self) -> &'static str {
         self.into()
+    }
+
+    /// The code that X-Road 7.8 has for it in a container of a message, if any.
+    pub fn xroad_code(&self) -> Option<&'static str> {
+        match self {
+            // It reads whatever entries it can find, and then misses the first.
+            Self::NotAContainer | Self::MissingMimetype => Some("asic_mime_type_not_found"),
+            Self::WrongMimetype => Some("asic_invalid_mime_type"),
+            Self::MissingEntry { what } => match *what {
+                "message.xml" => Some("asic_message_not_found"),
+                "META-INF/signatures.xml" => Some("asic_signature_not_found"),
+                "META-INF/timestamp.tst" => Some("asic_timestamp_not_found"),
+                chain if chain.ends_with("-hashchain.xml") => Some("asic_hash_chain_not_found"),
+                result if result.ends_with("-hashchainresult.xml") => {
+                    Some("asic_hash_chain_result_not_found")
+                }
+                _ => None,
+            },
+            _ => None,
+        }
     }
 }
 

@@ -15,7 +15,10 @@ mod entry_name;
 mod hash_chain;
 mod linking_info;
 mod manifest;
+mod message_container;
+mod message_signature;
 mod reference_uri;
+mod time_stamp;
 mod verify;
 mod xades;
 mod xml;
@@ -30,5 +33,11 @@ pub use linking_info::{
     archive_file_name, container_file_name,
 };
 pub use manifest::opendocument_manifest;
+pub use message_container::MessageContainer;
+pub use message_signature::{
+    ChainDocuments, MESSAGE, MessagePart, MessageSignatureError, MessageSigner, PartContent,
+    PendingSignature, SignatureDocuments, VerifiedMessage, verify_message,
+};
+pub use time_stamp::{BatchTimeStamp, PendingTimeStamp, Stamped};
 pub use verify::{SignedPart, VerifiedSignature, VerifyError, verify};
 pub use xades::{PartReference, SignError, Signer, sign};

@@ -12,7 +12,7 @@ use crate::xades::SIGNED_PROPERTIES_TYPE;
 use crate::xml::{self, Element};
 
 pub(crate) const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
-const XADES: &str = "http://uri.etsi.org/01903/v1.3.2#";
+pub(crate) const XADES: &str = "http://uri.etsi.org/01903/v1.3.2#";
 /// The current namespace of ASiC's root element and the one that older X-Road servers wrote.
 const ASIC: [&str; 2] = ["http://uri.etsi.org/02918/v1.2.1#", "http://uri.etsi.org/02918/v1.1.1#"];
 

@@ -12,11 +12,11 @@ const VERSION: u16 = 20;
 /// miniz's usual balance of speed and size. Changing it changes the bytes of every container.
 const DEFLATE_LEVEL: u8 = 6;
 
-/// Writes `entries` in their order.
+/// Writes `entries` in their order, and `comment`, which is ASCII and short, at the end.
 ///
 /// The compressor is miniz_oxide, whose output depends neither on the processor nor on other crates' features, as
 /// that of zlib-rs does.
-pub(super) fn write(entries: &[Entry]) -> Vec<u8> {
+pub(super) fn write(entries: &[Entry], comment: &str) -> Vec<u8> {
     let mut file = Vec::new();
     let mut directory = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -51,7 +51,8 @@ pub(super) fn write(entries: &[Entry]) -> Vec<u8> {
     file.extend(count);
     file.extend(number(directory.len()).to_le_bytes());
     file.extend(number(directory_position).to_le_bytes());
-    file.extend([0; 2]);
+    file.extend((comment.len() as u16).to_le_bytes());
+    file.extend(comment.as_bytes());
     file
 }
 

@@ -1,0 +1,37 @@
+//! Signatures of messages, as security servers exchange and keep them.
+//!
+//! A message is `/message.xml` and its attachments. Its signature is one XAdES document, which refers to the message
+//! itself if it is alone, or to the result of a hash chain if there are attachments or other messages beside it.
+
+mod sign;
+mod verify;
+
+pub use sign::{MessageSigner, PendingSignature};
+pub(crate) use verify::{AbsentAttachments, MessageSignature};
+pub use verify::{MessagePart, MessageSignatureError, PartContent, VerifiedMessage, verify_message};
+
+/// The URI of a message.
+pub const MESSAGE: &str = "/message.xml";
+/// The URI of the result of the hash chain under a signature.
+pub(crate) const RESULT: &str = "/sig-hashchainresult.xml";
+
+/// The documents that make up a message's signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureDocuments {
+    /// The XAdES signature, UTF-8 XML.
+    pub signatures: Vec<u8>,
+    /// The hash chain from what is signed to this message.
+    pub hash_chain: Option<ChainDocuments>,
+}
+
+/// The two documents of a hash chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainDocuments {
+    /// `HashChainResult`, which is signed or stamped.
+    pub result: Vec<u8>,
+    /// `HashChain`, the steps to one message.
+    pub chain: Vec<u8>,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,412 @@
+//! Messages signed and verified, and what is refused of them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::date;
+use uuk_identifiers::MemberId;
+use uuk_pki::{
+    Authorities, Certificate, CertificateId, CertificateProfiles, CertificateStatus, CertificationAuthority,
+    Digest, DigestAlgorithm, OcspAnswer, SignatureScheme, SigningKey, SoftwareKey,
+};
+use uuk_testkit::authority::{Authority, KeyKind, SigningIdentity};
+
+use super::*;
+use crate::xades::SignError;
+
+const PROFILE: &str = "[[profile]]\nname = 'test'\nmember = [{ class = 'COM', subject = { CN = '(?<code>.+)' } }]\n\
+                       authentication = []\nsigning = []";
+
+/// A member with a key, and the authorities that vouch for it.
+struct Member {
+    certificate: Certificate,
+    key: SoftwareKey,
+    ocsp_answer: Vec<u8>,
+    authorities: Authorities,
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T08:00:00Z".parse().unwrap()
+}
+
+fn id(code: &str) -> MemberId {
+    MemberId { instance: "DEV".to_owned(), class: "COM".to_owned(), code: code.to_owned() }
+}
+
+fn key(identity: &SigningIdentity) -> SoftwareKey {
+    SoftwareKey::from_pkcs8(&identity.key_der()).unwrap()
+}
+
+fn member(kind: KeyKind) -> Member {
+    let authority = Authority::new("Authority", date(2026, 11, 1)).unwrap();
+    let identity = authority.issue("4321", kind).unwrap();
+    let responder = authority.issue("Responder", KeyKind::P256).unwrap();
+    let responder_certificate = Certificate::from_der(&responder.der()).unwrap();
+    let issuer = Certificate::from_der(&authority.der()).unwrap();
+    let certificate = Certificate::from_der(&identity.der()).unwrap();
+    let ocsp_answer = OcspAnswer {
+        certificate: CertificateId::new(&certificate, &issuer).unwrap(),
+        status: CertificateStatus::Good,
+        this_update: now(),
+        next_update: None,
+    };
+    Member {
+        ocsp_answer: ocsp_answer.sign(&responder_certificate, &key(&responder)).unwrap(),
+        key: key(&identity),
+        certificate,
+        authorities: Authorities {
+            certification: vec![CertificationAuthority {
+                certificate: issuer,
+                ocsp_responders: vec![responder_certificate],
+                profile: CertificateProfiles::default().with(PROFILE).unwrap().find("test").unwrap().clone(),
+                authentication_only: false,
+            }],
+            time_stamping: Vec::new(),
+            ocsp_freshness: Duration::from_secs(3600),
+            verify_next_update: true,
+        },
+    }
+}
+
+fn digest(part: &str) -> Digest {
+    DigestAlgorithm::Sha512.digest(part.as_bytes())
+}
+
+impl Member {
+    fn prepare(&self, messages: &[&[&str]]) -> Result<PendingSignature, SignError> {
+        let digests: Vec<Vec<Digest>> =
+            messages.iter().map(|parts| parts.iter().map(|part| digest(part)).collect()).collect();
+        let signer = MessageSigner {
+            scheme: self.key.scheme(),
+            certificate: &self.certificate,
+            intermediates: &[],
+            ocsp_answers: std::slice::from_ref(&self.ocsp_answer),
+        };
+        PendingSignature::new(&signer, &digests, now())
+    }
+
+    fn sign(&self, messages: &[&[&str]]) -> Vec<SignatureDocuments> {
+        let pending = self.prepare(messages).unwrap();
+        let value = self.key.sign_digest(pending.digest()).unwrap();
+        pending.complete(&value).unwrap()
+    }
+
+    fn verify(
+        &self,
+        documents: &SignatureDocuments,
+        parts: &[&str],
+    ) -> Result<VerifiedMessage, MessageSignatureError> {
+        self.verify_as(documents, parts, &id("4321"), now())
+    }
+
+    fn verify_as(
+        &self,
+        documents: &SignatureDocuments,
+        parts: &[&str],
+        sender: &MemberId,
+        time: Timestamp,
+    ) -> Result<VerifiedMessage, MessageSignatureError> {
+        let digests: Vec<Digest> = parts.iter().map(|part| digest(part)).collect();
+        let uris: Vec<String> = (1..parts.len()).map(|number| format!("/attachment{number}")).collect();
+        let uris = std::iter::once(MESSAGE).chain(uris.iter().map(String::as_str));
+        let parts: Vec<MessagePart<'_>> = uris
+            .zip(&digests)
+            .map(|(uri, digest)| MessagePart { uri, content: PartContent::Digest(digest) })
+            .collect();
+        verify_message(documents, &parts, sender, &self.authorities, time)
+    }
+}
+
+#[track_caller]
+fn refuses(result: Result<VerifiedMessage, MessageSignatureError>, code: &str, xroad_code: &str) {
+    let error = result.unwrap_err();
+    assert_eq!((error.code(), error.xroad_code().as_str()), (code, xroad_code), "{error}");
+}
+
+#[test]
+fn signs_one_message_by_itself() {
+    for kind in [KeyKind::P256, KeyKind::Rsa2048] {
+        let member = member(kind);
+        let signed = member.sign(&[&["message"]]);
+        assert_eq!(signed[0].hash_chain, None);
+        let verified = member.verify(&signed[0], &["message"]).unwrap();
+        assert_eq!((verified.signer, verified.claimed_time), (id("4321"), now()));
+    }
+}
+
+#[test]
+fn signs_attachments_through_a_hash_chain() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["message", "one", "two"]]);
+    let verified = member.verify(&signed[0], &["message", "one", "two"]).unwrap();
+    let uris: Vec<_> = verified.parts.iter().map(|part| part.uri.as_str()).collect();
+    assert_eq!(uris, ["/message.xml", "/attachment1", "/attachment2"]);
+}
+
+#[test]
+fn signs_many_waiting_messages_at_once() {
+    let member = member(KeyKind::P256);
+    let messages: [&[&str]; 3] = [&["a"], &["b", "body"], &["c"]];
+    let signed = member.sign(&messages);
+    assert!(signed.iter().all(|documents| documents.signatures == signed[0].signatures));
+    for (documents, parts) in signed.iter().zip(messages) {
+        member.verify(documents, parts).unwrap();
+    }
+}
+
+/// The document that X-Road's servers look at by names and positions.
+#[test]
+fn writes_what_xroad_reads_literally() {
+    let member = member(KeyKind::P256);
+    let alone = String::from_utf8(member.sign(&[&["message"]])[0].signatures.clone()).unwrap();
+    let batch = String::from_utf8(member.sign(&[&["message", "body"]])[0].signatures.clone()).unwrap();
+    for expected in [
+        r#"XMLSchema-instance"><ds:Signature Id="signature"><ds:SignedInfo><ds:CanonicalizationMethod "#,
+        r#"<ds:Reference Id="signature-reference-0" URI="/message.xml"><ds:DigestMethod "#,
+        r##"Type="http://uri.etsi.org/01903#SignedProperties" URI="#signed-properties">"##,
+        r#"<ds:SignatureValue Id="signature-value">"#,
+        r#"</xades:SigningCertificate><xades:SignaturePolicyIdentifier><xades:SignaturePolicyId><xades:SigPolicyId>"#,
+        r##"<xades:DataObjectFormat ObjectReference="#signature-reference-0"><xades:MimeType>text/xml<"##,
+        r#"<xades:UnsignedSignatureProperties><xades:RevocationValues><xades:OCSPValues><xades:EncapsulatedOCSPValue "#,
+    ] {
+        assert!(alone.contains(expected), "{expected}\n{alone}");
+    }
+    assert!(batch.contains(r#"URI="/sig-hashchainresult.xml""#));
+    assert!(batch.contains("<xades:MimeType>application/hash-chain-result<"));
+}
+
+#[test]
+fn carries_intermediates_with_references_to_them() {
+    let member = member(KeyKind::P256);
+    let issuer = [member.authorities.certification[0].certificate.clone()];
+    let ocsp_answers = [member.ocsp_answer.clone(), member.ocsp_answer.clone()];
+    let signer = MessageSigner {
+        scheme: SignatureScheme::Ecdsa,
+        certificate: &member.certificate,
+        intermediates: &issuer,
+        ocsp_answers: &ocsp_answers,
+    };
+    let pending = PendingSignature::new(&signer, &[vec![digest("message")]], now()).unwrap();
+    let value = member.key.sign_digest(pending.digest()).unwrap();
+    let mut signed = pending.complete(&value).unwrap().remove(0);
+    member.verify(&signed, &["message"]).unwrap();
+
+    let sound = String::from_utf8(signed.signatures).unwrap();
+    for (from, to) in [
+        (" URI=\"#encapsulated-cert-0\"", ""),
+        (" URI=\"#encapsulated-cert-0\"", " URI=\"#other\""),
+        (" Id=\"encapsulated-cert-0\"", ""),
+    ] {
+        assert!(sound.contains(from));
+        signed.signatures = sound.replace(from, to).into_bytes();
+        refuses(
+            member.verify(&signed, &["message"]),
+            "signature.intermediate_mismatch",
+            "malformed_signature",
+        );
+    }
+}
+
+#[test]
+fn refuses_a_changed_message() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["message"]]);
+    refuses(member.verify(&signed[0], &["forged"]), "signature.part_modified", "invalid_signature_value");
+}
+
+#[test]
+fn refuses_a_changed_attachment() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["message", "body"]]);
+    let verdict = member.verify(&signed[0], &["message", "forged"]);
+    refuses(verdict, "hash_chain.part_modified", "malformed_signature.invalid_hash_chain_ref");
+}
+
+/// X-Road's servers accept this: nothing there says that a body must be signed.
+#[test]
+fn refuses_a_body_added_to_a_message_signed_alone() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["message"]]);
+    refuses(
+        member.verify(&signed[0], &["message", "added"]),
+        "message_signature.part_not_covered",
+        "malformed_signature",
+    );
+}
+
+#[test]
+fn refuses_an_attachment_added_to_others() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["message", "body"]]);
+    let verdict = member.verify(&signed[0], &["message", "body", "added"]);
+    refuses(verdict, "hash_chain.part_not_covered", "malformed_signature.hashchain_unused_inputs");
+}
+
+#[test]
+fn refuses_an_attachment_taken_away() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["message", "body"]]);
+    refuses(
+        member.verify(&signed[0], &["message"]),
+        "message_signature.unexpected_part",
+        "malformed_signature",
+    );
+}
+
+#[test]
+fn refuses_the_hash_chain_of_another_message() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["a"], &["b"]]);
+    let verdict = member.verify(&signed[0], &["b"]);
+    refuses(verdict, "hash_chain.part_modified", "malformed_signature.invalid_hash_chain_ref");
+}
+
+#[test]
+fn refuses_a_hash_chain_that_was_not_signed() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["message", "body"]]);
+    let other = member.sign(&[&["message", "forged"]]);
+    let mixed = SignatureDocuments {
+        signatures: signed[0].signatures.clone(),
+        hash_chain: other[0].hash_chain.clone(),
+    };
+    refuses(
+        member.verify(&mixed, &["message", "forged"]),
+        "signature.part_modified",
+        "invalid_signature_value",
+    );
+}
+
+#[test]
+fn refuses_a_missing_hash_chain() {
+    let member = member(KeyKind::P256);
+    let mut signed = member.sign(&[&["message", "body"]]).remove(0);
+    signed.hash_chain = None;
+    let verdict = member.verify(&signed, &["message", "body"]);
+    refuses(verdict, "message_signature.no_hash_chain", "malformed_signature");
+}
+
+/// X-Road's servers accept this: they never ask whether it was the message that was signed.
+#[test]
+fn refuses_a_signature_of_something_else() {
+    let member = member(KeyKind::P256);
+    let part = crate::PartReference { uri: "/other.xml", digest: digest("other"), media_type: "text/xml" };
+    let signer = crate::Signer { key: &member.key, certificate: &member.certificate, intermediates: &[] };
+    let signatures = crate::sign(&signer, &[part], now()).unwrap();
+    let documents = SignatureDocuments { signatures, hash_chain: None };
+    refuses(
+        member.verify(&documents, &["message"]),
+        "message_signature.message_not_covered",
+        "malformed_signature",
+    );
+}
+
+#[test]
+fn refuses_another_sender() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["message"]]);
+    refuses(
+        member.verify_as(&signed[0], &["message"], &id("1234"), now()),
+        "message_signature.wrong_member",
+        "incorrect_certificate",
+    );
+}
+
+#[test]
+fn refuses_a_certificate_of_an_unknown_authority() {
+    let signed = member(KeyKind::P256).sign(&[&["message"]]);
+    let mut other = member(KeyKind::P256);
+    other.authorities.certification.clear();
+    refuses(
+        other.verify(&signed[0], &["message"]),
+        "certificate_path.not_approved",
+        "cannot_create_cert_path",
+    );
+}
+
+#[test]
+fn refuses_a_subject_that_names_no_member() {
+    let mut member = member(KeyKind::P256);
+    let profiles = CertificateProfiles::default();
+    let ejbca = "ee.ria.xroad.common.certificateprofile.impl.EjbcaCertificateProfileInfoProvider";
+    member.authorities.certification[0].profile = profiles.find(ejbca).unwrap().clone();
+    let signed = member.sign(&[&["message"]]);
+    refuses(
+        member.verify(&signed[0], &["message"]),
+        "certificate_profile.no_member",
+        "incorrect_certificate",
+    );
+}
+
+#[test]
+fn refuses_an_expired_certificate() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["message"]]);
+    let later = "2030-01-01T00:00:00Z".parse().unwrap();
+    refuses(
+        member.verify_as(&signed[0], &["message"], &id("4321"), later),
+        "certificate_path.expired",
+        "cannot_create_cert_path",
+    );
+}
+
+#[test]
+fn refuses_a_stale_ocsp_answer() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["message"]]);
+    let later = now() + Duration::from_secs(7200);
+    let error = member.verify_as(&signed[0], &["message"], &id("4321"), later).unwrap_err();
+    assert!(error.code().starts_with("ocsp."), "{error}");
+    assert_eq!(error.xroad_code(), "invalid_cert_path.incorrect_validation_info");
+}
+
+#[test]
+fn refuses_a_missing_ocsp_answer() {
+    let member = member(KeyKind::P256);
+    let mut signed = member.sign(&[&["message"]]).remove(0);
+    let sound = String::from_utf8(signed.signatures).unwrap();
+    let start = sound.find("<xades:EncapsulatedOCSPValue").unwrap();
+    let end = sound.find("</xades:OCSPValues>").unwrap();
+    signed.signatures = [&sound[..start], &sound[end..]].concat().into_bytes();
+    refuses(member.verify(&signed, &["message"]), "message_signature.no_ocsp_answer", "malformed_signature");
+
+    signed.signatures = sound
+        .replacen(&sound[start..end], "<xades:EncapsulatedOCSPValue>MAA=</xades:EncapsulatedOCSPValue>", 1)
+        .into();
+    let error = member.verify(&signed, &["message"]).unwrap_err();
+    assert!(matches!(error, MessageSignatureError::OcspAnswer(_)), "{error}");
+    assert_eq!(error.xroad_code(), "malformed_signature");
+}
+
+#[test]
+fn does_not_sign_nothing() {
+    let member = member(KeyKind::P256);
+    for nothing in [&[][..], &[&[][..]], &[&["message"][..], &[]]] {
+        assert!(matches!(member.prepare(nothing), Err(SignError::NoParts)));
+    }
+}
+
+#[test]
+fn does_not_sign_other_digests() {
+    let member = member(KeyKind::P256);
+    let signer = MessageSigner {
+        scheme: SignatureScheme::Ecdsa,
+        certificate: &member.certificate,
+        intermediates: &[],
+        ocsp_answers: std::slice::from_ref(&member.ocsp_answer),
+    };
+    let error =
+        PendingSignature::new(&signer, &[vec![DigestAlgorithm::Sha256.digest(b"")]], now()).unwrap_err();
+    assert!(matches!(error, SignError::DigestNotAccepted { .. }), "{error}");
+    let signer = MessageSigner { ocsp_answers: &[], ..signer };
+    let error = PendingSignature::new(&signer, &[vec![digest("message")]], now()).unwrap_err();
+    assert!(matches!(error, SignError::NoOcspAnswer { .. }), "{error}");
+}
+
+#[test]
+fn does_not_complete_with_a_value_of_another_key() {
+    let (one, other) = (member(KeyKind::P256), member(KeyKind::P256));
+    let pending = one.prepare(&[&["message"]]).unwrap();
+    let value = other.key.sign_digest(pending.digest()).unwrap();
+    assert!(matches!(pending.complete(&value), Err(SignError::KeyMismatch { .. })));
+}

@@ -1,0 +1,278 @@
+//! Verifying a message's signature: who signed which parts, and whether that certificate stood for the member then.
+
+use jiff::Timestamp;
+use uuk_identifiers::MemberId;
+use uuk_pki::{
+    Authorities, Certificate, CertificateUse, Digest, DigestAlgorithm, OcspError, OcspResponse, PathError,
+    ProfileError,
+};
+
+use super::{MESSAGE, RESULT, SignatureDocuments};
+use crate::entry_name::quote;
+use crate::hash_chain::{ChainNames, CoveredPart, HashChainError, verify_hash_chain};
+use crate::verify::{SignatureDocument, SignedPart, VerifyError};
+
+/// A part of a message as its verifier has it.
+#[derive(Debug, Clone, Copy)]
+pub struct MessagePart<'a> {
+    /// `/message.xml`, `/attachment1`.
+    pub uri: &'a str,
+    /// What is known of it.
+    pub content: PartContent<'a>,
+}
+
+/// A part's bytes, or the digest computed while they passed.
+#[derive(Debug, Clone, Copy)]
+pub enum PartContent<'a> {
+    /// All of it.
+    Bytes(&'a [u8]),
+    /// Its digest, by the one algorithm that X-Road's signatures use, SHA-512.
+    Digest(&'a Digest),
+}
+
+impl MessagePart<'_> {
+    fn digest(&self, algorithm: DigestAlgorithm) -> Option<Digest> {
+        match self.content {
+            PartContent::Bytes(bytes) => Some(algorithm.digest(bytes)),
+            PartContent::Digest(digest) => (digest.algorithm() == algorithm).then(|| digest.clone()),
+        }
+    }
+}
+
+/// What a valid signature of a message proves: the member `signer` signed these parts, all of the message.
+#[derive(Debug, Clone)]
+pub struct VerifiedMessage {
+    /// Who signed.
+    pub signer: MemberId,
+    /// With which certificate.
+    pub certificate: Certificate,
+    /// What is covered.
+    pub parts: Vec<CoveredPart>,
+    /// When the signer says it signed.
+    pub claimed_time: Timestamp,
+}
+
+/// Why a message's signature was refused.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "message_signature.")]
+#[non_exhaustive]
+pub enum MessageSignatureError {
+    /// The XAdES document or what it refers to.
+    #[error("the signature is not valid")]
+    Signature(#[from] VerifyError),
+    /// The hash chain between the signature and the message.
+    #[error("the signature's hash chain is not valid")]
+    HashChain(#[from] HashChainError),
+    /// The signature is of a hash chain that did not come with it.
+    #[error("the signature is of a hash chain, which is missing")]
+    NoHashChain,
+    /// The signature is of something else.
+    #[error("the signature refers neither to the message nor to a hash chain")]
+    MessageNotCovered,
+    /// A part of the message is not signed.
+    #[error("the signature does not cover `{uri}`")]
+    PartNotCovered {
+        /// Its URI, escaped and shortened.
+        uri: String,
+    },
+    /// The hash chain covers something that is not part of this message.
+    #[error("the signature covers `{uri}`, which is no part of this message")]
+    UnexpectedPart {
+        /// Its URI, escaped and shortened.
+        uri: String,
+    },
+    /// The certificate's subject names no member.
+    #[error(transparent)]
+    NoMember(#[from] ProfileError),
+    /// The certificate is another member's than the one that sent the message.
+    #[error("the message is from {sender}, but the certificate is of {certified}")]
+    WrongMember {
+        /// Who should have signed.
+        sender: MemberId,
+        /// Whom the certificate names.
+        certified: MemberId,
+    },
+    /// The signature comes without OCSP answers.
+    #[error("the signature has no OCSP answer for its certificate")]
+    NoOcspAnswer,
+    /// An OCSP answer in the signature cannot be read.
+    #[error("an OCSP answer in the signature cannot be read")]
+    OcspAnswer(#[from] OcspError),
+    /// The certificate was not issued by an approved authority, or not valid then.
+    #[error(transparent)]
+    Certificate(#[from] PathError),
+}
+
+impl MessageSignatureError {
+    /// The stable code of the reason.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Signature(error) => error.code(),
+            Self::HashChain(error) => error.code(),
+            Self::NoMember(error) => error.code(),
+            Self::OcspAnswer(error) => error.code(),
+            Self::Certificate(error) => error.code(),
+            other => other.into(),
+        }
+    }
+
+    /// The code that X-Road 7.8 has for it.
+    pub fn xroad_code(&self) -> String {
+        match self {
+            Self::Signature(error) => error.xroad_code().to_owned(),
+            Self::HashChain(error) => format!("malformed_signature.{}", error.xroad_code()),
+            Self::NoHashChain
+            | Self::MessageNotCovered
+            | Self::PartNotCovered { .. }
+            | Self::UnexpectedPart { .. }
+            | Self::NoOcspAnswer
+            | Self::OcspAnswer(_) => "malformed_signature".to_owned(),
+            Self::NoMember(_) | Self::WrongMember { .. } => "incorrect_certificate".to_owned(),
+            Self::Certificate(error) => error.xroad_code().to_owned(),
+        }
+    }
+}
+
+/// Verifies that `sender` signed all of `parts` and nothing else, with a certificate that was valid at `time`.
+///
+/// # Errors
+/// The first reason of [`MessageSignatureError`] to refuse it.
+///
+/// # Source
+/// The order of checks is that of X-Road's servers. Unlike theirs, a signature that leaves a part out, or covers
+/// something besides the message, is refused.
+pub fn verify_message(
+    documents: &SignatureDocuments,
+    parts: &[MessagePart<'_>],
+    sender: &MemberId,
+    authorities: &Authorities,
+    time: Timestamp,
+) -> Result<VerifiedMessage, MessageSignatureError> {
+    let signature = MessageSignature::read(documents)?;
+    let covered = signature.check_coverage(parts, AbsentAttachments::Refused)?;
+    signature.check_signer(sender, authorities)?;
+    signature.check_value(parts)?;
+    signature.check_certificate(authorities, time)?;
+    Ok(signature.verified(sender.clone(), covered))
+}
+
+/// What to do about attachments that a hash chain covers and that are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AbsentAttachments {
+    /// They belong to the message, which is therefore incomplete.
+    Refused,
+    /// The message log need not keep them; what is there is proven all the same.
+    Reported,
+}
+
+/// A message's signature on the way to be verified: each check is one step.
+pub(crate) struct MessageSignature<'a> {
+    documents: &'a SignatureDocuments,
+    pub(crate) document: SignatureDocument,
+}
+
+impl<'a> MessageSignature<'a> {
+    pub(crate) fn read(documents: &'a SignatureDocuments) -> Result<Self, MessageSignatureError> {
+        Ok(Self { documents, document: SignatureDocument::parse(&documents.signatures)? })
+    }
+
+    /// Checks that the signature refers to all of `parts` and nothing else, itself or through its hash chain.
+    pub(crate) fn check_coverage(
+        &self,
+        parts: &[MessagePart<'_>],
+        absent: AbsentAttachments,
+    ) -> Result<Vec<CoveredPart>, MessageSignatureError> {
+        let references = &self.document.parts;
+        if let [only] = references.as_slice()
+            && only.uri == RESULT
+        {
+            return self.follow_hash_chain(parts, absent);
+        }
+        if !references.iter().any(|reference| reference.uri == MESSAGE) {
+            return Err(MessageSignatureError::MessageNotCovered);
+        }
+        if let Some(part) = parts.iter().find(|part| !references.iter().any(|known| known.uri == part.uri)) {
+            return Err(MessageSignatureError::PartNotCovered { uri: quote(part.uri.as_bytes()) });
+        }
+        // That each is there, and as it was signed, is checked with the signature value.
+        let covered = |part: &SignedPart| CoveredPart {
+            uri: part.uri.clone(),
+            digest: part.digest.clone(),
+            seen: true,
+        };
+        Ok(references.iter().map(covered).collect())
+    }
+
+    fn follow_hash_chain(
+        &self,
+        parts: &[MessagePart<'_>],
+        absent: AbsentAttachments,
+    ) -> Result<Vec<CoveredPart>, MessageSignatureError> {
+        let chain = self.documents.hash_chain.as_ref().ok_or(MessageSignatureError::NoHashChain)?;
+        let required: Vec<_> = parts.iter().map(|part| part.uri).collect();
+        let documents = [(ChainNames::SIGNATURE.chain, chain.chain.as_slice())];
+        let covered = verify_hash_chain(&chain.result, &documents, &required, |uri, algorithm| {
+            parts.iter().find(|part| part.uri == uri)?.digest(algorithm)
+        })?;
+        let may_be_absent =
+            |part: &CoveredPart| absent == AbsentAttachments::Reported && is_attachment(&part.uri);
+        match covered.iter().find(|part| !part.seen && !may_be_absent(part)) {
+            Some(part) => Err(MessageSignatureError::UnexpectedPart { uri: quote(part.uri.as_bytes()) }),
+            None => Ok(covered),
+        }
+    }
+
+    /// Checks that the certificate is for signing and of the member `sender`.
+    pub(crate) fn check_signer(
+        &self,
+        sender: &MemberId,
+        authorities: &Authorities,
+    ) -> Result<(), MessageSignatureError> {
+        let certificate = &self.document.signer;
+        if !certificate.is_for_signing() {
+            return Err(PathError::NotForSigning { subject: certificate.subject().to_owned() }.into());
+        }
+        let authority = authorities.issuer(certificate)?;
+        let certified = authority.profile.member(certificate, &sender.instance)?;
+        match certified == *sender {
+            true => Ok(()),
+            false => Err(MessageSignatureError::WrongMember { sender: sender.clone(), certified }),
+        }
+    }
+
+    /// Checks that the certificate's key signed `parts` as they are.
+    pub(crate) fn check_value(&self, parts: &[MessagePart<'_>]) -> Result<(), MessageSignatureError> {
+        self.document.verify_value()?;
+        self.document.verify_parts(|uri, algorithm| match (uri, &self.documents.hash_chain) {
+            (RESULT, Some(chain)) => Some(algorithm.digest(&chain.result)),
+            _ => parts.iter().find(|part| part.uri == uri)?.digest(algorithm),
+        })?;
+        Ok(())
+    }
+
+    /// Checks that the certificate was valid at `time`, and not revoked.
+    pub(crate) fn check_certificate(
+        &self,
+        authorities: &Authorities,
+        time: Timestamp,
+    ) -> Result<(), MessageSignatureError> {
+        let SignatureDocument { signer, ocsp_answers, .. } = &self.document;
+        if ocsp_answers.is_empty() {
+            return Err(MessageSignatureError::NoOcspAnswer);
+        }
+        let answers =
+            ocsp_answers.iter().map(|der| OcspResponse::from_der(der)).collect::<Result<Vec<_>, _>>()?;
+        authorities.path(signer, CertificateUse::Signing, time)?.verify_status(&answers, authorities)?;
+        Ok(())
+    }
+
+    pub(crate) fn verified(self, signer: MemberId, parts: Vec<CoveredPart>) -> VerifiedMessage {
+        let SignatureDocument { signer: certificate, claimed_time, .. } = self.document;
+        VerifiedMessage { signer, certificate, parts, claimed_time }
+    }
+}
+
+/// `/attachment1` and so on.
+fn is_attachment(uri: &str) -> bool {
+    uri.strip_prefix("/attachment").is_some_and(|number| number.parse::<u16>().is_ok_and(|number| number > 0))
+}

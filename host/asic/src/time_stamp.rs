@@ -1,0 +1,219 @@
+//! Time-stamps over signatures: one inside its signature, or one beside many.
+//!
+//! The token itself is `uuk-pki`'s: here is what it has to be over, and where it goes.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use uuk_pki::{Digest, DigestAlgorithm};
+
+use crate::hash_chain::{ChainNames, HashChains, build_hash_chains};
+use crate::message_signature::ChainDocuments;
+use crate::verify::{SignatureDocument, VerifyError, XADES};
+use crate::xml::{self, Element};
+
+const ALGORITHM: DigestAlgorithm = DigestAlgorithm::Sha512;
+
+/// Signatures that wait for a time-stamp.
+#[derive(Debug)]
+pub struct PendingTimeStamp {
+    imprint: Digest,
+    subject: Subject,
+}
+
+#[derive(Debug)]
+enum Subject {
+    Alone { signatures: Vec<u8> },
+    Many(HashChains),
+}
+
+/// What a time-stamp makes of one signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stamped {
+    /// The signature document, with the time-stamp in it.
+    Inside(Vec<u8>),
+    /// The signature document stays; this goes beside it.
+    Beside(BatchTimeStamp),
+}
+
+/// A time-stamp over many signatures, as it goes with one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchTimeStamp {
+    /// DER `TimeStampToken`, over the result of the chain.
+    pub token: Vec<u8>,
+    /// From what is stamped to this signature document.
+    pub hash_chain: ChainDocuments,
+}
+
+impl PendingTimeStamp {
+    /// Prepares one time-stamp for all of `signatures`, which are signature documents. `None` if there is none.
+    ///
+    /// # Errors
+    /// As the variants of [`VerifyError`] say, if a signature that is alone cannot be read.
+    pub fn new(signatures: &[&[u8]]) -> Result<Option<Self>, VerifyError> {
+        if let [alone] = signatures {
+            let subject = Subject::Alone { signatures: alone.to_vec() };
+            return Ok(Some(Self { imprint: signature_imprint(&SignatureDocument::parse(alone)?), subject }));
+        }
+        let digests: Vec<_> = signatures.iter().map(|document| vec![ALGORITHM.digest(document)]).collect();
+        let chains = build_hash_chains(ChainNames::TIMESTAMP, &digests);
+        Ok(chains
+            .map(|chains| Self { imprint: ALGORITHM.digest(&chains.result), subject: Subject::Many(chains) }))
+    }
+
+    /// The SHA-512 digest that the authority is to stamp.
+    pub fn imprint(&self) -> &Digest {
+        &self.imprint
+    }
+
+    /// Puts in the DER `token`, already verified, and returns what becomes of each signature, in their order.
+    ///
+    /// # Errors
+    /// [`VerifyError::Structure`] if a signature has no place for it.
+    pub fn complete(self, token: &[u8]) -> Result<Vec<Stamped>, VerifyError> {
+        match self.subject {
+            Subject::Alone { signatures } => Ok(vec![Stamped::Inside(insert(&signatures, token)?)]),
+            Subject::Many(HashChains { result, chains }) => Ok(chains
+                .into_iter()
+                .map(|chain| {
+                    let hash_chain = ChainDocuments { result: result.clone(), chain };
+                    Stamped::Beside(BatchTimeStamp { token: token.to_vec(), hash_chain })
+                })
+                .collect()),
+        }
+    }
+}
+
+/// What a time-stamp inside a signature is over: the bytes of the signature value. XAdES would have the canonical form
+/// of its element, but X-Road never did.
+pub(crate) fn signature_imprint(signature: &SignatureDocument) -> Digest {
+    ALGORITHM.digest(&signature.value)
+}
+
+/// The signature document with `token` as the first of its unsigned properties; no other byte changes.
+fn insert(signatures: &[u8], token: &[u8]) -> Result<Vec<u8>, VerifyError> {
+    const PROPERTIES: &str = "UnsignedSignatureProperties";
+    let structure = || VerifyError::Structure { element: PROPERTIES };
+    let document = xml::parse(signatures)?;
+    let elements = document.get_elements_by_tag_name_ns(XADES, PROPERTIES);
+    let [node] = elements.as_slice() else { return Err(structure()) };
+    let properties = Element { document: &document, node: *node };
+    let first = properties.children().next().ok_or_else(structure)?;
+    let position = document.node_range(first.node).ok_or_else(structure)?.start;
+    let (before, after) = document.input_text().split_at_checked(position).ok_or_else(structure)?;
+    // Verifiers look for these very prefixes.
+    let stamped = format!(
+        "{before}<xades:SignatureTimeStamp><xades:EncapsulatedTimeStamp>{token}</xades:EncapsulatedTimeStamp>\
+         </xades:SignatureTimeStamp>{after}",
+        token = BASE64.encode(token),
+    );
+    // With other prefixes in the document, or a time-stamp already there, this fails.
+    SignatureDocument::parse(stamped.as_bytes())?;
+    Ok(stamped.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use jiff::civil::date;
+    use uuk_pki::{Certificate, SigningKey, SoftwareKey};
+    use uuk_testkit::authority::{Authority, KeyKind};
+
+    use super::*;
+    use crate::hash_chain::verify_hash_chain;
+    use crate::message_signature::{MessageSigner, PendingSignature};
+
+    const TOKEN: &[u8] = b"token";
+
+    fn signed(message: &str) -> Vec<u8> {
+        let authority = Authority::new("Authority", date(2026, 11, 1)).unwrap();
+        let identity = authority.issue("Signer", KeyKind::P256).unwrap();
+        let key = SoftwareKey::from_pkcs8(&identity.key_der()).unwrap();
+        let signer = MessageSigner {
+            scheme: key.scheme(),
+            certificate: &Certificate::from_der(&identity.der()).unwrap(),
+            intermediates: &[],
+            ocsp_answers: &[b"answer".to_vec()],
+        };
+        let digest = ALGORITHM.digest(message.as_bytes());
+        let pending = PendingSignature::new(&signer, &[vec![digest]], Timestamp::UNIX_EPOCH).unwrap();
+        let value = key.sign_digest(pending.digest()).unwrap();
+        pending.complete(&value).unwrap().remove(0).signatures
+    }
+
+    #[track_caller]
+    fn refuses(signatures: &str, code: &str) {
+        let pending = PendingTimeStamp::new(&[signatures.as_bytes()]).unwrap().unwrap();
+        let error = pending.complete(TOKEN).unwrap_err();
+        assert_eq!(error.code(), format!("signature.{code}"), "{error}");
+    }
+
+    #[test]
+    fn puts_one_token_inside_its_signature() {
+        let signatures = signed("message");
+        let pending = PendingTimeStamp::new(&[&signatures]).unwrap().unwrap();
+        let value = SignatureDocument::parse(&signatures).unwrap().value;
+        assert_eq!(*pending.imprint(), ALGORITHM.digest(&value));
+
+        let stamped = pending.complete(TOKEN).unwrap();
+        let [Stamped::Inside(stamped)] = stamped.as_slice() else { panic!("{stamped:?}") };
+        let text = std::str::from_utf8(stamped).unwrap();
+        assert!(text.contains(
+            "<xades:UnsignedSignatureProperties><xades:SignatureTimeStamp><xades:EncapsulatedTimeStamp>"
+        ));
+        assert_eq!(SignatureDocument::parse(stamped).unwrap().time_stamp.as_deref(), Some(TOKEN));
+        crate::verify(stamped, |_, algorithm| Some(algorithm.digest(b"message"))).unwrap();
+    }
+
+    #[test]
+    fn puts_one_token_beside_many_signatures() {
+        let signatures = [signed("a"), signed("b"), signed("c")];
+        let all: Vec<&[u8]> = signatures.iter().map(Vec::as_slice).collect();
+        let pending = PendingTimeStamp::new(&all).unwrap().unwrap();
+        let imprint = pending.imprint().clone();
+        for (stamped, signatures) in pending.complete(TOKEN).unwrap().into_iter().zip(all) {
+            let Stamped::Beside(BatchTimeStamp { token, hash_chain }) = stamped else {
+                panic!("{stamped:?}")
+            };
+            assert_eq!((token.as_slice(), ALGORITHM.digest(&hash_chain.result)), (TOKEN, imprint.clone()));
+            let names = ChainNames::TIMESTAMP;
+            verify_hash_chain(
+                &hash_chain.result,
+                &[(names.chain, hash_chain.chain.as_slice())],
+                &[names.first_part],
+                |_, algorithm| Some(algorithm.digest(signatures)),
+            )
+            .unwrap();
+        }
+    }
+
+    #[test]
+    fn stamps_nothing_for_nothing() {
+        assert!(PendingTimeStamp::new(&[]).unwrap().is_none());
+    }
+
+    #[test]
+    fn refuses_a_signature_that_cannot_be_read() {
+        assert!(PendingTimeStamp::new(&[b"<other/>"]).is_err());
+    }
+
+    #[test]
+    fn refuses_a_second_time_stamp() {
+        let stamp = "<xades:SignatureTimeStamp>AAAA</xades:SignatureTimeStamp><xades:RevocationValues>";
+        let sound = String::from_utf8(signed("message")).unwrap();
+        refuses(&sound.replace("<xades:RevocationValues>", stamp), "structure");
+    }
+
+    #[test]
+    fn refuses_a_signature_without_a_place_for_it() {
+        let sound = String::from_utf8(signed("message")).unwrap();
+        let start = sound.find("<xades:UnsignedProperties>").unwrap();
+        let end = sound.find("</xades:QualifyingProperties>").unwrap();
+        refuses(&[&sound[..start], &sound[end..]].concat(), "structure");
+    }
+
+    #[test]
+    fn refuses_other_prefixes() {
+        let sound = String::from_utf8(signed("message")).unwrap();
+        refuses(&sound.replace("xades:", "other:").replace("xmlns:xades", "xmlns:other"), "malformed");
+    }
+}
