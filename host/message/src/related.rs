@@ -4,7 +4,8 @@ use crate::digest::StreamedDigest;
 use crate::multipart::{MultipartReader, MultipartWriter, PartEvent};
 use crate::soap::is_soap;
 use crate::{
-    Limits, MediaType, MultipartError, PartHeaders, Sha512, Soap, SoapError, SoapFault, SoapMessage,
+    Direction, Limits, MediaType, MultipartError, PartHeaders, Sha512, Soap, SoapError, SoapFault,
+    SoapMessage,
 };
 
 /// Why a message of an information system is refused.
@@ -29,7 +30,10 @@ pub enum RelatedError {
     Soap(#[from] SoapError),
     /// It has no parts.
     #[error("there is no SOAP message")]
-    MissingSoap,
+    MissingSoap {
+        /// Which way it goes.
+        direction: Direction,
+    },
     /// It is too large.
     #[error("the {what} is larger than {bytes_max} bytes")]
     TooLarge {
@@ -62,7 +66,8 @@ impl RelatedError {
             Self::MediaType | Self::MissingPartType { .. } => "invalid_content_type",
             Self::Multipart(_) => "mime_parsing_failed",
             Self::Soap(error) => error.xroad_code(),
-            Self::MissingSoap => "missing_soap",
+            Self::MissingSoap { direction: Direction::Request } => "missing_soap",
+            Self::MissingSoap { direction: Direction::Response } => "invalid_message",
             Self::TooLarge { .. } | Self::TooManyAttachments { .. } => "invalid_message",
         }
     }
@@ -97,6 +102,7 @@ pub enum RelatedEvent {
 ///
 /// Source: `messages.md` §4 of the reference notes.
 pub struct RelatedReader {
+    direction: Direction,
     limits: Limits,
     source: Source,
     current: Current,
@@ -122,11 +128,11 @@ enum Current {
 }
 
 impl RelatedReader {
-    /// A reader of a message whose HTTP content type is `content_type`.
+    /// A reader of a client's request or a provider's response, whose HTTP content type is `content_type`.
     ///
     /// # Errors
     /// If it is none that carries SOAP.
-    pub fn new(content_type: &str, limits: Limits) -> Result<Self, RelatedError> {
+    pub fn new(content_type: &str, direction: Direction, limits: Limits) -> Result<Self, RelatedError> {
         let media_type = MediaType::parse(content_type).ok_or(RelatedError::MediaType)?;
         let source = if is_soap(&media_type) {
             Source::Alone {
@@ -141,7 +147,7 @@ impl RelatedReader {
             return Err(RelatedError::MediaType);
         };
         let current = Current::Envelope { headers: PartHeaders::default(), bytes: Vec::new() };
-        Ok(Self { limits, source, current, parts: 0, attachment_bytes: 0 })
+        Ok(Self { direction, limits, source, current, parts: 0, attachment_bytes: 0 })
     }
 
     /// Takes the next bytes of the message.
@@ -185,7 +191,9 @@ impl RelatedReader {
                         }
                     }
                     None if !reader.is_at_end() => return Ok(None),
-                    None if self.parts == 0 => return Err(RelatedError::MissingSoap),
+                    None if self.parts == 0 => {
+                        return Err(RelatedError::MissingSoap { direction: self.direction });
+                    }
                     None => self.source = Source::Ended,
                 },
                 Source::Ended => {

@@ -26,10 +26,10 @@ const HASH_CHAIN: &str = "application/hash-chain";
 const SIGNATURE: &str = "signature/bdoc-1.0/ts";
 const TEXT_XML: &str = "text/xml";
 
-/// Which way a transport message goes.
+/// Which way a message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// From the client's security server to the provider's.
+    /// From the client to the provider.
     Request,
     /// Back.
     Response,
