@@ -21,6 +21,7 @@ mod sha256;
 mod signature;
 mod signing_key;
 mod software_key;
+mod timestamp;
 
 pub use authorities::{Authorities, CertificationAuthority};
 pub use certificate::{CERTIFICATE_BYTES_MAX, CHAIN_LENGTH_MAX, Certificate, CertificateError};
@@ -40,3 +41,7 @@ pub use sha256::{MalformedSha256, Sha256};
 pub use signature::SignatureError;
 pub use signing_key::{KeyError, SigningKey};
 pub use software_key::{KeyFile, SoftwareKey};
+pub use timestamp::{
+    TIME_STAMP_REQUEST_BYTES_MAX, TIME_STAMP_TOKEN_BYTES_MAX, TimeStamp, TimeStampError, TimeStampRequest,
+    TimeStampToken, TimeStamper,
+};

@@ -10,6 +10,9 @@ pub enum SignatureScheme {
     /// RSASSA-PKCS1-v1_5.
     #[strum(serialize = "RSA PKCS#1 v1.5")]
     RsaPkcs1,
+    /// RSASSA-PSS with MGF1 of the same digest, and a salt as long as it.
+    #[strum(serialize = "RSA PSS")]
+    RsaPss,
     /// ECDSA; the signature is r‖s, each as long as the field.
     #[strum(serialize = "ECDSA")]
     Ecdsa,
@@ -66,6 +69,14 @@ impl PublicKey {
                 };
                 (algorithm, key, digest.for_signing())
             }
+            (Self::Rsa(key), SignatureScheme::RsaPss) => {
+                let algorithm = match digest.algorithm() {
+                    DigestAlgorithm::Sha256 => &signature::RSA_PSS_2048_8192_SHA256,
+                    DigestAlgorithm::Sha384 => &signature::RSA_PSS_2048_8192_SHA384,
+                    DigestAlgorithm::Sha512 => &signature::RSA_PSS_2048_8192_SHA512,
+                };
+                (algorithm, key, digest.for_signing())
+            }
             (Self::EcP256(point), SignatureScheme::Ecdsa) => {
                 (&signature::ECDSA_P256_SHA256_FIXED, point, digest.for_curve(DigestAlgorithm::Sha256))
             }
@@ -81,7 +92,10 @@ impl PublicKey {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::signature::{EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair};
+    use aws_lc_rs::rsa::KeySize;
+    use aws_lc_rs::signature::{
+        EcdsaKeyPair, EcdsaSigningAlgorithm, KeyPair, RsaKeyPair, RsaSignatureEncoding,
+    };
     use der::Encode;
     use der::asn1::Uint;
     use rustls_pki_types::SignatureVerificationAlgorithm;
@@ -130,6 +144,24 @@ mod tests {
                 key.verify(SignatureScheme::Ecdsa, &digest, signed.as_ref()).is_ok(),
                 "{field} {algorithm}"
             );
+        }
+    }
+
+    #[test]
+    fn takes_both_paddings_of_rsa_for_what_they_are() {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let key = PublicKey::Rsa(pair.public_key().as_ref().to_vec());
+        let cases: [(DigestAlgorithm, &RsaSignatureEncoding); 3] = [
+            (DigestAlgorithm::Sha256, &signature::RSA_PSS_SHA256),
+            (DigestAlgorithm::Sha384, &signature::RSA_PSS_SHA384),
+            (DigestAlgorithm::Sha512, &signature::RSA_PSS_SHA512),
+        ];
+        for (algorithm, encoding) in cases {
+            let digest = algorithm.digest(MESSAGE);
+            let mut signed = vec![0; pair.public_modulus_len()];
+            pair.sign_digest(encoding, &digest.for_signing().unwrap(), &mut signed).unwrap();
+            assert_eq!(key.verify(SignatureScheme::RsaPss, &digest, &signed), Ok(()), "{algorithm}");
+            assert_eq!(key.verify(SignatureScheme::RsaPkcs1, &digest, &signed), Err(WrongSignature));
         }
     }
 

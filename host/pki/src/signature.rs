@@ -25,11 +25,9 @@ const SIGNATURES: [(ObjectIdentifier, SignatureScheme, DigestAlgorithm); 6] = {
     ]
 };
 
-const DIGESTS: [(ObjectIdentifier, DigestAlgorithm); 3] = [
-    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1"), DigestAlgorithm::Sha256),
-    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2"), DigestAlgorithm::Sha384),
-    (ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3"), DigestAlgorithm::Sha512),
-];
+const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
+const SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2");
+const SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3");
 
 /// Why a signature over a certificate, an OCSP answer or a time-stamp is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +74,7 @@ pub(crate) fn check_signature_by(
         SignatureScheme::Ecdsa => {
             key.verify(scheme, &digest, &fixed_form(&key, signature).ok_or(WrongSignature)?)?
         }
-        SignatureScheme::RsaPkcs1 => key.verify(scheme, &digest, signature)?,
+        SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss => key.verify(scheme, &digest, signature)?,
     }
     Ok(())
 }
@@ -93,6 +91,8 @@ pub(crate) fn sign(
         SIGNATURES.iter().find(|(_, its_scheme, its_digest)| (*its_scheme, *its_digest) == (scheme, digest));
     let (oid, ..) = known.ok_or(KeyError::Signing)?;
     let (parameters, value) = match scheme {
+        // PSS has parameters, and none of its names is in the table.
+        SignatureScheme::RsaPss => return Err(KeyError::Signing),
         SignatureScheme::RsaPkcs1 => (Some(null()), value),
         SignatureScheme::Ecdsa => (None, der_form(&value).map_err(|_| KeyError::Signing)?),
     };
@@ -101,13 +101,22 @@ pub(crate) fn sign(
 
 /// The digest algorithm that `identifier` names, `None` for MD5, SHA-1 and what is unknown.
 pub(crate) fn digest_algorithm(identifier: &AlgorithmIdentifierOwned) -> Option<DigestAlgorithm> {
-    DIGESTS.iter().find(|(oid, _)| *oid == identifier.oid).map(|(_, digest)| *digest)
+    match identifier.oid {
+        SHA256 => Some(DigestAlgorithm::Sha256),
+        SHA384 => Some(DigestAlgorithm::Sha384),
+        SHA512 => Some(DigestAlgorithm::Sha512),
+        _ => None,
+    }
 }
 
 /// How CMS and RFC 3161 name a digest algorithm: without parameters (RFC 5754 §2).
-pub(crate) fn digest_identifier(algorithm: DigestAlgorithm) -> Option<AlgorithmIdentifierOwned> {
-    let (oid, _) = DIGESTS.iter().find(|(_, digest)| *digest == algorithm)?;
-    Some(AlgorithmIdentifierOwned { oid: *oid, parameters: None })
+pub(crate) fn digest_identifier(algorithm: DigestAlgorithm) -> AlgorithmIdentifierOwned {
+    let oid = match algorithm {
+        DigestAlgorithm::Sha256 => SHA256,
+        DigestAlgorithm::Sha384 => SHA384,
+        DigestAlgorithm::Sha512 => SHA512,
+    };
+    AlgorithmIdentifierOwned { oid, parameters: None }
 }
 
 pub(crate) fn null() -> Any {

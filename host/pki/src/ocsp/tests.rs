@@ -222,7 +222,7 @@ fn refuses_critical_extensions_and_empty_answers() {
         })
     };
     let error = changed_data(|data| {
-        let extn_value = OctetString::new(b"").unwrap();
+        let extn_value = OctetString::new(Vec::new()).unwrap();
         let extension = Extension { extn_id: "1.2.3".parse().unwrap(), critical: true, extn_value };
         data.extensions = Some(vec![extension]);
     });
