@@ -20,6 +20,8 @@ mod malformed;
 mod metadata;
 mod multipart;
 mod private_params;
+#[cfg(test)]
+mod sample;
 mod shared_params;
 mod signed_directory;
 mod snapshot;

@@ -67,3 +67,27 @@ impl FileMetadata {
         serde_json::to_string(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_x_roads_json() {
+        let text = r#"{"contentIdentifier":"SHARED-PARAMETERS","expirationDate":"2124-05-20T17:42:55Z","configurationVersion":"6"}"#;
+        let metadata = FileMetadata::read(text.as_bytes()).unwrap();
+        assert_eq!(metadata.version(), Some(Version::V6));
+        assert_eq!(metadata.write().unwrap(), text);
+    }
+
+    #[test]
+    fn without_version_it_is_the_second_and_an_unknown_one_is_none() {
+        assert_eq!(FileMetadata::read(b"{}").unwrap().version(), Some(Version::V2));
+        for version in ["7", "", "x"] {
+            let metadata =
+                FileMetadata { configuration_version: Some(version.into()), ..FileMetadata::default() };
+            assert_eq!(metadata.version(), None);
+        }
+        assert!(FileMetadata::read(b"{").is_err());
+    }
+}

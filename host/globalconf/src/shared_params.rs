@@ -1,6 +1,8 @@
 //! Shared parameters: the members of an instance, their security servers, and whom the instance trusts.
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use write::Unregistered;

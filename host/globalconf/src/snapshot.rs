@@ -1,5 +1,8 @@
 //! The global configuration at one moment: everything the message path asks of it.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;

@@ -1,5 +1,8 @@
 //! Reading X-Road's XML files by local name: bounded, without document types, and naming the line of every fault.
 
+#[cfg(test)]
+mod tests;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;

@@ -31,6 +31,7 @@ pub(super) fn digest(uri: &str) -> Option<DigestAlgorithm> {
 pub(super) fn sha512_signature(scheme: SignatureScheme) -> &'static str {
     match scheme {
         SignatureScheme::RsaPkcs1 => RSA_SHA512,
+        SignatureScheme::RsaPss => RSA_PSS_SHA512,
         SignatureScheme::Ecdsa => ECDSA_SHA512,
     }
 }

@@ -70,7 +70,7 @@ impl Listing<'_> {
         let signed = self.signed_part()?;
         let signature = key.sign_digest(&DigestAlgorithm::Sha512.digest(signed.as_bytes()))?;
         let signature = match key.scheme() {
-            SignatureScheme::RsaPkcs1 => signature,
+            SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss => signature,
             SignatureScheme::Ecdsa => der_form(&signature).map_err(|_| KeyError::Signing)?,
         };
         let algorithm = algorithm::sha512_signature(key.scheme());
