@@ -1,5 +1,5 @@
 use crate::IdentifierError;
-use crate::piece::text_form;
+use crate::piece::{spoken_form, text_form};
 
 /// A member: `instance/class/code`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +29,7 @@ impl MemberId {
 }
 
 text_form!(MemberId);
+spoken_form!(MemberId);
 
 /// A subsystem of a member: `instance/class/code/subsystem`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +59,7 @@ impl SubsystemId {
 }
 
 text_form!(SubsystemId);
+spoken_form!(SubsystemId);
 
 /// Who sends a request: a member or one of its subsystems, three or four pieces.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -101,6 +103,7 @@ impl ClientId {
 }
 
 text_form!(ClientId);
+spoken_form!(ClientId);
 
 impl From<MemberId> for ClientId {
     fn from(member: MemberId) -> Self {

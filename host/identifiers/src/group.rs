@@ -1,5 +1,5 @@
 use crate::IdentifierError;
-use crate::piece::text_form;
+use crate::piece::{spoken_form, text_form};
 
 /// A group of an instance's members, kept by its operator: `instance/code`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,6 +27,7 @@ impl GlobalGroupId {
 }
 
 text_form!(GlobalGroupId);
+spoken_form!(GlobalGroupId);
 
 /// A group of clients that a subsystem keeps for its own services: `code`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +53,7 @@ impl LocalGroupId {
 }
 
 text_form!(LocalGroupId);
+spoken_form!(LocalGroupId);
 
 #[cfg(test)]
 mod tests {

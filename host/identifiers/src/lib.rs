@@ -11,11 +11,13 @@
 mod client;
 mod group;
 mod piece;
+mod represented_party;
 mod server;
 mod service;
 
 pub use client::{ClientId, MemberId, SubsystemId};
 pub use group::{GlobalGroupId, LocalGroupId};
 pub use piece::{IdentifierError, PIECE_BYTES_MAX};
+pub use represented_party::RepresentedParty;
 pub use server::ServerId;
 pub use service::{ServiceId, SoapServiceId};

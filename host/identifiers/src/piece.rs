@@ -70,22 +70,23 @@ pub(crate) fn parse(text: &str) -> Result<Vec<String>, IdentifierError> {
     if found > 6 {
         return Err(IdentifierError::Pieces { expected: "at most 6", found });
     }
-    text.split('/').enumerate().map(|(index, piece)| decode(index + 1, piece)).collect()
+    let pieces: Vec<String> =
+        text.split('/').enumerate().map(|(index, piece)| decode(index + 1, piece)).collect::<Result<_, _>>()?;
+    check_all(pieces.iter().map(String::as_str))?;
+    Ok(pieces)
 }
 
-fn decode(position: usize, piece: &str) -> Result<String, IdentifierError> {
+/// Decodes one piece, once.
+pub(crate) fn decode(position: usize, piece: &str) -> Result<String, IdentifierError> {
     if piece.len() > 3 * PIECE_BYTES_MAX {
         return Err(IdentifierError::TooLong { position });
     }
     if !escapes_are_whole(piece) {
         return Err(IdentifierError::Encoding { position });
     }
-    let decoded = percent_decode_str(piece)
-        .decode_utf8()
-        .map_err(|_| IdentifierError::Encoding { position })?
-        .into_owned();
-    check(position, &decoded)?;
-    Ok(decoded)
+    let decoded =
+        percent_decode_str(piece).decode_utf8().map_err(|_| IdentifierError::Encoding { position })?;
+    Ok(decoded.into_owned())
 }
 
 /// `percent_decode` passes a stray `%` through; an identifier that decodes in two ways is refused instead.
@@ -108,14 +109,22 @@ pub(crate) fn check_all<'p>(pieces: impl IntoIterator<Item = &'p str>) -> Result
 }
 
 fn check(position: usize, piece: &str) -> Result<(), IdentifierError> {
+    check_text(position, piece)?;
+    match piece.chars().find(|c| "%:;/\\\u{200B}\u{FEFF}".contains(*c)) {
+        Some(character) => Err(IdentifierError::Forbidden { position, character }),
+        None => Ok(()),
+    }
+}
+
+/// Checks a piece that nobody registered, so that X-Road's rules for names do not hold for it.
+pub(crate) fn check_text(position: usize, piece: &str) -> Result<(), IdentifierError> {
     if piece.is_empty() {
         return Err(IdentifierError::Empty { position });
     }
     if piece.len() > PIECE_BYTES_MAX {
         return Err(IdentifierError::TooLong { position });
     }
-    let forbidden = |c: char| c.is_control() || "%:;/\\\u{200B}\u{FEFF}".contains(c);
-    match piece.chars().find(|c| forbidden(*c)) {
+    match piece.chars().find(|c| c.is_control()) {
         Some(character) => Err(IdentifierError::Forbidden { position, character }),
         None => Ok(()),
     }
@@ -159,11 +168,9 @@ macro_rules! spoken_form {
 }
 pub(crate) use spoken_form;
 
-/// `FromStr`, `Display` and serde for an identifier that has `from_pieces`, `pieces` and `object_type`.
+/// `FromStr`, `Display` and serde for an identifier that has `from_pieces` and `pieces`.
 macro_rules! text_form {
     ($name:ty) => {
-        crate::piece::spoken_form!($name);
-
         impl std::str::FromStr for $name {
             type Err = crate::IdentifierError;
 

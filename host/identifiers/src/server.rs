@@ -1,4 +1,4 @@
-use crate::piece::text_form;
+use crate::piece::{spoken_form, text_form};
 use crate::{IdentifierError, MemberId};
 
 /// A security server: `instance/class/code/server`.
@@ -27,6 +27,7 @@ impl ServerId {
 }
 
 text_form!(ServerId);
+spoken_form!(ServerId);
 
 #[cfg(test)]
 mod tests {

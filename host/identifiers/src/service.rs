@@ -29,6 +29,7 @@ impl ServiceId {
 }
 
 text_form!(ServiceId);
+spoken_form!(ServiceId);
 
 /// A service as SOAP names it: of a member or a subsystem, with a version or without.
 ///

@@ -296,3 +296,101 @@ impl RelatedWriter {
         self.0.finish(out);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAULT: &str = "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body><e:Fault/></e:Body>\
+        </e:Envelope>";
+
+    /// Reads a provider's answer under small limits.
+    fn read(content_type: &str, message: &str) -> Result<usize, RelatedError> {
+        let limits = Limits {
+            message_bytes_max: FAULT.len(),
+            body_bytes_max: 4,
+            attachments_max: 2,
+            ..Limits::default()
+        };
+        let mut reader = RelatedReader::new(content_type, Direction::Response, limits)?;
+        reader.push(message.as_bytes());
+        reader.end_of_input();
+        let mut events = 0;
+        while reader.next_event()?.is_some() {
+            events += 1;
+        }
+        Ok(events)
+    }
+
+    fn multipart(attachments: &[&str]) -> String {
+        let parts =
+            attachments.iter().map(|content| format!("--B\r\nContent-Type: a/b\r\n\r\n{content}\r\n"));
+        format!("--B\r\nContent-Type: text/xml\r\n\r\n{FAULT}\r\n{}--B--", parts.collect::<String>())
+    }
+
+    #[track_caller]
+    fn refuses(content_type: &str, message: &str, code: &str, xroad_code: &str) {
+        let error = read(content_type, message).unwrap_err();
+        assert_eq!((error.code(), error.xroad_code()), (code, xroad_code), "{error}");
+    }
+
+    #[test]
+    fn reads_what_the_limits_allow() {
+        assert_eq!(read("text/xml", FAULT).unwrap(), 2);
+        assert_eq!(read("multipart/related; boundary=B", &multipart(&["12", "34"])).unwrap(), 8);
+    }
+
+    #[test]
+    fn refuses_more_than_the_limits_allow() {
+        let content_type = "multipart/related; boundary=B";
+        refuses("text/xml", &format!("{FAULT} "), "related.too_large", "invalid_message");
+        let large = multipart(&[]).replace(FAULT, &format!("{FAULT} "));
+        refuses(content_type, &large, "related.too_large", "invalid_message");
+        refuses(content_type, &multipart(&["123", "45"]), "related.too_large", "invalid_message");
+        refuses(content_type, &multipart(&["", "", ""]), "related.too_many_attachments", "invalid_message");
+    }
+
+    #[test]
+    fn refuses_other_content_types() {
+        for content_type in
+            ["", "blah", "application/json", "multipart/mixed; boundary=B", "multipart/related"]
+        {
+            refuses(content_type, FAULT, "related.media_type", "invalid_content_type");
+        }
+        assert_eq!(RelatedWriter::new("text/xml").unwrap_err().code(), "related.media_type");
+    }
+
+    #[test]
+    fn refuses_parts_without_a_media_type() {
+        let message = multipart(&["1"]).replace("Content-Type: a/b", "a: b");
+        refuses(
+            "multipart/related; boundary=B",
+            &message,
+            "related.missing_part_type",
+            "invalid_content_type",
+        );
+    }
+
+    #[test]
+    fn refuses_an_answer_without_parts() {
+        refuses("multipart/related; boundary=B", "", "related.missing_soap", "invalid_message");
+    }
+
+    #[test]
+    fn passes_on_what_is_wrong_inside() {
+        let content_type = "multipart/related; boundary=B";
+        refuses(content_type, "--B\r\nx\r\n", "multipart.header", "mime_parsing_failed");
+        refuses("text/xml", "<a/>", "soap.no_envelope", "invalid_soap");
+    }
+
+    #[test]
+    fn writes_as_the_reference_does() {
+        let mut out = Vec::new();
+        let mut writer = RelatedWriter::new("Multipart/Related; boundary=\"B\"").unwrap();
+        let others = vec![crate::Header::new("Content-ID", "<a>")];
+        writer.start(&mut out, &PartHeaders { content_type: Some("text/xml".into()), others });
+        out.extend_from_slice(b"<x/>");
+        writer.finish(&mut out);
+        assert_eq!(out, b"--B\r\ncontent-type:text/xml\r\nContent-ID: <a>\r\n\r\n<x/>\r\n--B--\r\n");
+    }
+}

@@ -475,3 +475,6 @@ fn is_target(target: &str) -> bool {
 fn is_pchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
 }
+
+#[cfg(test)]
+mod tests;

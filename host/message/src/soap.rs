@@ -345,3 +345,6 @@ impl Body {
 pub(crate) fn is_soap(media_type: &MediaType) -> bool {
     matches!(media_type.essence.as_str(), "text/xml" | "application/xop+xml")
 }
+
+#[cfg(test)]
+mod tests;

@@ -541,3 +541,6 @@ fn is_der_sequence(bytes: &[u8]) -> bool {
         .fold(0_usize, |length, octet| length.saturating_mul(256).saturating_add((*octet).into()));
     (1..=4).contains(&octets) && rest.len() >= length
 }
+
+#[cfg(test)]
+mod tests;

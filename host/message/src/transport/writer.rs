@@ -34,7 +34,7 @@ impl Boundary {
         format!("multipart/mixed; charset=UTF-8; boundary={}", self.attachments())
     }
 
-    fn top(&self) -> String {
+    pub(super) fn top(&self) -> String {
         format!("xtop{}", self.0)
     }
 

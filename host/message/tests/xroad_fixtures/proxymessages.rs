@@ -8,8 +8,8 @@ use crate::{read_file, read_transport};
 #[track_caller]
 fn check(name: &str, direction: Direction, expected: Result<&str, &str>) {
     let Some(message) = read_file(&format!("xroad/proxymessages/{name}")) else { return };
-    let end = message.iter().position(|byte| *byte == b'\n').unwrap();
-    let boundary = std::str::from_utf8(&message[2..end]).unwrap();
+    let boundary = message.split(|byte| *byte == b'\n').next().unwrap();
+    let boundary = std::str::from_utf8(boundary).unwrap().strip_prefix("--").unwrap();
     let content_type = format!("multipart/mixed; charset=UTF-8; boundary={boundary}");
     for pieces in [1, 29, message.len()] {
         let verdict = read_transport(&message, &content_type, direction, MessageKind::Soap, pieces);
