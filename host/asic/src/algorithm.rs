@@ -12,14 +12,21 @@ const DIGESTS: [(&str, DigestAlgorithm); 3] = [
     ("http://www.w3.org/2001/04/xmlenc#sha512", DigestAlgorithm::Sha512),
 ];
 
-const SIGNATURES: [(&str, SignatureScheme, DigestAlgorithm); 6] = [
-    ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", SignatureScheme::RsaPkcs1, DigestAlgorithm::Sha256),
-    ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha384", SignatureScheme::RsaPkcs1, DigestAlgorithm::Sha384),
-    ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha512", SignatureScheme::RsaPkcs1, DigestAlgorithm::Sha512),
-    ("http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256", SignatureScheme::Ecdsa, DigestAlgorithm::Sha256),
-    ("http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384", SignatureScheme::Ecdsa, DigestAlgorithm::Sha384),
-    ("http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512", SignatureScheme::Ecdsa, DigestAlgorithm::Sha512),
-];
+const SIGNATURES: [(&str, SignatureScheme, DigestAlgorithm); 9] = {
+    use DigestAlgorithm::{Sha256, Sha384, Sha512};
+    use SignatureScheme::{Ecdsa, RsaPkcs1, RsaPss};
+    [
+        ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha256", RsaPkcs1, Sha256),
+        ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha384", RsaPkcs1, Sha384),
+        ("http://www.w3.org/2001/04/xmldsig-more#rsa-sha512", RsaPkcs1, Sha512),
+        ("http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1", RsaPss, Sha256),
+        ("http://www.w3.org/2007/05/xmldsig-more#sha384-rsa-MGF1", RsaPss, Sha384),
+        ("http://www.w3.org/2007/05/xmldsig-more#sha512-rsa-MGF1", RsaPss, Sha512),
+        ("http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256", Ecdsa, Sha256),
+        ("http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384", Ecdsa, Sha384),
+        ("http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512", Ecdsa, Sha512),
+    ]
+};
 
 /// The digest algorithm called `uri`.
 pub(crate) fn digest(uri: &str) -> Option<DigestAlgorithm> {
@@ -47,6 +54,7 @@ pub(crate) fn signature(uri: &str) -> Option<SignatureAlgorithm> {
 pub(crate) fn sha512_signature_uri(scheme: SignatureScheme) -> &'static str {
     match scheme {
         SignatureScheme::RsaPkcs1 => SIGNATURES[2].0,
-        SignatureScheme::Ecdsa => SIGNATURES[5].0,
+        SignatureScheme::RsaPss => SIGNATURES[5].0,
+        SignatureScheme::Ecdsa => SIGNATURES[8].0,
     }
 }

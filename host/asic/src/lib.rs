@@ -12,6 +12,7 @@ mod algorithm;
 mod c14n;
 mod container;
 mod entry_name;
+mod evidence;
 mod hash_chain;
 mod linking_info;
 mod manifest;
@@ -25,6 +26,7 @@ mod xml;
 
 pub use container::{Container, ContainerError, Entry, Limits, MIMETYPE, Profile, Required};
 pub use entry_name::EntryName;
+pub use evidence::{Check, Evidence, EvidenceError, Examination, Outcome, Step, examine};
 pub use hash_chain::{
     ChainNames, CoveredPart, HashChainError, HashChains, build_hash_chains, verify_hash_chain,
 };
@@ -38,6 +40,6 @@ pub use message_signature::{
     ChainDocuments, MESSAGE, MessagePart, MessageSignatureError, MessageSigner, PartContent,
     PendingSignature, SignatureDocuments, VerifiedMessage, verify_message,
 };
-pub use time_stamp::{BatchTimeStamp, PendingTimeStamp, Stamped};
+pub use time_stamp::{DetachedTimeStamp, PendingTimeStamp, Stamped};
 pub use verify::{SignedPart, VerifiedSignature, VerifyError, verify};
 pub use xades::{PartReference, SignError, Signer, sign};

@@ -11,7 +11,7 @@ use crate::container::{Container, ContainerError, Entry, Profile};
 use crate::entry_name::EntryName;
 use crate::manifest::opendocument_manifest;
 use crate::message_signature::{ChainDocuments, SignatureDocuments};
-use crate::time_stamp::BatchTimeStamp;
+use crate::time_stamp::DetachedTimeStamp;
 
 const MESSAGE: &str = "message.xml";
 const SIGNATURES: &str = "META-INF/signatures.xml";
@@ -31,7 +31,7 @@ pub struct MessageContainer {
     /// The signature.
     pub signature: SignatureDocuments,
     /// The time-stamp, unless it is inside the signature.
-    pub time_stamp: Option<BatchTimeStamp>,
+    pub time_stamp: Option<DetachedTimeStamp>,
     /// SOAP attachments by number, from one; of a REST message, the body is the first. Some or all may be missing:
     /// the message log need not keep them.
     pub attachments: BTreeMap<u16, Arc<[u8]>>,
@@ -65,9 +65,8 @@ impl MessageContainer {
         let stamped = chain((STAMPED_RESULT, take(STAMPED_RESULT)?), (STAMPED_CHAIN, take(STAMPED_CHAIN)?))?;
         let time_stamp = match (stamped, take(TOKEN)?) {
             (None, None) => None,
-            (Some(hash_chain), Some(token)) => Some(BatchTimeStamp { token: token.to_vec(), hash_chain }),
             (Some(_), None) => return Err(ContainerError::MissingEntry { what: TOKEN }),
-            (None, Some(_)) => return Err(ContainerError::MissingEntry { what: STAMPED_RESULT }),
+            (hash_chain, Some(token)) => Some(DetachedTimeStamp { token: token.to_vec(), hash_chain }),
         };
         for generated in ["mimetype", MANIFEST, STAMP_MANIFEST] {
             take(generated)?;
@@ -92,7 +91,7 @@ impl MessageContainer {
     /// None in practice: the names are all known and distinct.
     pub fn write(&self) -> Result<Vec<u8>, ContainerError> {
         let chain = self.signature.hash_chain.as_ref();
-        let stamped = self.time_stamp.as_ref().map(|stamp| &stamp.hash_chain);
+        let stamped = self.time_stamp.as_ref().and_then(|stamp| stamp.hash_chain.as_ref());
         let covered = [
             (MESSAGE, Some(&*self.message)),
             (SIGNATURES, Some(self.signature.signatures.as_slice())),
@@ -116,8 +115,10 @@ impl MessageContainer {
         let bodies = attachments.iter().map(|entry| (&entry.name, "application/octet-stream"));
         let manifest = opendocument_manifest(parts.chain(bodies));
         entries.push(entry(MANIFEST, manifest.as_bytes())?);
+        if let Some(chain) = stamped {
+            entries.push(entry(STAMP_MANIFEST, stamp_manifest(&chain.result).as_bytes())?);
+        }
         if let Some(stamp) = &self.time_stamp {
-            entries.push(entry(STAMP_MANIFEST, stamp_manifest(&stamp.hash_chain.result).as_bytes())?);
             entries.push(entry(TOKEN, &stamp.token)?);
         }
         entries.extend(attachments);
@@ -192,7 +193,10 @@ mod tests {
                 signatures: b"<signatures/>".to_vec(),
                 hash_chain: Some(chain_documents("sig")),
             },
-            time_stamp: Some(BatchTimeStamp { token: vec![0x30, 0], hash_chain: chain_documents("ts") }),
+            time_stamp: Some(DetachedTimeStamp {
+                token: vec![0x30, 0],
+                hash_chain: Some(chain_documents("ts")),
+            }),
             attachments: BTreeMap::from([(1, Arc::from(&b"one"[..])), (2, Arc::from(&b"two"[..]))]),
             others: Vec::new(),
         }
@@ -221,7 +225,9 @@ mod tests {
             attachments: BTreeMap::new(),
             ..full.clone()
         };
-        for container in [full, alone] {
+        let mut without_chain = full.clone();
+        without_chain.time_stamp.as_mut().unwrap().hash_chain = None;
+        for container in [full, alone, without_chain] {
             assert_eq!(MessageContainer::read(&container.write().unwrap()).unwrap(), container);
         }
     }
@@ -278,17 +284,6 @@ mod tests {
             assert!(matches!(error, ContainerError::MissingEntry { what } if what == name), "{error}");
             assert_eq!(error.xroad_code(), Some(code));
         }
-    }
-
-    #[test]
-    fn refuses_a_token_without_a_hash_chain() {
-        let container = MessageContainer { time_stamp: None, ..container() };
-        let bytes = container.write().unwrap();
-        let entries = Container::read(&bytes, &Profile::message()).unwrap();
-        let all = entries.entries().iter().filter(|entry| entry.name.as_str() != "mimetype").cloned();
-        let bytes = Container::new(all.chain([entry(TOKEN, b"more").unwrap()])).unwrap().write();
-        let error = MessageContainer::read(&bytes).unwrap_err();
-        assert!(matches!(error, ContainerError::MissingEntry { what: STAMPED_RESULT }), "{error}");
     }
 
     #[test]

@@ -32,16 +32,17 @@ pub enum Stamped {
     /// The signature document, with the time-stamp in it.
     Inside(Vec<u8>),
     /// The signature document stays; this goes beside it.
-    Beside(BatchTimeStamp),
+    Beside(DetachedTimeStamp),
 }
 
-/// A time-stamp over many signatures, as it goes with one of them.
+/// A time-stamp beside a signature document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BatchTimeStamp {
-    /// DER `TimeStampToken`, over the result of the chain.
+pub struct DetachedTimeStamp {
+    /// DER `TimeStampToken`.
     pub token: Vec<u8>,
-    /// From what is stamped to this signature document.
-    pub hash_chain: ChainDocuments,
+    /// From what is stamped to this signature document. Without one, as in old containers, the token is over the
+    /// signature value.
+    pub hash_chain: Option<ChainDocuments>,
 }
 
 impl PendingTimeStamp {
@@ -76,7 +77,7 @@ impl PendingTimeStamp {
                 .into_iter()
                 .map(|chain| {
                     let hash_chain = ChainDocuments { result: result.clone(), chain };
-                    Stamped::Beside(BatchTimeStamp { token: token.to_vec(), hash_chain })
+                    Stamped::Beside(DetachedTimeStamp { token: token.to_vec(), hash_chain: Some(hash_chain) })
                 })
                 .collect()),
         }
@@ -171,7 +172,7 @@ mod tests {
         let pending = PendingTimeStamp::new(&all).unwrap().unwrap();
         let imprint = pending.imprint().clone();
         for (stamped, signatures) in pending.complete(TOKEN).unwrap().into_iter().zip(all) {
-            let Stamped::Beside(BatchTimeStamp { token, hash_chain }) = stamped else {
+            let Stamped::Beside(DetachedTimeStamp { token, hash_chain: Some(hash_chain) }) = stamped else {
                 panic!("{stamped:?}")
             };
             assert_eq!((token.as_slice(), ALGORITHM.digest(&hash_chain.result)), (TOKEN, imprint.clone()));

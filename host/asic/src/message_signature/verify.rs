@@ -172,8 +172,13 @@ pub(crate) struct MessageSignature<'a> {
 }
 
 impl<'a> MessageSignature<'a> {
+    /// Reads a signature that is of a message or of a hash chain.
     pub(crate) fn read(documents: &'a SignatureDocuments) -> Result<Self, MessageSignatureError> {
-        Ok(Self { documents, document: SignatureDocument::parse(&documents.signatures)? })
+        let document = SignatureDocument::parse(&documents.signatures)?;
+        match document.parts.iter().any(|part| part.uri == MESSAGE || part.uri == RESULT) {
+            true => Ok(Self { documents, document }),
+            false => Err(MessageSignatureError::MessageNotCovered),
+        }
     }
 
     /// Checks that the signature refers to all of `parts` and nothing else, itself or through its hash chain.
@@ -187,9 +192,6 @@ impl<'a> MessageSignature<'a> {
             && only.uri == RESULT
         {
             return self.follow_hash_chain(parts, absent);
-        }
-        if !references.iter().any(|reference| reference.uri == MESSAGE) {
-            return Err(MessageSignatureError::MessageNotCovered);
         }
         if let Some(part) = parts.iter().find(|part| !references.iter().any(|known| known.uri == part.uri)) {
             return Err(MessageSignatureError::PartNotCovered { uri: quote(part.uri.as_bytes()) });
