@@ -51,6 +51,13 @@ impl Authority {
         Ok(Self { issuer, today: self.today })
     }
 
+    /// One that issues certificates although its own, from this one, is not an authority's.
+    pub fn pretender(&self, name: &str) -> Result<Self> {
+        let params = named(name, self.today)?;
+        let issuer = CertifiedIssuer::signed_by(params, KeyPair::generate()?, &self.issuer)?;
+        Ok(Self { issuer, today: self.today })
+    }
+
     /// Its certificate, DER.
     pub fn der(&self) -> Vec<u8> {
         self.issuer.der().to_vec()

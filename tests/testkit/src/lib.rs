@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod databases;
 pub mod fixtures;
+pub mod openssl;
 pub mod tls_authority;
 pub mod upstream;
 pub mod xmlsec;
