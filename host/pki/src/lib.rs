@@ -1,8 +1,11 @@
-//! Certificates, their chains, and keys behind a trait.
+//! Certificates: whom they name, whom they lead to, whether they are good, and keys behind a trait.
 //!
-//! Pure: bytes, passwords and the time come in as arguments. It knows nothing of containers, bundles or members,
-//! and where a key lives only as far as [`SigningKey`] says. Start with [`SigningKey`] to make signatures and with
-//! [`Anchors`] to decide whether a certificate may have made one.
+//! Pure: bytes, passwords and the time come in as arguments. It knows nothing of containers, bundles or messages, nor
+//! where [`Authorities`] come from, and where a key lives only as far as [`SigningKey`] says.
+//!
+//! Start with [`SigningKey`] to make signatures. Whether a certificate may have made one is decided by
+//! [`Authorities::path`] and the status it then asks for where a global configuration governs, and by [`Anchors`] where
+//! an operator lists what to trust. [`OcspResponse`] and [`TimeStampToken`] are the evidence kept with a signature.
 
 #![warn(missing_docs)]
 

@@ -321,18 +321,13 @@ enum Text {
 
 /// What is known of an applicant without asking.
 #[derive(Debug, Clone, Copy, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 enum Known {
-    #[strum(serialize = "member.instance")]
     MemberInstance,
-    #[strum(serialize = "member.class")]
     MemberClass,
-    #[strum(serialize = "member.code")]
     MemberCode,
-    #[strum(serialize = "member.name")]
     MemberName,
-    #[strum(serialize = "server")]
     Server,
-    #[strum(serialize = "server.code")]
     ServerCode,
 }
 
@@ -422,7 +417,7 @@ impl FormText {
     }
 }
 
-/// Reads `CN={member.name}`.
+/// Reads `CN={member_name}`.
 fn subject_field(text: &str) -> Result<SubjectField, String> {
     let (attribute, mut rest) = text.split_once('=').ok_or_else(|| format!("`{text}` has no `=`"))?;
     let attribute = (attribute != SUBJECT_ALT_NAME).then(|| attribute_type(attribute)).transpose()?;
@@ -440,7 +435,9 @@ fn subject_field(text: &str) -> Result<SubjectField, String> {
 fn placeholder(name: &str) -> Result<Text, String> {
     match Known::from_str(name) {
         Ok(known) => Ok(Text::Known(known)),
-        Err(_) if name.contains('.') => Err(format!("there is no `{{{name}}}`")),
+        Err(_) if name.starts_with("member") || name.starts_with("server") => {
+            Err(format!("there is no `{{{name}}}`"))
+        }
         Err(_) => Ok(Text::Field(name.to_owned())),
     }
 }

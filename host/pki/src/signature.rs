@@ -70,13 +70,15 @@ pub(crate) fn check_signature_by(
 ) -> Result<(), SignatureError> {
     let key = signer.public_key().map_err(SignatureError::Key)?;
     let digest = digest.digest(message);
-    match scheme {
+    let fixed;
+    let signature = match scheme {
+        SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss => signature,
         SignatureScheme::Ecdsa => {
-            key.verify(scheme, &digest, &fixed_form(&key, signature).ok_or(WrongSignature)?)?
+            fixed = fixed_form(&key, signature).ok_or(WrongSignature)?;
+            &fixed
         }
-        SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss => key.verify(scheme, &digest, signature)?,
-    }
-    Ok(())
+    };
+    Ok(key.verify(scheme, &digest, signature)?)
 }
 
 /// Signs `message`, and says how in an algorithm identifier.

@@ -1,10 +1,6 @@
 //! OpenSSL takes what is made here, and what it makes is taken here.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "what a test's helpers cannot do, the test reports"
-)]
+#![expect(clippy::unwrap_used, reason = "what a test's helpers cannot do, the test reports")]
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-use uuk_testkit::authority::{Authority, KeyKind};
+use uuk_testkit::authority::Authority;
 
 use super::*;
 use crate::sample::{approved, authorities, authority, certificate, good, itself, now, signed, signer};

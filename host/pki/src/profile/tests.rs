@@ -14,7 +14,7 @@ const WONDERLAND: &str = r#"
         { without = ["organizationIdentifier"], class = "PERSON", subject = { UID = '(?<code>[0-9]+)', C = 'WL' } },
     ]
     authentication = ["C=WL", "CN={dns}"]
-    signing = ["C=WL", "O={member.name}", "2.5.4.97={member.class}-{member.code}", "L={city}", "subjectAltName=s.{dns}"]
+    signing = ["C=WL", "O={member_name}", "2.5.4.97={member_class}-{member_code}", "L={city}", "subjectAltName=s.{dns}"]
 "#;
 
 fn profile(name: &str) -> CertificateProfile {
@@ -196,7 +196,7 @@ fn refuses_definitions_that_cannot_work() {
     for (field, problem) in [
         ("CN", "no `=`"),
         ("CN={dns", "closing brace"),
-        ("CN={member.nam}", "no `{member.nam}`"),
+        ("CN={member_nam}", "no `{member_nam}`"),
         ("X=y", "no attribute type"),
     ] {
         let toml = format!("[[profile]]\nname = 'x'\nmember = []\nsigning = ['{field}']");
