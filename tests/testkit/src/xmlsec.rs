@@ -17,7 +17,8 @@ pub struct Verdict {
     pub said: String,
 }
 
-/// Has `xmlsec1` verify the signature document `signature` in `folder`, where the parts it refers to lie, at `time`.
+/// Has `xmlsec1` verify the signature document `signature` in `folder`, where the parts it refers to lie, at `time`. A
+/// part `a` there may be referred to as `/a` too.
 /// `authorities` are PEM certificates, the first to be trusted, the others to be used on the way to it. `None`, after
 /// saying so, if the program is not installed.
 ///
@@ -39,6 +40,10 @@ pub fn verify(
         let file = format!("authority-{index}.pem");
         std::fs::write(folder.join(&file), authority)?;
         command.args([if index == 0 { "--trusted-pem" } else { "--untrusted-pem" }, &file]);
+    }
+    for entry in std::fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        command.arg(format!("--url-map:/{}", name.display())).arg(name);
     }
     let output = command
         .arg("--verification-gmt-time")
