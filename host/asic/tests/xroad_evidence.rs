@@ -1,6 +1,11 @@
 //! What the containers and signatures of the X-Road project prove, with the verdicts of its own tests.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what a test's helpers cannot do, the test reports")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a test's helpers cannot do, the test reports"
+)]
 
 use std::time::Duration;
 
@@ -18,14 +23,19 @@ use uuk_testkit::fixtures;
 const TEST_PROFILE: &str = "[[profile]]\nname = 'ee.ria.xroad.common.certificateprofile.impl.TestCertificateProfileInfoProvider'\n\
      member = [{ class = 'BUSINESS', subject = { CN = '(?<code>.+)' } }]\nauthentication = []\nsigning = []";
 
+const GOOD: &str = "xroad/globalconf/globalconf_good_v4/EE";
+const GOOD2: &str = "xroad/globalconf/globalconf_good2_v3/DEV";
+/// The configuration of the servers whose exchanges were recorded.
+const CAPTURED: &str = "captures/pki/gc/DEV";
+
 fn read(name: &str) -> Option<Vec<u8>> {
-    let path = fixtures::folder()?.join("xroad").join(name);
+    let path = fixtures::folder()?.join(name);
     Some(std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
 }
 
-/// The authorities of a `shared-params.xml`, found by the names of its elements. `uuk-globalconf` reads it properly.
+/// The authorities of the `shared-params.xml` in a folder, found by the names of its elements. `uuk-globalconf` reads it properly.
 fn authorities(shared_params: &str) -> Option<Authorities> {
-    let text = String::from_utf8(read(&format!("globalconf/{shared_params}/shared-params.xml"))?).unwrap();
+    let text = String::from_utf8(read(&format!("{shared_params}/shared-params.xml"))?).unwrap();
     let profiles = CertificateProfiles::default().with(TEST_PROFILE).unwrap();
     let certification = between(&text, "approvedCA").into_iter().flat_map(|approved| {
         let profile = between(approved, "certificateProfileInfo")[0].trim();
@@ -42,10 +52,12 @@ fn authorities(shared_params: &str) -> Option<Authorities> {
         })
     });
     let stamping = between(&text, "approvedTSA").into_iter().map(|approved| between(approved, "cert")[0]);
+    let freshness =
+        between(&text, "ocspFreshnessSeconds").first().map_or(3600, |seconds| seconds.parse().unwrap());
     Some(Authorities {
         certification: certification.collect(),
         time_stamping: stamping.map(certificate).collect(),
-        ocsp_freshness: Duration::from_secs(3600),
+        ocsp_freshness: Duration::from_secs(freshness),
         verify_next_update: true,
     })
 }
@@ -70,8 +82,8 @@ fn member(text: &str) -> MemberId {
 }
 
 fn examine_container(name: &str, sender: &str) -> Option<Examination> {
-    let authorities = authorities("globalconf_good2_v3/DEV")?;
-    let container = MessageContainer::read(&read(&format!("asic/verifier/{name}.asice"))?).unwrap();
+    let authorities = authorities(GOOD2)?;
+    let container = MessageContainer::read(&read(&format!("xroad/asic/verifier/{name}.asice"))?).unwrap();
     Some(examine(&container, &member(sender), &authorities))
 }
 
@@ -162,17 +174,19 @@ fn names_entries_that_nobody_signed() {
 
 #[test]
 fn refuses_a_time_stamp_by_an_unknown_authority() {
-    let Some(mut authorities) = authorities("globalconf_good2_v3/DEV") else { return };
+    let Some(mut authorities) = authorities(GOOD2) else { return };
     authorities.time_stamping = vec![authorities.certification[0].certificate.clone()];
-    let container = MessageContainer::read(&read("asic/verifier/valid-batch-ts.asice").unwrap()).unwrap();
+    let container =
+        MessageContainer::read(&read("xroad/asic/verifier/valid-batch-ts.asice").unwrap()).unwrap();
     let error = examine(&container, &member("DEV/COM/4321"), &authorities).verdict.unwrap_err();
     assert_eq!(error.xroad_code(), "mlog.tsp_certificate_not_found", "{error}");
 }
 
 #[test]
 fn refuses_a_missing_time_stamp() {
-    let Some(authorities) = authorities("globalconf_good2_v3/DEV") else { return };
-    let mut container = MessageContainer::read(&read("asic/verifier/valid-batch-ts.asice").unwrap()).unwrap();
+    let Some(authorities) = authorities(GOOD2) else { return };
+    let mut container =
+        MessageContainer::read(&read("xroad/asic/verifier/valid-batch-ts.asice").unwrap()).unwrap();
     container.time_stamp = None;
     let error = examine(&container, &member("DEV/COM/4321"), &authorities).verdict.unwrap_err();
     assert_eq!(
@@ -184,8 +198,9 @@ fn refuses_a_missing_time_stamp() {
 /// X-Road's verifier accepts this: it does not ask whether an attachment in the container was signed.
 #[test]
 fn refuses_an_attachment_that_was_not_signed() {
-    let Some(authorities) = authorities("globalconf_good2_v3/DEV") else { return };
-    let mut container = MessageContainer::read(&read("asic/verifier/valid-batch-ts.asice").unwrap()).unwrap();
+    let Some(authorities) = authorities(GOOD2) else { return };
+    let mut container =
+        MessageContainer::read(&read("xroad/asic/verifier/valid-batch-ts.asice").unwrap()).unwrap();
     container.attachments.insert(1, std::sync::Arc::from(&b"added"[..]));
     let error = examine(&container, &member("DEV/COM/4321"), &authorities).verdict.unwrap_err();
     assert_eq!(error.code(), "message_signature.part_not_covered", "{error}");
@@ -206,14 +221,14 @@ impl Signed {
         Some(Self {
             file,
             hash_chain: None,
-            parts: vec![(MESSAGE, read("signatures/common/message-0.xml")?)],
-            shared_params: "globalconf_good_v4/EE",
+            parts: vec![(MESSAGE, read("xroad/signatures/common/message-0.xml")?)],
+            shared_params: GOOD,
             time: "2014-10-30T00:00:00Z",
         })
     }
 
     fn verdict(self, sender: &str) -> (String, &'static str) {
-        let signatures = read(&format!("signatures/{}", self.file)).unwrap();
+        let signatures = read(&format!("xroad/signatures/{}", self.file)).unwrap();
         let parts: Vec<_> = self
             .parts
             .iter()
@@ -299,7 +314,7 @@ fn says_of_every_signature_what_its_project_says() {
 
 #[test]
 fn follows_the_hash_chain_of_a_batch_signature() {
-    let read = |file| read(&format!("signatures/globalconf-impl/{file}"));
+    let read = |file| read(&format!("xroad/signatures/globalconf-impl/{file}"));
     let Some(result) = read("hash-chain-result.xml") else { return };
     let verify = |body: &[u8]| {
         let signed = Signed {
@@ -319,14 +334,14 @@ fn follows_the_hash_chain_of_a_batch_signature() {
 
 #[test]
 fn accepts_a_reference_per_part() {
-    let read = |file| read(&format!("signatures/globalconf-impl/non-batch-sig/{file}"));
+    let read = |file| read(&format!("xroad/signatures/globalconf-impl/non-batch-sig/{file}"));
     let Some(message) = read("message.xml") else { return };
     let verify = |body: Vec<u8>| {
         let signed = Signed {
             file: "globalconf-impl/non-batch-sig/signatures.xml",
             hash_chain: None,
             parts: vec![(MESSAGE, message.clone()), ("/attachment1", body)],
-            shared_params: "globalconf_good2_v3/DEV",
+            shared_params: GOOD2,
             // X-Road's test asks as of that day's midnight, before the OCSP answer was given; here nobody knew then.
             time: "2024-07-09T07:38:53Z",
         };
@@ -334,4 +349,81 @@ fn accepts_a_reference_per_part() {
     };
     assert_eq!(verify(read("attachment1").unwrap()), "ok");
     assert_eq!(verify(vec![1]), "invalid_signature_value");
+}
+
+/// A part of a recorded message: its content type and its bytes.
+type Part = (String, Vec<u8>);
+
+/// The body of a recorded HTTP message, taken out of its chunks.
+fn body(http: &[u8]) -> Vec<u8> {
+    let (head, mut rest) = split(http, b"\r\n\r\n");
+    if !String::from_utf8_lossy(head).contains("Transfer-Encoding: chunked") {
+        return rest.to_vec();
+    }
+    let mut body = Vec::new();
+    loop {
+        let (length, after) = split(rest, b"\r\n");
+        let length = usize::from_str_radix(std::str::from_utf8(length).unwrap(), 16).unwrap();
+        if length == 0 {
+            return body;
+        }
+        body.extend(&after[..length]);
+        rest = &after[length + 2..];
+    }
+}
+
+fn split<'b>(bytes: &'b [u8], mark: &[u8]) -> (&'b [u8], &'b [u8]) {
+    let position = bytes.windows(mark.len()).position(|window| window == mark).unwrap();
+    (&bytes[..position], &bytes[position + mark.len()..])
+}
+
+/// The parts of a multipart body, which starts with its boundary; those of nested ones in their place.
+fn parts(multipart: &[u8]) -> Vec<Part> {
+    let start = multipart.windows(2).position(|window| window == b"--").unwrap();
+    let (boundary, mut rest) = split(&multipart[start..], b"\r\n");
+    let mark = [b"\r\n", boundary].concat();
+    let mut found = Vec::new();
+    loop {
+        let (part, after) = split(rest, &mark);
+        let (head, bytes) = split(part, b"\r\n\r\n");
+        let head = String::from_utf8(head.to_vec()).unwrap().to_ascii_lowercase();
+        let content_type = head.lines().find_map(|line| line.strip_prefix("content-type:")).unwrap().trim();
+        if content_type.starts_with("multipart/") {
+            found.extend(parts(bytes));
+        } else {
+            found.push((content_type.to_owned(), bytes.to_vec()));
+        }
+        match after.strip_prefix(b"\r\n") {
+            Some(next) => rest = next,
+            None => return found,
+        }
+    }
+}
+
+#[test]
+fn accepts_what_servers_sent_each_other() {
+    let Some(authorities) = authorities(CAPTURED) else { return };
+    let sender = member("DEV/COM/1234");
+    for name in ["01-req", "01-resp", "02-req", "02-resp", "03-req", "03-resp", "04-req"] {
+        let mut parts = parts(&body(&read(&format!("captures/{name}.bin")).unwrap()));
+        let mut take = |wanted: &[&str]| {
+            let found =
+                parts.iter().position(|(kind, _)| wanted.iter().any(|wanted| kind.starts_with(wanted)))?;
+            Some(parts.remove(found).1)
+        };
+        let hash_chain = take(&["application/hash-chain-result"])
+            .map(|result| ChainDocuments { result, chain: take(&["application/hash-chain"]).unwrap() });
+        let documents = SignatureDocuments { signatures: take(&["signature/"]).unwrap(), hash_chain };
+        let message = take(&["application/x-road-rest-re", "text/xml"]).unwrap();
+        let body = take(&["application/x-road-rest-body", "application/octet-stream"]);
+        let mut signed = vec![MessagePart { uri: MESSAGE, content: PartContent::Bytes(&message) }];
+        if let Some(body) = &body {
+            signed.push(MessagePart { uri: "/attachment1", content: PartContent::Bytes(body) });
+        }
+        let time = "2026-11-22T05:10:00Z".parse().unwrap();
+        let verified = verify_message(&documents, &signed, &sender, &authorities, time)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(verified.parts.len(), signed.len(), "{name}");
+        assert_eq!(documents.hash_chain.is_some(), body.is_some(), "{name}");
+    }
 }
