@@ -12,21 +12,29 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 7] = [
+const PASSED_ON: [&str; 15] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
     "bundle.signature",
     "bundle.signer",
     "certificate_path.status",
+    "evidence.signature",
+    "evidence.time_stamp",
+    "evidence.time_stamp_hash_chain",
+    "message_signature.certificate",
+    "message_signature.hash_chain",
+    "message_signature.no_member",
+    "message_signature.ocsp_answer",
+    "message_signature.signature",
     "statement.text",
 ];
 /// Texts of the same form that are something else: files, X-Road's own codes, and a field of a plugin's log.
-const FILE_ENDINGS: [&str; 13] = [
-    ".asice", ".db", ".json", ".md", ".pem", ".rs", ".sock", ".sql", ".toml", ".txt", ".wasm", ".xml",
-    ".yaml",
+const FILE_ENDINGS: [&str; 14] = [
+    ".asice", ".db", ".gpg", ".json", ".md", ".pem", ".rs", ".sock", ".sql", ".toml", ".txt", ".wasm",
+    ".xml", ".yaml",
 ];
-const XROAD: [&str; 3] = ["client.", "invalid_cert_path.", "mlog."];
+const XROAD: [&str; 4] = ["client.", "invalid_cert_path.", "malformed_signature.", "mlog."];
 const LOG_FIELD: &str = "fault.code";
 
 #[test]
