@@ -194,13 +194,12 @@ impl SignedDirectory {
             return Err(DirectoryError::TooLarge { bytes_max: DIRECTORY_BYTES_MAX });
         }
         let envelope = Part::read(directory).map_err(malformed)?;
-        let (signed, signature) = match envelope.parts().map_err(malformed)? {
-            (parts, closed) => match (parts.as_slice(), closed) {
-                ([], _) => return Err(DirectoryError::MissingSignedPart),
-                ([signed, signature], true) => (*signed, *signature),
-                ([_] | [_, _], _) => return Err(DirectoryError::MissingSignature),
-                _ => return Err(malformed("something follows the signature")),
-            },
+        let (parts, closed) = envelope.parts().map_err(malformed)?;
+        let (signed, signature) = match (parts.as_slice(), closed) {
+            ([], _) => return Err(DirectoryError::MissingSignedPart),
+            ([signed, signature], true) => (*signed, *signature),
+            ([_] | [_, _], _) => return Err(DirectoryError::MissingSignature),
+            _ => return Err(malformed("something follows the signature")),
         };
         let signed = Part::read(signed).map_err(malformed)?;
         verify_signature(signed.body, &Part::read(signature).map_err(malformed)?, certificates)?;

@@ -461,7 +461,7 @@ fn mirrors(name: &str, anchor_url: &str) -> Option<Vec<Vec<(String, usize)>>> {
     let in_force = shared(&folder("xroad/configuration-client")?.join(name).join("EE")).unwrap().content;
     let mut anchor =
         Anchor::read(&read(&folder("xroad/globalconf")?.join("configuration-anchor2.xml"))).unwrap();
-    anchor.sources[0].url = anchor_url.to_owned();
+    anchor.sources.first_mut()?.url = anchor_url.to_owned();
     let groups = download_sources(&anchor, Some(&in_force)).into_iter();
     let described =
         groups.map(|group| group.into_iter().map(|one| (one.url, one.certificates.len())).collect());
