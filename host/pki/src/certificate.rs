@@ -9,7 +9,7 @@ use x509_cert::ext::pkix::{AuthorityInfoAccessSyntax, ExtendedKeyUsage, KeyUsage
 use x509_cert::name::Name;
 
 use crate::digest::{Digest, DigestAlgorithm};
-use crate::public_key::PublicKey;
+use crate::public_key::{EC, P256, P384, PublicKey, RSA};
 use crate::signature::check_signature;
 
 /// Larger certificates are refused; those in use are below 4 KiB.
@@ -21,10 +21,6 @@ pub const CHAIN_LENGTH_MAX: usize = 10;
 const CLIENT_AUTHENTICATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
 const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
 const OCSP_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
-const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 
 /// A parsed certificate together with its exact bytes. Nothing is said about whether to trust it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -37,7 +37,8 @@ pub use ocsp::{
 pub use password::Password;
 pub use path::{CertificatePath, PathError, PathStep};
 pub use profile::{
-    Applicant, CertificateProfile, CertificateProfiles, CertificateUse, ProfileError, RequestedSubject,
+    Applicant, CertificateProfile, CertificateProfiles, CertificateUse, ProfileError, RequestError,
+    RequestedSubject,
 };
 pub use public_key::{PublicKey, SignatureAlgorithm, SignatureScheme, WrongSignature};
 pub use sha256::{MalformedSha256, Sha256};

@@ -3,6 +3,8 @@
 //! A profile is data, not code: X-Road's own are in `profile/profiles.toml`, which also explains the form, and a country
 //! adds its own in the same form to its configuration.
 
+mod request;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -18,6 +20,8 @@ use uuk_identifiers::{MemberId, ServerId};
 use x509_cert::name::Name;
 
 use crate::certificate::Certificate;
+
+pub use self::request::RequestError;
 
 /// Expressions that compile to more are refused; those in use stay below a tenth of it.
 const EXPRESSION_BYTES_MAX: usize = 64 * 1024;
@@ -79,9 +83,9 @@ pub struct Applicant<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedSubject {
     /// Attribute types and values of the subject, in the order of the request's DER.
-    pub attributes: Vec<(ObjectIdentifier, String)>,
-    /// The `dNSName` for the extension of alternative names, if any.
-    pub alternative_name: Option<String>,
+    attributes: Vec<(ObjectIdentifier, String)>,
+    /// The `dNSName` for the extension of alternative names.
+    alternative_name: Option<String>,
 }
 
 /// Why profiles could not be read, found or applied.

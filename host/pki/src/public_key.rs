@@ -2,7 +2,16 @@
 
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 
+use der::Any;
+use der::asn1::{BitString, Null, ObjectIdentifier};
+use x509_cert::spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
+
 use crate::digest::{Digest, DigestAlgorithm};
+
+pub(crate) const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+pub(crate) const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+pub(crate) const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+pub(crate) const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 
 /// How a signature is made from a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::Display)]
@@ -87,6 +96,19 @@ impl PublicKey {
         };
         let digest = digest.ok_or(WrongSignature)?;
         UnparsedPublicKey::new(algorithm, bytes).verify_digest(&digest, signature).map_err(|_| WrongSignature)
+    }
+
+    /// The key as certificates and requests for them write it (RFC 3279 §2.3).
+    pub(crate) fn to_spki(&self) -> Result<SubjectPublicKeyInfoOwned, der::Error> {
+        let (oid, parameters, bits) = match self {
+            Self::Rsa(key) => (RSA, Any::from(Null), key),
+            Self::EcP256(point) => (EC, Any::from(P256), point),
+            Self::EcP384(point) => (EC, Any::from(P384), point),
+        };
+        Ok(SubjectPublicKeyInfoOwned {
+            algorithm: AlgorithmIdentifierOwned { oid, parameters: Some(parameters) },
+            subject_public_key: BitString::from_bytes(bits)?,
+        })
     }
 }
 

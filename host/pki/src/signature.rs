@@ -9,9 +9,6 @@ use crate::digest::DigestAlgorithm;
 use crate::public_key::{PublicKey, SignatureScheme, WrongSignature};
 use crate::signing_key::{KeyError, SigningKey};
 
-/// What a CMS signature made with RSA is called; the digest stands elsewhere.
-pub(crate) const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-
 const SIGNATURES: [(ObjectIdentifier, SignatureScheme, DigestAlgorithm); 6] = {
     use DigestAlgorithm::{Sha256, Sha384, Sha512};
     use SignatureScheme::{Ecdsa, RsaPkcs1};

@@ -1,20 +1,16 @@
 //! Keys held in memory, read from encrypted files.
 
 use aws_lc_rs::signature::{self, EcdsaKeyPair, RsaKeyPair};
-use der::oid::ObjectIdentifier;
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument};
 
 use crate::certificate::Certificate;
 use crate::digest::{Digest, DigestAlgorithm};
 use crate::password::Password;
-use crate::public_key::SignatureScheme;
+use crate::public_key::{EC, RSA, SignatureScheme};
 use crate::signing_key::{KeyError, SigningKey};
 
 /// Key files are a few kilobytes; a PKCS#12 file with a long chain is still far below this.
 const KEY_FILE_BYTES_MAX: usize = 256 * 1024;
-
-const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
-const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 
 /// A private key held by this process: RSA of 2048 to 8192 bits, or P-256.
 #[derive(Debug)]

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tempfile::TempDir;
+use uuk_identifiers::ServerId;
 use uuk_pki::{
-    Authorities, Certificate, CertificateId, CertificateProfiles, CertificateStatus, CertificateUse,
-    CertificationAuthority, DigestAlgorithm, OcspAnswer, OcspError, OcspRequest, OcspResponse, SoftwareKey,
-    TimeStampRequest, TimeStampToken, TimeStamper,
+    Applicant, Authorities, Certificate, CertificateId, CertificateProfiles, CertificateStatus,
+    CertificateUse, CertificationAuthority, DigestAlgorithm, OcspAnswer, OcspError, OcspRequest,
+    OcspResponse, SoftwareKey, TimeStampRequest, TimeStampToken, TimeStamper,
 };
 use uuk_testkit::authority::{Authority, KeyKind, SigningIdentity};
 use uuk_testkit::openssl::{self, Outcome};
@@ -128,17 +129,18 @@ fn openssl_answers_our_ocsp_request_and_we_accept_it() {
     let serial = serial.said.trim().trim_start_matches("serial=").to_owned();
     let respond = "ocsp -index index.txt -CA root.pem -rsigner responder.pem -rkey responder.key -nmin 5 \
                    -reqin request.der -respout response.der";
-    let verify = |entry: &str| {
+    let verify = |entry: &str, named_by: &str| {
         // OpenSSL's database of certificates: status, expiry, revocation, serial number, file, subject.
         world.write("index.txt", format!("{entry}\t{serial}\tunknown\t/CN=Signer\n"));
-        let outcome = world.openssl(respond).unwrap();
+        let outcome = world.openssl(&format!("{respond}{named_by}")).unwrap();
         assert!(outcome.success, "{}", outcome.said);
         let authorities = world.authorities();
         let response = OcspResponse::from_der(&world.read("response.der")).unwrap();
         response.verify(&certificate, &authorities.certification[0], &authorities, now())
     };
-    assert!(verify("V\t491231235959Z\t").is_ok());
-    let revoked = verify("R\t491231235959Z\t260101000000Z").unwrap_err();
+    assert!(verify("V\t491231235959Z\t", "").is_ok());
+    assert!(verify("V\t491231235959Z\t", " -resp_key_id").is_ok());
+    let revoked = verify("R\t491231235959Z\t260101000000Z", "").unwrap_err();
     assert!(matches!(revoked, OcspError::Revoked { .. }), "{revoked}");
 }
 
@@ -203,6 +205,47 @@ fn openssl_stamps_our_request_and_we_accept_it() {
         let alone =
             world.openssl("ts -verify -data message -in token.der -token_in -CAfile root.pem").unwrap();
         assert!(alone.success, "{}", alone.said);
+    }
+}
+
+#[test]
+fn openssl_accepts_our_certificate_requests() {
+    for kind in KINDS {
+        let world = World::new();
+        let identity = world.root.issue("Signer", kind).unwrap();
+        let profiles = CertificateProfiles::default();
+        let profile = "ee.ria.xroad.common.certificateprofile.impl.FiVRKCertificateProfileInfoProvider";
+        let server: ServerId = "FI/GOV/1/ss1".parse().unwrap();
+        let fields = [("organization", "Väestö"), ("dns", "ss1.example.org")];
+        let applicant = Applicant {
+            member: &server.owner,
+            member_name: "Owner",
+            server: &server,
+            fields: fields.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        };
+        for (usage, subject, key_usage) in [
+            (
+                CertificateUse::Authentication,
+                "C=FI, O=Väestö, serialNumber=FI/ss1/GOV, CN=ss1.example.org",
+                "Digital Signature, Key Encipherment, Data Encipherment",
+            ),
+            (
+                CertificateUse::Signing,
+                "C=FI, O=Väestö, serialNumber=FI/ss1/GOV, CN=1",
+                "Non Repudiation, Certificate Sign",
+            ),
+        ] {
+            let requested = profiles.find(profile).unwrap().requested_subject(usage, &applicant).unwrap();
+            let public_key = certificate(&identity).public_key().unwrap();
+            world.write("request.der", requested.request(usage, &public_key, &key(&identity)).unwrap());
+            let show =
+                "req -inform der -in request.der -verify -noout -text -nameopt utf8,sep_comma_plus_space";
+            let Some(outcome) = world.openssl(show) else { return };
+            assert!(outcome.success && outcome.said.contains("verify OK"), "{}", outcome.said);
+            for expected in [subject, key_usage, "DNS:ss1.example.org"] {
+                assert!(outcome.said.contains(expected), "{expected} is not in {}", outcome.said);
+            }
+        }
     }
 }
 

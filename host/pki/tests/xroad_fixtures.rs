@@ -88,6 +88,13 @@ fn subjects_name_members() {
     }
 }
 
+#[test]
+fn certificates_tell_where_their_status_is_to_be_had() {
+    let Some(estonian) = certificate("xroad/certs/NTREE.pem") else { return };
+    assert_eq!(estonian.ocsp_urls(), ["http://aia.demo.sk.ee/klass3-2010"]);
+    assert!(certificate("captures/pki/sign.crt").unwrap().ocsp_urls().is_empty());
+}
+
 /// X-Road accepts all that is signed with SHA-1 or MD5, and asks neither for key usage nor for the validity of the
 /// topmost authority when it builds paths. Here whatever those digests signed is refused, since whoever finds a
 /// collision would issue certificates.

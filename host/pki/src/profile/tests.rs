@@ -1,6 +1,9 @@
 use std::str::FromStr;
 
+use uuk_testkit::authority::KeyKind;
+
 use super::*;
+use crate::sample::{Identity, authority};
 
 const XROAD: &str = "ee.ria.xroad.common.certificateprofile.impl";
 
@@ -145,17 +148,29 @@ fn requests_say_what_the_profile_asks() {
     let wonderland = profile("wonderland");
     assert_eq!(wonderland.fields(CertificateUse::Signing), ["city", "dns"]);
     let subject = wonderland.requested_subject(CertificateUse::Signing, &applicant).unwrap();
-    let values: Vec<_> = subject.attributes.iter().map(|(_, value)| value.as_str()).collect();
-    assert_eq!(values, ["WL", "Ministry of Tea", "GOV-123456", "Tea"]);
+    assert_eq!(values(&subject), ["WL", "Ministry of Tea", "GOV-123456", "Tea"]);
     assert_eq!(subject.alternative_name.as_deref(), Some("s.a.example"));
 
     let iceland = built_in("Is").requested_subject(CertificateUse::Signing, &applicant).unwrap();
-    let values: Vec<_> = iceland.attributes.iter().map(|(_, value)| value.as_str()).collect();
-    assert_eq!(values, ["IS", "WL", "GOV", "123456", "WL/COM/1/ss1"]);
+    assert_eq!(values(&iceland), ["IS", "WL", "GOV", "123456", "WL/COM/1/ss1"]);
 
     let empty = Applicant { fields: BTreeMap::new(), ..applicant };
     let error = wonderland.requested_subject(CertificateUse::Authentication, &empty).unwrap_err();
     assert!(matches!(&error, ProfileError::FieldMissing { field } if field == "dns"), "{error}");
+}
+
+fn values(subject: &RequestedSubject) -> Vec<&str> {
+    subject.attributes.iter().map(|(_, value)| value.as_str()).collect()
+}
+
+#[test]
+fn refuses_an_alternative_name_that_is_none() {
+    let identity: Identity = authority("Root").issue("Signer", KeyKind::P256).unwrap().into();
+    let subject =
+        RequestedSubject { attributes: Vec::new(), alternative_name: Some("чай.example".to_owned()) };
+    let public_key = identity.certificate.public_key().unwrap();
+    let error = subject.request(CertificateUse::Signing, &public_key, &identity.key).unwrap_err();
+    assert_eq!(error.code(), "certificate_request.subject");
 }
 
 #[test]

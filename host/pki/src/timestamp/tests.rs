@@ -1,12 +1,13 @@
-use cms::signed_data::SignerInfos;
+use cms::signed_data::{SignerIdentifier, SignerInfos};
 use der::asn1::{OctetString, SetOfVec};
 use der::{Any, Decode, Encode, Tag};
 use jiff::Timestamp;
 use uuk_testkit::authority::{Authority, KeyKind};
+use x509_cert::ext::pkix::SubjectKeyIdentifier;
 
 use super::asn1::{CONTENT_TYPE, MESSAGE_DIGEST, SIGNING_CERTIFICATE_V2, TstInfo};
 use super::*;
-use crate::sample::{Identity, authorities, authority, now};
+use crate::sample::{Identity, authorities, authority, itself, now};
 use crate::{Authorities, Digest, DigestAlgorithm};
 
 struct World {
@@ -66,6 +67,19 @@ fn proves_when_a_digest_existed() {
         let stamp = token.verify(&imprint(), &world.authorities).unwrap();
         assert_eq!((stamp.time, stamp.authority), (now(), &world.stamper.certificate));
     }
+}
+
+#[test]
+fn finds_the_authority_by_its_key_identifier() {
+    // Of those made for tests, only certificates of authorities have one.
+    let world = World::with(itself(&authority("Root")));
+    let mut token = world.stamp(&imprint());
+    change_signer(&mut token, |signer| {
+        let identifier = world.stamper.certificate.subject_key_identifier().unwrap();
+        let identifier = OctetString::new(identifier).unwrap();
+        signer.sid = SignerIdentifier::SubjectKeyIdentifier(SubjectKeyIdentifier(identifier));
+    });
+    assert!(token.verify(&imprint(), &world.authorities).is_ok());
 }
 
 #[test]

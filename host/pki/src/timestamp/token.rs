@@ -13,10 +13,8 @@ use super::request::digest;
 use crate::authorities::Authorities;
 use crate::certificate::Certificate;
 use crate::digest::{Digest, DigestAlgorithm};
-use crate::public_key::SignatureScheme;
-use crate::signature::{
-    RSA_ENCRYPTION, SignatureError, check_signature, check_signature_by, digest_algorithm,
-};
+use crate::public_key::{RSA, SignatureScheme};
+use crate::signature::{SignatureError, check_signature, check_signature_by, digest_algorithm};
 
 /// Larger tokens and responses are refused; those in use are below 8 KiB.
 pub const TIME_STAMP_TOKEN_BYTES_MAX: usize = 64 * 1024;
@@ -244,7 +242,8 @@ impl TimeStampToken {
 
         let message = attributes.to_der()?;
         let value = signer.signature.as_bytes();
-        let checked = if signer.signature_algorithm.oid == RSA_ENCRYPTION {
+        // CMS may name the key alone, since the digest stands beside it (RFC 3370 §3.2).
+        let checked = if signer.signature_algorithm.oid == RSA {
             check_signature_by(authority, SignatureScheme::RsaPkcs1, digest, &message, value)
         } else {
             check_signature(authority, &signer.signature_algorithm, &message, value)
