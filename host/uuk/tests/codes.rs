@@ -12,13 +12,14 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 15] = [
+const PASSED_ON: [&str; 16] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
     "bundle.signature",
     "bundle.signer",
     "certificate_path.status",
+    "certificate_request.key",
     "evidence.signature",
     "evidence.time_stamp",
     "evidence.time_stamp_hash_chain",
