@@ -25,12 +25,6 @@ impl Sha256 {
     }
 }
 
-impl From<[u8; 32]> for Sha256 {
-    fn from(value: [u8; 32]) -> Self {
-        Self(value)
-    }
-}
-
 impl fmt::Display for Sha256 {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "sha256:{}", hex::encode(self.0))

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use uuk_bundle::{BundleDigest, Engine, Trust};
+use uuk_bundle::{Engine, Trust};
 use uuk_globalconf::{Catalog, CatalogError, TrustError, TrustList};
 use uuk_pki::{Anchors, Certificate, CertificateError, DigestAlgorithm};
 use uuk_plugin_host::Grant;
@@ -118,7 +118,7 @@ impl Reader {
         Ok(Trust {
             author_anchors: anchors(&list.author_certificates)?,
             vetting_anchors: anchors(&list.vetting_certificates)?,
-            revoked: list.revoked.iter().map(|revoked| BundleDigest::from(revoked.0)).collect(),
+            revoked: list.revoked.into_iter().collect(),
             minimum_versions: list.minimum_versions,
         })
     }
