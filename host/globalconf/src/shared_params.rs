@@ -14,7 +14,7 @@ use uuk_identifiers::{ClientId, MemberId, ServerId, SubsystemId};
 use crate::Version;
 use crate::anchor::VerificationCertificate;
 
-/// `shared-params.xml` of an instance, in whichever version. What a version lacks is empty.
+/// `shared-params.xml` of an instance, in whichever version. Files of older versions leave some of it empty.
 ///
 /// Certificates stay DER as they are in the file: one that cannot be read must not keep the rest from being used.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -319,6 +319,20 @@ fn reads_what_each_version_adds() {
     assert_eq!(main.shared().approved_tsas[0].cost, Cost::Paid);
 }
 
+/// Which instance is the main one, `instance-identifier` says.
+#[test]
+fn refuses_folders_without_their_main_instance() {
+    let profiles = CertificateProfiles::default();
+    let build =
+        |main, parameters| GlobalConfiguration::new(main, parameters, Extensions::default(), &profiles);
+    // globalconf_empty has that file, and no folder of an instance.
+    assert_eq!(build("EE", vec![]).unwrap_err().xroad_code(), "malformed_global_conf");
+    let Some(folder) = folder("xroad/globalconf/globalconf_missing_identifier/baz_v3") else { return };
+    let parameters = InstanceParameters { shared: shared(&folder).unwrap(), private: private(&folder) };
+    let error = build("", vec![parameters]).unwrap_err();
+    assert_eq!(error.code(), "global_configuration.missing_main_instance");
+}
+
 #[test]
 fn refuses_files_that_are_no_parameters() {
     let Some(folder) = folder("xroad/globalconf/globalconf_malformed/foo") else { return };
