@@ -8,8 +8,7 @@ use uuk_pki::{Authorities, TimeStamp, TimeStampError, TimeStampToken};
 use crate::hash_chain::{ChainNames, CoveredPart, HashChainError, verify_hash_chain};
 use crate::message_container::MessageContainer;
 use crate::message_signature::{
-    AbsentAttachments, MESSAGE, MessagePart, MessageSignature, MessageSignatureError, PartContent,
-    VerifiedMessage,
+    AbsentAttachments, MessagePart, MessageSignature, MessageSignatureError, PartContent, VerifiedMessage,
 };
 use crate::time_stamp::DetachedTimeStamp;
 
@@ -138,8 +137,13 @@ impl Steps {
         sender: &MemberId,
         authorities: &Authorities,
     ) -> Result<Evidence, EvidenceError> {
-        let parts = PresentParts::of(container);
-        let parts = parts.as_message_parts();
+        let attachments = container.attachments.iter();
+        let parts: Vec<_> = std::iter::once(MessagePart::message(PartContent::Bytes(&container.message)))
+            .chain(
+                attachments
+                    .map(|(number, bytes)| MessagePart::attachment(*number, PartContent::Bytes(bytes))),
+            )
+            .collect();
 
         let signature =
             self.take(Check::Document, MessageSignature::read(&container.signature), |signature| {
@@ -182,21 +186,6 @@ impl Steps {
         };
         self.0.push(Step { check, outcome });
         result
-    }
-}
-
-/// The parts of the message that the container has.
-struct PresentParts<'a>(Vec<(String, &'a [u8])>);
-
-impl<'a> PresentParts<'a> {
-    fn of(container: &'a MessageContainer) -> Self {
-        let attachments =
-            container.attachments.iter().map(|(number, bytes)| (format!("/attachment{number}"), &**bytes));
-        Self(std::iter::once((MESSAGE.to_owned(), &*container.message)).chain(attachments).collect())
-    }
-
-    fn as_message_parts(&self) -> Vec<MessagePart<'_>> {
-        self.0.iter().map(|(uri, bytes)| MessagePart { uri, content: PartContent::Bytes(bytes) }).collect()
     }
 }
 

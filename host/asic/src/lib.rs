@@ -4,7 +4,12 @@
 //! over some of them. Pure: bytes and the time come in as arguments. It does not know what the entries mean, nor
 //! whom to trust: [`verify()`] proves which certificate's key signed what, and `uuk-pki` decides about the certificate.
 //!
-//! Start with [`Container`] and [`Profile`], then [`sign`] and [`verify()`].
+//! Start with [`Container`] and [`Profile`], then [`sign`] and [`verify()`]; those are all that bundles need.
+//!
+//! Messages add hash chains, by which one signature or time-stamp stands for many ([`build_hash_chains`],
+//! [`verify_hash_chain`]). A message is signed through [`PendingSignature`] and verified by [`verify_message`]; its
+//! evidence is stamped through [`PendingTimeStamp`], kept in a [`MessageContainer`], listed in [`LinkingInfo`], and, years
+//! later, judged by [`examine`].
 
 #![warn(missing_docs)]
 
@@ -37,8 +42,8 @@ pub use linking_info::{
 pub use manifest::opendocument_manifest;
 pub use message_container::MessageContainer;
 pub use message_signature::{
-    ChainDocuments, MESSAGE, MessagePart, MessageSignatureError, MessageSigner, PartContent,
-    PendingSignature, SignatureDocuments, VerifiedMessage, verify_message,
+    ChainDocuments, MessagePart, MessageSignatureError, MessageSigner, PartContent, PendingSignature,
+    SignatureDocuments, VerifiedMessage, verify_message,
 };
 pub use time_stamp::{DetachedTimeStamp, PendingTimeStamp, Stamped};
 pub use verify::{SignedPart, VerifiedSignature, VerifyError, verify};

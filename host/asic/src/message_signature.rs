@@ -11,7 +11,7 @@ pub(crate) use verify::{AbsentAttachments, MessageSignature};
 pub use verify::{MessagePart, MessageSignatureError, PartContent, VerifiedMessage, verify_message};
 
 /// The URI of a message.
-pub const MESSAGE: &str = "/message.xml";
+pub(crate) const MESSAGE: &str = "/message.xml";
 /// The URI of the result of the hash chain under a signature.
 pub(crate) const RESULT: &str = "/sig-hashchainresult.xml";
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use uuk_asic::{
-    ChainDocuments, Check, Examination, MESSAGE, MessageContainer, MessagePart, Outcome, PartContent,
+    ChainDocuments, Check, Examination, MessageContainer, MessagePart, Outcome, PartContent,
     SignatureDocuments, examine, verify_message,
 };
 use uuk_identifiers::MemberId;
@@ -210,7 +210,8 @@ fn refuses_an_attachment_that_was_not_signed() {
 struct Signed {
     file: &'static str,
     hash_chain: Option<ChainDocuments>,
-    parts: Vec<(&'static str, Vec<u8>)>,
+    message: Vec<u8>,
+    body: Option<Vec<u8>>,
     shared_params: &'static str,
     time: &'static str,
 }
@@ -221,7 +222,8 @@ impl Signed {
         Some(Self {
             file,
             hash_chain: None,
-            parts: vec![(MESSAGE, read("xroad/signatures/common/message-0.xml")?)],
+            message: read("xroad/signatures/common/message-0.xml")?,
+            body: None,
             shared_params: GOOD,
             time: "2014-10-30T00:00:00Z",
         })
@@ -229,11 +231,9 @@ impl Signed {
 
     fn verdict(self, sender: &str) -> (String, &'static str) {
         let signatures = read(&format!("xroad/signatures/{}", self.file)).unwrap();
-        let parts: Vec<_> = self
-            .parts
-            .iter()
-            .map(|(uri, bytes)| MessagePart { uri, content: PartContent::Bytes(bytes) })
-            .collect();
+        let body = self.body.as_deref().map(|body| MessagePart::attachment(1, PartContent::Bytes(body)));
+        let message = MessagePart::message(PartContent::Bytes(&self.message));
+        let parts: Vec<_> = std::iter::once(message).chain(body).collect();
         let documents = SignatureDocuments { signatures, hash_chain: self.hash_chain };
         let authorities = authorities(self.shared_params).unwrap();
         match verify_message(&documents, &parts, &member(sender), &authorities, self.time.parse().unwrap()) {
@@ -322,7 +322,8 @@ fn follows_the_hash_chain_of_a_batch_signature() {
                 result: result.clone(),
                 chain: read("hash-chain-1.xml").unwrap(),
             }),
-            parts: vec![(MESSAGE, read("message-1.xml").unwrap()), ("/attachment1", body.to_vec())],
+            message: read("message-1.xml").unwrap(),
+            body: Some(body.to_vec()),
             ..Signed::alone("globalconf-impl/batch-sig.xml").unwrap()
         };
         signed.verdict("EE/BUSINESS/consumer").1
@@ -340,7 +341,8 @@ fn accepts_a_reference_per_part() {
         let signed = Signed {
             file: "globalconf-impl/non-batch-sig/signatures.xml",
             hash_chain: None,
-            parts: vec![(MESSAGE, message.clone()), ("/attachment1", body)],
+            message: message.clone(),
+            body: Some(body),
             shared_params: GOOD2,
             // X-Road's test asks as of that day's midnight, before the OCSP answer was given; here nobody knew then.
             time: "2024-07-09T07:38:53Z",
@@ -416,9 +418,9 @@ fn accepts_what_servers_sent_each_other() {
         let documents = SignatureDocuments { signatures: take(&["signature/"]).unwrap(), hash_chain };
         let message = take(&["application/x-road-rest-re", "text/xml"]).unwrap();
         let body = take(&["application/x-road-rest-body", "application/octet-stream"]);
-        let mut signed = vec![MessagePart { uri: MESSAGE, content: PartContent::Bytes(&message) }];
+        let mut signed = vec![MessagePart::message(PartContent::Bytes(&message))];
         if let Some(body) = &body {
-            signed.push(MessagePart { uri: "/attachment1", content: PartContent::Bytes(body) });
+            signed.push(MessagePart::attachment(1, PartContent::Bytes(body)));
         }
         let time = "2026-11-22T05:10:00Z".parse().unwrap();
         let verified = verify_message(&documents, &signed, &sender, &authorities, time)

@@ -1,6 +1,6 @@
 //! The hash chains of the X-Road project, with the verdicts of its own tests.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what a test's helpers cannot do, the test reports")]
+#![expect(clippy::panic, reason = "what a test's helpers cannot do, the test reports")]
 
 use uuk_asic::{ChainNames, HashChainError, build_hash_chains, verify_hash_chain};
 use uuk_pki::DigestAlgorithm;

@@ -107,12 +107,11 @@ impl Member {
         time: Timestamp,
     ) -> Result<VerifiedMessage, MessageSignatureError> {
         let digests: Vec<Digest> = parts.iter().map(|part| digest(part)).collect();
-        let uris: Vec<String> = (1..parts.len()).map(|number| format!("/attachment{number}")).collect();
-        let uris = std::iter::once(MESSAGE).chain(uris.iter().map(String::as_str));
-        let parts: Vec<MessagePart<'_>> = uris
-            .zip(&digests)
-            .map(|(uri, digest)| MessagePart { uri, content: PartContent::Digest(digest) })
+        let mut parts: Vec<MessagePart<'_>> = (1..)
+            .zip(digests.iter().skip(1))
+            .map(|(number, digest)| MessagePart::attachment(number, PartContent::Digest(digest)))
             .collect();
+        parts.push(MessagePart::message(PartContent::Digest(&digests[0])));
         verify_message(documents, &parts, sender, &self.authorities, time)
     }
 }
@@ -297,6 +296,22 @@ fn refuses_a_signature_of_something_else() {
     refuses(
         member.verify(&documents, &["message"]),
         "message_signature.message_not_covered",
+        "malformed_signature",
+    );
+}
+
+#[test]
+fn refuses_a_hash_chain_beside_the_message() {
+    let member = member(KeyKind::P256);
+    let mut documents = member.sign(&[&["message", "body"]]).remove(0);
+    let result = DigestAlgorithm::Sha512.digest(&documents.hash_chain.as_ref().unwrap().result);
+    let part = |uri, digest| crate::PartReference { uri, digest, media_type: "text/xml" };
+    let signer = crate::Signer { key: &member.key, certificate: &member.certificate, intermediates: &[] };
+    let both = [part(MESSAGE, digest("message")), part(RESULT, result)];
+    documents.signatures = crate::sign(&signer, &both, now()).unwrap();
+    refuses(
+        member.verify(&documents, &["message"]),
+        "message_signature.unexpected_part",
         "malformed_signature",
     );
 }

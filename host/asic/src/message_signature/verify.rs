@@ -13,12 +13,10 @@ use crate::hash_chain::{ChainNames, CoveredPart, HashChainError, verify_hash_cha
 use crate::verify::{SignatureDocument, SignedPart, VerifyError};
 
 /// A part of a message as its verifier has it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct MessagePart<'a> {
-    /// `/message.xml`, `/attachment1`.
-    pub uri: &'a str,
-    /// What is known of it.
-    pub content: PartContent<'a>,
+    uri: String,
+    content: PartContent<'a>,
 }
 
 /// A part's bytes, or the digest computed while they passed.
@@ -30,7 +28,17 @@ pub enum PartContent<'a> {
     Digest(&'a Digest),
 }
 
-impl MessagePart<'_> {
+impl<'a> MessagePart<'a> {
+    /// The message itself: of SOAP the envelope, of REST the part with headers.
+    pub fn message(content: PartContent<'a>) -> Self {
+        Self { uri: MESSAGE.to_owned(), content }
+    }
+
+    /// A SOAP attachment, counted from one, or as the first a REST body.
+    pub fn attachment(number: u16, content: PartContent<'a>) -> Self {
+        Self { uri: format!("/attachment{number}"), content }
+    }
+
     fn digest(&self, algorithm: DigestAlgorithm) -> Option<Digest> {
         match self.content {
             PartContent::Bytes(bytes) => Some(algorithm.digest(bytes)),
@@ -88,9 +96,9 @@ pub enum MessageSignatureError {
     #[error("the message is from {sender}, but the certificate is of {certified}")]
     WrongMember {
         /// Who should have signed.
-        sender: MemberId,
+        sender: Box<MemberId>,
         /// Whom the certificate names.
-        certified: MemberId,
+        certified: Box<MemberId>,
     },
     /// The signature comes without OCSP answers.
     #[error("the signature has no OCSP answer for its certificate")]
@@ -193,10 +201,13 @@ impl<'a> MessageSignature<'a> {
         {
             return self.follow_hash_chain(parts, absent);
         }
+        if let Some(other) = references.iter().find(|known| !parts.iter().any(|part| part.uri == known.uri)) {
+            return Err(MessageSignatureError::UnexpectedPart { uri: quote(other.uri.as_bytes()) });
+        }
         if let Some(part) = parts.iter().find(|part| !references.iter().any(|known| known.uri == part.uri)) {
             return Err(MessageSignatureError::PartNotCovered { uri: quote(part.uri.as_bytes()) });
         }
-        // That each is there, and as it was signed, is checked with the signature value.
+        // That each is as it was signed is checked with the signature value.
         let covered = |part: &SignedPart| CoveredPart {
             uri: part.uri.clone(),
             digest: part.digest.clone(),
@@ -211,7 +222,7 @@ impl<'a> MessageSignature<'a> {
         absent: AbsentAttachments,
     ) -> Result<Vec<CoveredPart>, MessageSignatureError> {
         let chain = self.documents.hash_chain.as_ref().ok_or(MessageSignatureError::NoHashChain)?;
-        let required: Vec<_> = parts.iter().map(|part| part.uri).collect();
+        let required: Vec<_> = parts.iter().map(|part| part.uri.as_str()).collect();
         let documents = [(ChainNames::SIGNATURE.chain, chain.chain.as_slice())];
         let covered = verify_hash_chain(&chain.result, &documents, &required, |uri, algorithm| {
             parts.iter().find(|part| part.uri == uri)?.digest(algorithm)
@@ -238,7 +249,10 @@ impl<'a> MessageSignature<'a> {
         let certified = authority.profile.member(certificate, &sender.instance)?;
         match certified == *sender {
             true => Ok(()),
-            false => Err(MessageSignatureError::WrongMember { sender: sender.clone(), certified }),
+            false => Err(MessageSignatureError::WrongMember {
+                sender: Box::new(sender.clone()),
+                certified: Box::new(certified),
+            }),
         }
     }
 
