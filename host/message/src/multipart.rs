@@ -83,19 +83,21 @@ pub(crate) struct MultipartReader {
     state: State,
     /// The part that is read, or was read last.
     part: usize,
+    /// Its headers so far.
+    headers: PartHeaders,
+    /// The one read last, which the next line may continue.
+    open_header: Option<Header>,
+    header_bytes: usize,
     outside_bytes: usize,
 }
 
+/// `fresh` says that nothing was read yet, so that a delimiter may stand at once.
+#[derive(Clone, Copy)]
 enum State {
     Preamble {
         fresh: bool,
     },
-    Headers {
-        headers: PartHeaders,
-        size_bytes: usize,
-        last: Option<Header>,
-    },
-    /// `fresh` until the first byte is out: a delimiter may stand at once.
+    Headers,
     Body {
         fresh: bool,
     },
@@ -130,6 +132,9 @@ impl MultipartReader {
             input_ended: false,
             state: State::Preamble { fresh: true },
             part: 0,
+            headers: PartHeaders::default(),
+            open_header: None,
+            header_bytes: 0,
             outside_bytes: 0,
         }
     }
@@ -150,49 +155,45 @@ impl MultipartReader {
     /// The next event; `None` if it takes more bytes, or if all were pushed and nothing is left.
     pub(crate) fn next_event(&mut self) -> Result<Option<PartEvent>, MultipartError> {
         loop {
-            match &mut self.state {
-                State::Preamble { fresh } => {
-                    let fresh = *fresh;
-                    match self.scan(fresh)? {
-                        Scan::Starved => return Ok(None),
-                        Scan::Content(size) => {
-                            self.skip_outside(size)?;
-                            self.state = State::Preamble { fresh: false };
-                        }
-                        Scan::Delimiter { end, last, .. } => {
-                            self.skip_outside(end)?;
-                            self.begin_part(last);
-                        }
+            match self.state {
+                State::Preamble { fresh } => match self.scan(fresh)? {
+                    Scan::Starved => return Ok(None),
+                    Scan::Content(size) => {
+                        self.skip_outside(size)?;
+                        self.state = State::Preamble { fresh: false };
                     }
-                }
-                State::Headers { .. } => match self.header_line()? {
-                    Some(true) => return Ok(Some(PartEvent::Start(self.begin_body()))),
-                    Some(false) => {}
-                    None => return Ok(None),
+                    Scan::Delimiter { end, last, .. } => {
+                        self.skip_outside(end)?;
+                        self.begin_part(last);
+                    }
                 },
-                State::Body { fresh } => {
-                    let fresh = *fresh;
-                    match self.scan(fresh)? {
-                        Scan::Starved if self.input_ended => {
-                            return Err(MultipartError::Truncated { part: self.part });
-                        }
-                        Scan::Starved => return Ok(None),
-                        Scan::Content(size) => {
-                            self.state = State::Body { fresh: false };
-                            return Ok(Some(PartEvent::Data(self.buffer.split_to(size).freeze())));
-                        }
-                        Scan::Delimiter { content, end, last } => {
-                            let mut data = self.buffer.split_to(end);
-                            data.truncate(content);
-                            self.state = State::PartEnd { last };
-                            if !data.is_empty() {
-                                return Ok(Some(PartEvent::Data(data.freeze())));
-                            }
-                        }
+                State::Headers => {
+                    let Some(line) = self.header_line()? else { return Ok(None) };
+                    self.read_header(&line)?;
+                    if line.is_empty() {
+                        self.state = State::Body { fresh: true };
+                        return Ok(Some(PartEvent::Start(std::mem::take(&mut self.headers))));
                     }
                 }
+                State::Body { fresh } => match self.scan(fresh)? {
+                    Scan::Starved if self.input_ended => {
+                        return Err(MultipartError::Truncated { part: self.part });
+                    }
+                    Scan::Starved => return Ok(None),
+                    Scan::Content(size) => {
+                        self.state = State::Body { fresh: false };
+                        return Ok(Some(PartEvent::Data(self.buffer.split_to(size).freeze())));
+                    }
+                    Scan::Delimiter { content, end, last } => {
+                        let mut data = self.buffer.split_to(end);
+                        data.truncate(content);
+                        self.state = State::PartEnd { last };
+                        if !data.is_empty() {
+                            return Ok(Some(PartEvent::Data(data.freeze())));
+                        }
+                    }
+                },
                 State::PartEnd { last } => {
-                    let last = *last;
                     self.begin_part(last);
                     return Ok(Some(PartEvent::End));
                 }
@@ -209,14 +210,8 @@ impl MultipartReader {
             self.state = State::Epilogue;
         } else {
             self.part += 1;
-            self.state = State::Headers { headers: PartHeaders::default(), size_bytes: 0, last: None };
-        }
-    }
-
-    fn begin_body(&mut self) -> PartHeaders {
-        match std::mem::replace(&mut self.state, State::Body { fresh: true }) {
-            State::Headers { headers, .. } => headers,
-            _ => PartHeaders::default(),
+            self.header_bytes = 0;
+            self.state = State::Headers;
         }
     }
 
@@ -292,54 +287,52 @@ impl MultipartReader {
         Ok(Line::Delimiter { end, last })
     }
 
-    /// Reads one line of headers: whether it was the empty one that ends them, `None` if it is not all there.
-    fn header_line(&mut self) -> Result<Option<bool>, MultipartError> {
-        let part = self.part;
-        let bytes_max = self.header_bytes_max;
-        let State::Headers { headers, size_bytes, last } = &mut self.state else { return Ok(None) };
-        let Some(end) = memchr(b'\n', &self.buffer) else {
-            if size_bytes.saturating_add(self.buffer.len()) > bytes_max {
-                return Err(MultipartError::HeadersTooLarge { part, bytes_max });
-            }
-            let empty = self.buffer.is_empty() && *size_bytes == 0;
-            return if self.input_ended && !empty {
-                Err(MultipartError::Truncated { part })
-            } else {
-                Ok(None)
-            };
-        };
-        let line = self.buffer.split_to(end + 1);
-        *size_bytes += line.len();
-        if *size_bytes > bytes_max {
+    /// The next line of headers, without its end; `None` if it is not all there.
+    fn header_line(&mut self) -> Result<Option<String>, MultipartError> {
+        let (part, bytes_max) = (self.part, self.header_bytes_max);
+        let line_end = memchr(b'\n', &self.buffer);
+        let size = line_end.map_or(self.buffer.len(), |line_end| line_end + 1);
+        if self.header_bytes + size > bytes_max {
             return Err(MultipartError::HeadersTooLarge { part, bytes_max });
         }
+        if line_end.is_none() {
+            let begun = size > 0 || self.header_bytes > 0;
+            let truncated = self.input_ended && begun;
+            return if truncated { Err(MultipartError::Truncated { part }) } else { Ok(None) };
+        }
+        self.header_bytes += size;
+        let line = self.buffer.split_to(size);
         let line = line.strip_suffix(b"\r\n").or_else(|| line.strip_suffix(b"\n")).unwrap_or_default();
         if line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
             return Err(MultipartError::Header { part });
         }
         // ISO-8859-1, as X-Road reads and writes them.
-        let line: String = line.iter().copied().map(char::from).collect();
+        Ok(Some(line.iter().copied().map(char::from).collect()))
+    }
+
+    /// Takes a line of headers: the beginning of one, more of the one before, or the empty line after the last.
+    fn read_header(&mut self, line: &str) -> Result<(), MultipartError> {
+        let malformed = MultipartError::Header { part: self.part };
         if line.starts_with([' ', '\t']) {
-            let header = last.as_mut().ok_or(MultipartError::Header { part })?;
+            let header = self.open_header.as_mut().ok_or(malformed)?;
             header.value = format!("{} {}", header.value, line.trim_ascii()).trim_ascii().to_owned();
-            return Ok(Some(false));
+            return Ok(());
         }
-        if let Some(header) = last.take() {
+        if let Some(header) = self.open_header.take() {
             if !header.is("content-type") {
-                headers.others.push(header);
-            } else if headers.content_type.replace(header.value).is_some() {
-                return Err(MultipartError::RepeatedContentType { part });
+                self.headers.others.push(header);
+            } else if self.headers.content_type.replace(header.value).is_some() {
+                return Err(MultipartError::RepeatedContentType { part: self.part });
             }
         }
-        if line.is_empty() {
-            return Ok(Some(true));
+        if !line.is_empty() {
+            let (name, value) = line.split_once(':').ok_or(malformed)?;
+            if name.is_empty() || name.contains([' ', '\t']) {
+                return Err(MultipartError::Header { part: self.part });
+            }
+            self.open_header = Some(Header::new(name, value.trim_ascii()));
         }
-        let (name, value) = line.split_once(':').ok_or(MultipartError::Header { part })?;
-        if name.is_empty() || name.contains([' ', '\t']) {
-            return Err(MultipartError::Header { part });
-        }
-        *last = Some(Header::new(name, value.trim_ascii()));
-        Ok(Some(false))
+        Ok(())
     }
 }
 

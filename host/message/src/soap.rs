@@ -34,6 +34,9 @@ pub enum SoapError {
     /// Some bytes mean nothing in its character encoding.
     #[error("the message is not text in its character encoding")]
     Encoding,
+    /// The HTTP header `SOAPAction` is neither empty nor a URI in quotes.
+    #[error("the SOAPAction is not a URI in double quotes")]
+    Action,
     /// It has a document type, which could make any text of it.
     #[error("the message has a document type")]
     DocumentType,
@@ -109,6 +112,7 @@ impl SoapError {
     pub fn xroad_code(&self) -> &'static str {
         match self {
             Self::MediaType => "invalid_content_type",
+            Self::Action => "invalid_soap_action",
             Self::UnknownCharset
             | Self::ConflictingCharsets
             | Self::Encoding
@@ -192,6 +196,17 @@ struct HashPlace {
 }
 
 impl Soap {
+    /// Checks the HTTP header `SOAPAction`, if there is one. It is handed on as it is.
+    ///
+    /// # Errors
+    /// If it is neither empty nor a URI in double quotes, which may be empty too.
+    pub fn check_action(action: &str) -> Result<(), SoapError> {
+        let uri = action.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let is_uri =
+            |uri: &str| uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte));
+        if action.is_empty() || uri.is_some_and(is_uri) { Ok(()) } else { Err(SoapError::Action) }
+    }
+
     /// Reads an envelope. `content_type` is the one it came with.
     ///
     /// # Errors

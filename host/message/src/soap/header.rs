@@ -46,7 +46,7 @@ impl HeaderReader {
         let mut header = Self::default();
         let mut indent = None;
         while let Some(tag) = xml.child()? {
-            if indent.is_none() {
+            if indent.is_none() && !xml.text_before.is_empty() {
                 indent = Some(xml.text_before.to_string()).filter(|text| text.trim_ascii().is_empty());
             }
             header.read_field(xml, &tag, indent.as_deref().unwrap_or_default())?;

@@ -256,3 +256,14 @@ fn refuses_another_body_than_the_header_says() {
     let error = read(other).unwrap_err();
     assert_eq!((error.code(), error.xroad_code()), ("soap.inconsistent_headers", "inconsistent_headers"));
 }
+
+#[test]
+fn refuses_an_action_that_is_no_quoted_uri() {
+    for action in ["", "\"\"", "\"urn:person#get\"", "\"http://example.org/a?b\""] {
+        assert!(Soap::check_action(action).is_ok(), "{action}");
+    }
+    for action in ["urn:person", "\"urn:person", "\"", "\"a b\"", "\"a\"b\"", "\"é\"", "\"a\r\nb\""] {
+        let error = Soap::check_action(action).unwrap_err();
+        assert_eq!((error.code(), error.xroad_code()), ("soap.action", "invalid_soap_action"), "{action}");
+    }
+}
