@@ -1,7 +1,7 @@
 //! What an integrator would write by hand without adapters: the same call, answered natively.
 //!
-//! It does the same work: HTTP, the contract's pattern and schemas, the same statement on the same kind of pool, one log
-//! line and the same metrics. It lacks only the adapter.
+//! It does the same work: HTTP, the contract's pattern and schemas, the same statement on the same kind of pool, the same
+//! log line and the same metrics of a request. It lacks only the adapter, and what keeps adapters apart.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,13 +11,17 @@ use anyhow::Result;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use jsonschema::Validator;
 use serde::Serialize;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerLimits};
+
+const SERVICE: &str = "KG/GOV/70000001/registry/person";
 
 /// The handler on a port of its own.
 pub(crate) struct Native {
@@ -79,7 +83,7 @@ impl Native {
         let stop = CancellationToken::new();
         let answer = move |request: http::Request<_>, _| {
             let (handler, statement) = (Arc::clone(&handler), Arc::clone(&statement));
-            async move { handler.respond(request.uri().path(), &statement).await }
+            async move { handler.respond(&request, &statement).await }
         };
         let server = tokio::spawn(listener.run(answer, stop.clone()));
         Ok(Self { address, server, stop })
@@ -92,23 +96,39 @@ impl Native {
 }
 
 impl Handler {
-    async fn respond(&self, path: &str, statement: &str) -> Response<Full<Bytes>> {
+    async fn respond(&self, request: &http::Request<Incoming>, statement: &str) -> Response<Full<Bytes>> {
         let started = Instant::now();
-        let answered = self.person(path, statement).await;
+        let client = request.headers().get("x-road-client").and_then(|value| value.to_str().ok());
+        let id = Uuid::new_v4().to_string();
+        let answered = self.person(request.uri().path(), statement).await;
         let status = if answered.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
         let duration = started.elapsed();
         let duration_ms = duration.as_secs_f64() * 1_000.0;
         tracing::info!(
+            xroad.id = id,
+            service.id = SERVICE,
+            client.id = client,
+            operation = "get",
+            plugin.name = "native",
+            plugin.version = "1.0.0",
             status = status.as_u16(),
             duration_ms,
-            "Answered with {status} in {duration_ms:.2} ms"
+            "Answered {SERVICE} get with {} in {duration_ms:.2} ms",
+            status.as_u16()
         );
-        let labels = [("operation", "get".to_owned()), ("code", status.as_str().to_owned())];
+        let labels = [
+            ("plugin", "native".to_owned()),
+            ("operation", "get".to_owned()),
+            ("code", status.as_str().to_owned()),
+        ];
         metrics::counter!("native_requests_total", &labels).increment(1);
         metrics::histogram!("native_request_seconds", &labels).record(duration.as_secs_f64());
         let mut response = Response::new(Full::new(answered.unwrap_or_default().into()));
         *response.status_mut() = status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert("x-road-id", id);
+        }
         response
     }
 
