@@ -20,6 +20,7 @@ const RUST: &[(&str, &str)] = &[
     ("fixtures/get-found.json", include_str!("new/rust/get-found.json.template")),
     ("fixtures/get-not-found.json", include_str!("new/rust/get-not-found.json.template")),
     ("README.md", include_str!("new/rust/README.md.template")),
+    (".cargo/config.toml", include_str!("new/rust/cargo-config.toml.template")),
     (".gitignore", include_str!("new/rust/gitignore.template")),
 ];
 
