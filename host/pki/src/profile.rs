@@ -23,7 +23,7 @@ use crate::certificate::Certificate;
 
 pub use self::request::RequestError;
 
-/// Expressions that compile to more are refused; those in use stay below a tenth of it.
+/// Expressions that compile to more are refused: every signing certificate is held against them.
 const EXPRESSION_BYTES_MAX: usize = 64 * 1024;
 
 const PIECES: [&str; 3] = ["instance", "class", "code"];
