@@ -7,9 +7,10 @@ use der::asn1::Uint;
 use jiff::Timestamp;
 use uuk_pki::{DigestAlgorithm, KeyError, SignatureScheme, SigningKey};
 
-use super::{CERTIFICATE_HASH, VERSION, is_path};
+use super::file_entry::is_path;
 use super::{
-    CONTENT_IDENTIFIER, CONTENT_LOCATION, EXPIRE_DATE, HASH_ALGORITHM, SIGNATURE_ALGORITHM, algorithm,
+    CERTIFICATE_HASH, CONTENT_IDENTIFIER, CONTENT_LOCATION, EXPIRE_DATE, HASH_ALGORITHM, SIGNATURE_ALGORITHM,
+    VERSION, algorithm,
 };
 use crate::Version;
 use crate::anchor::VerificationCertificate;

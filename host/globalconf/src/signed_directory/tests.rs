@@ -1,7 +1,7 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PSS_SHA512, RsaKeyPair};
 use jiff::civil::date;
-use uuk_pki::SoftwareKey;
+use uuk_pki::{DigestAlgorithm, SigningKey, SoftwareKey};
 use uuk_testkit::authority::{Authority, KeyKind};
 
 use super::*;
@@ -48,8 +48,6 @@ impl Signer {
         )
     }
 }
-
-use uuk_pki::{DigestAlgorithm, SigningKey};
 
 const SHA512: &str = "http://www.w3.org/2001/04/xmlenc#sha512";
 
@@ -193,6 +191,7 @@ fn refuses_a_directory_larger_than_any() {
 fn refuses_what_is_not_two_parts() {
     refuses_changed("multipart/related", "text/plain", "malformed");
     refuses_changed("boundary=envelopeofdirectory0", "boundary=other", "missing_signed_part");
+    refuses_changed("boundary=contentofdirectory00", "boundary=contentofdirectory00--", "missing_header");
     refuses_changed("--envelopeofdirectory0--", "", "missing_signature");
     refuses_changed(
         "--envelopeofdirectory0--",
