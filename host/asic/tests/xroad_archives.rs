@@ -1,6 +1,6 @@
 //! The linked archives of the X-Road project.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what a test's helpers cannot do, the test reports")]
+#![expect(clippy::unwrap_used, reason = "what a test's helpers cannot do, the test reports")]
 
 use std::io::Read;
 
@@ -8,8 +8,11 @@ use uuk_asic::{LINKING_INFO, LinkingInfo, MessageContainer};
 use uuk_pki::{Digest, DigestAlgorithm};
 use uuk_testkit::fixtures;
 
+/// A container's file name and content.
+type NamedContainer = (String, Vec<u8>);
+
 /// The linking information of `message-archive-<number>.zip` and its other entries.
-fn read(number: u8) -> Option<(Vec<u8>, Vec<(String, Vec<u8>)>)> {
+fn read(number: u8) -> Option<(Vec<u8>, Vec<NamedContainer>)> {
     let path = fixtures::folder()?.join(format!("xroad/archive/message-archive-{number}.zip"));
     let mut zip = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
     let names: Vec<String> = zip.file_names().map(|name| name.unwrap().into_owned()).collect();
@@ -23,7 +26,7 @@ fn read(number: u8) -> Option<(Vec<u8>, Vec<(String, Vec<u8>)>)> {
     Some((linking.into_iter().next().unwrap().1, containers))
 }
 
-fn digests(containers: &[(String, Vec<u8>)]) -> Vec<(&str, Digest)> {
+fn digests(containers: &[NamedContainer]) -> Vec<(&str, Digest)> {
     containers.iter().map(|(name, bytes)| (name.as_str(), DigestAlgorithm::Sha512.digest(bytes))).collect()
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use uuk_asic::{
-    ChainDocuments, Check, Examination, MessageContainer, MessagePart, Outcome, PartContent,
+    ChainDocuments, Check, EvidenceError, Examination, MessageContainer, MessagePart, Outcome, PartContent,
     SignatureDocuments, examine, verify_message,
 };
 use uuk_identifiers::MemberId;
@@ -105,7 +105,7 @@ fn says_of_every_container_what_its_project_says() {
         ("invalid-ts-hashchainresult", "EE/BUSINESS/consumer", "malformed_signature"),
     ] {
         let Some(Examination { steps, verdict }) = examine_container(name, sender) else { return };
-        let code = verdict.as_ref().map_or_else(|error| error.xroad_code(), |_| "ok".to_owned());
+        let code = verdict.as_ref().map_or_else(EvidenceError::xroad_code, |_| "ok".to_owned());
         assert_eq!(code, expected, "{name}: {steps:#?}");
     }
 }
