@@ -47,16 +47,17 @@ fn reads_structurally_valid_containers() {
 
 #[test]
 fn refuses_structurally_invalid_containers() {
-    for (name, code) in [
-        ("structure/no-message.asice", "container.missing_entry"),
-        ("structure/no-signature.asice", "container.missing_entry"),
-        ("structure/no-mimetype.asice", "container.missing_mimetype"),
+    for (name, code, xroad_code) in [
+        ("structure/no-message.asice", "container.missing_entry", "asic_message_not_found"),
+        ("structure/no-signature.asice", "container.missing_entry", "asic_signature_not_found"),
+        ("structure/no-mimetype.asice", "container.missing_mimetype", "asic_mime_type_not_found"),
         // A text file: X-Road says that the media type is missing.
-        ("structure/not-asic.asice", "container.not_a_container"),
-        ("verifier/attachments.asice", "container.missing_entry"),
+        ("structure/not-asic.asice", "container.not_a_container", "asic_mime_type_not_found"),
+        ("verifier/attachments.asice", "container.missing_entry", "asic_message_not_found"),
     ] {
         let Some(verdict) = read(name) else { return };
-        assert_eq!(verdict.unwrap_err().code(), code, "{name}");
+        let error = verdict.unwrap_err();
+        assert_eq!((error.code(), error.xroad_code()), (code, Some(xroad_code)), "{name}");
     }
 }
 
