@@ -12,7 +12,7 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 16] = [
+const PASSED_ON: [&str; 21] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
@@ -28,14 +28,19 @@ const PASSED_ON: [&str; 16] = [
     "message_signature.no_member",
     "message_signature.ocsp_answer",
     "message_signature.signature",
+    "related.multipart",
+    "related.soap",
     "statement.text",
+    "transport.multipart",
+    "transport.rest",
+    "transport.soap",
 ];
-/// Texts of the same form that are something else: files, X-Road's own codes, and a field of a plugin's log.
-const FILE_ENDINGS: [&str; 14] = [
-    ".asice", ".db", ".gpg", ".json", ".md", ".pem", ".rs", ".sock", ".sql", ".toml", ".txt", ".wasm",
-    ".xml", ".yaml",
+/// Texts of the same form that are something else: files, hosts, X-Road's own codes, and a field of a plugin's log.
+const OTHER_ENDINGS: [&str; 15] = [
+    ".asice", ".db", ".example", ".gpg", ".json", ".md", ".pem", ".rs", ".sock", ".sql", ".toml", ".txt",
+    ".wasm", ".xml", ".yaml",
 ];
-const XROAD: [&str; 4] = ["client.", "invalid_cert_path.", "malformed_signature.", "mlog."];
+const XROAD: [&str; 5] = ["client.", "invalid_cert_path.", "malformed_signature.", "mlog.", "server."];
 const LOG_FIELD: &str = "fault.code";
 
 #[test]
@@ -101,7 +106,7 @@ fn texts(source: &str) -> impl Iterator<Item = String> {
         pieces.is_some_and(|(family, reason)| plain(family) && plain(reason) && !reason.ends_with('_'))
             && !XROAD.iter().any(|family| text.starts_with(family))
             && *text != LOG_FIELD
-            && !FILE_ENDINGS.iter().any(|ending| text.ends_with(ending))
+            && !OTHER_ENDINGS.iter().any(|ending| text.ends_with(ending))
     };
     source.split('"').filter(is_code).map(str::to_owned)
 }
