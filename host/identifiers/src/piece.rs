@@ -70,8 +70,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<String>, IdentifierError> {
     if found > 6 {
         return Err(IdentifierError::Pieces { expected: "at most 6", found });
     }
-    let pieces: Vec<String> =
-        text.split('/').enumerate().map(|(index, piece)| decode(index + 1, piece)).collect::<Result<_, _>>()?;
+    let pieces: Vec<String> = text
+        .split('/')
+        .enumerate()
+        .map(|(index, piece)| decode(index + 1, piece))
+        .collect::<Result<_, _>>()?;
     check_all(pieces.iter().map(String::as_str))?;
     Ok(pieces)
 }

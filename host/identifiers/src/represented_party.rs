@@ -27,7 +27,10 @@ impl RepresentedParty {
     /// # Errors
     /// If one is empty, too long or has a control character; positions count from 1.
     pub fn checked(self) -> Result<Self, IdentifierError> {
-        self.pieces().into_iter().enumerate().try_for_each(|(index, text)| piece::check_text(index + 1, text))?;
+        self.pieces()
+            .into_iter()
+            .enumerate()
+            .try_for_each(|(index, text)| piece::check_text(index + 1, text))?;
         Ok(self)
     }
 }
@@ -38,9 +41,7 @@ impl FromStr for RepresentedParty {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let party = match *text.split('/').collect::<Vec<_>>() {
             [code] => Self { class: None, code: piece::decode(1, code)? },
-            [class, code] => {
-                Self { class: Some(piece::decode(1, class)?), code: piece::decode(2, code)? }
-            }
+            [class, code] => Self { class: Some(piece::decode(1, class)?), code: piece::decode(2, code)? },
             ref pieces => {
                 return Err(IdentifierError::Pieces { expected: "1 or 2", found: pieces.len() });
             }
