@@ -78,6 +78,7 @@ fn every_metric_is_described() {
     let sources = [
         include_str!("../../proxy/src/fault.rs"),
         include_str!("../../plugin-host/src/capabilities/http.rs"),
+        include_str!("../../plugin-host/src/meter.rs"),
         include_str!("../src/operations.rs"),
     ];
     for source in sources {
