@@ -16,6 +16,7 @@ use crate::engine::{EPOCH_TICK, resource_table};
 use crate::host_calls::HostCalls;
 use crate::limits::CallLimits;
 use crate::plugin::Plugin;
+use crate::turns::Turn;
 use crate::wasi_http::{self, HttpDoor, ResponseTooLong};
 
 /// Random bytes that a guest is given at once: making them is the host's work.
@@ -36,6 +37,7 @@ pub(crate) struct CallState {
     /// Ticks of computing so far, and how many more before the guest is stopped.
     guest_ticks: u32,
     guest_ticks_left: u32,
+    turn: Turn,
     wasi: Option<WasiCtx>,
     pub(crate) http_door: Option<HttpDoor>,
 }
@@ -56,6 +58,7 @@ impl CallState {
             guest_ticks: 0,
             // One tick more, because the first may come right after the start.
             guest_ticks_left: u32::try_from(ticks).unwrap_or(u32::MAX).saturating_add(1),
+            turn: Turn::default(),
             wasi: None,
             http_door: None,
             context,
@@ -157,12 +160,13 @@ pub(crate) async fn run(plugin: &Arc<Plugin>, errand: Errand) -> (Result<Errands
         return (Err(CallError::WallTime { wall_time_max: Duration::ZERO }), Usage::default());
     }
     let mut store = store(plugin, context, deadline);
+    let turn = store.data().turn.clone();
 
     // The clock of tokio surrounds everything, because epochs do not reach a guest that waits in a host call.
     let ended = {
         // Pinned here, so that what surrounds it moves a pointer and not the state of a whole instance.
         let work = pin!(AssertUnwindSafe(enter(&mut store, plugin, errand)).catch_unwind());
-        tokio::time::timeout_at(deadline.into(), work).await
+        tokio::time::timeout_at(deadline.into(), turn.take(work)).await
     };
     let result = match ended {
         Err(_) => Err(out_of_time(store.data(), deadline - started, deadline == own_deadline)),
@@ -198,7 +202,7 @@ fn store(plugin: &Arc<Plugin>, context: Arc<CallContext>, deadline: Instant) -> 
             Some(left) => {
                 state.guest_ticks_left = left;
                 state.guest_ticks += 1;
-                Ok(UpdateDeadline::Yield(1))
+                Ok(UpdateDeadline::YieldCustom(1, state.turn.next(state.plugin.turns())))
             }
             None => Err(GuestTimeUsedUp.into()),
         }

@@ -26,6 +26,7 @@ mod plugin;
 mod registry;
 pub mod reload;
 mod slots;
+mod turns;
 mod wasi_http;
 
 pub use call::{Call, CallContext, CallError, Fault, FaultKind, FieldProblem, Outcome, Payload, Usage};

@@ -20,6 +20,7 @@ use crate::instance::{self, Errand, Errands, Finding};
 use crate::limits::CallLimits;
 use crate::meter::Meters;
 use crate::slots::Slots;
+use crate::turns::Turns;
 
 /// Why a bundle did not become a plugin.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,7 @@ pub struct Plugin {
     configuration: Configuration,
     limits: CallLimits,
     slots: Slots,
+    turns: Turns,
     /// Memories that an instance takes from the pool.
     memories: u32,
     log: PluginLog,
@@ -124,6 +126,7 @@ impl Plugin {
             upstreams,
             configuration,
             slots: Slots::new(limits.concurrency_max),
+            turns: Turns::new(&engine.turns),
             memories: memories(&component),
             log: PluginLog::new(manifest.plugin.id.clone(), manifest.plugin.version.to_string()),
             health: Health::default(),
@@ -205,6 +208,10 @@ impl Plugin {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     pub(crate) fn entry(&self) -> &Entry {

@@ -245,12 +245,13 @@ impl Fixture {
         self.execute(&sql).await.parse().unwrap()
     }
 
-    /// How many connections the server has for us.
+    /// How many connections the server has for the plugin; the server's own housekeeping comes and goes.
     pub(crate) async fn connections(&self) -> u32 {
         let Place::Server { database, .. } = &self.place else { return 0 };
         let sql = match self.engine {
             Engine::Postgres => format!(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND pid <> pg_backend_pid()"
+                "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = '{database}' AND application_name LIKE 'uuk:%'"
             ),
             _ => format!(
                 "SELECT COUNT(*) FROM information_schema.processlist
