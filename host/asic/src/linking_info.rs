@@ -129,7 +129,11 @@ impl LinkingInfo {
         }
         let malformed = |line| ArchiveError::Malformed { line };
         let text = std::str::from_utf8(bytes).map_err(|_| malformed(1))?;
-        let mut lines = text.lines().zip(1..);
+        let mut lines = text.split_terminator('\n').zip(1..);
+        // No file has a name with one, and readers differ in what ends a line.
+        if let Some((_, line)) = lines.clone().find(|(line, _)| line.contains(char::is_control)) {
+            return Err(malformed(line));
+        }
         // Names of archives hold the names of members, which may have blanks.
         let header = lines.next().and_then(|(header, _)| header.split_once(' '));
         let header = header.and_then(|(digest, rest)| Some((digest, rest.rsplit_once(' ')?)));
@@ -377,6 +381,8 @@ mod tests {
         refuses_text("12 name SHA-512\n", "malformed");
         refuses_text("- - SHA-512\n12 a.asice\n", "malformed");
         refuses_text(&archive().write().replace(" a.asice", ""), "malformed");
+        refuses_text(&archive().write().replace("a.asice\n", "a.asice\r\n"), "malformed");
+        refuses_text(&archive().write().replace("a.asice", "a\0.asice"), "malformed");
         let error = LinkingInfo::read(b"- - SHA-512\n\xff").unwrap_err();
         assert_eq!(error.code(), "archive.malformed");
     }
