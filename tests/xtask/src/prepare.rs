@@ -36,6 +36,7 @@ const MARIADB: Package = Package {
 };
 pub(crate) const POSTGRESQL: Package =
     Package { name: "postgresql", is_installed: has_postgresql, service: Some("postgresql") };
+const OPENSSL: Package = Package { name: "openssl", is_installed: || is_on_path("openssl"), service: None };
 const XMLSEC: Package = Package { name: "xmlsec1", is_installed: || is_on_path("xmlsec1"), service: None };
 
 /// A program of cargo's that the project pins itself.
@@ -51,7 +52,7 @@ pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2"
 /// Everything that the tests need.
 pub(crate) fn for_tests(project: &Project) -> Result<()> {
     // First what may end here, since only an administrator can mend it.
-    packages(&[CPP_COMPILER, MARIADB, POSTGRESQL, XMLSEC])?;
+    packages(&[CPP_COMPILER, MARIADB, OPENSSL, POSTGRESQL, XMLSEC])?;
     toolchain(project)?;
     nightly()?;
     tool(CARGO_DENY, project)?;
