@@ -41,7 +41,9 @@ impl Compiler {
             return compiled.map_err(|error| ComponentError::Compile { reason: reason(&error) });
         };
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // It reads what strangers wrote, and needs nothing that this process knows.
+        command.args(arguments).env_clear().current_dir("/");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let ended =
             Handle::current().block_on(tokio::time::timeout(COMPILE_TIME_MAX, ended(command, component)));
         let failed = |reason: String| ComponentError::Compiler { reason };
@@ -83,5 +85,47 @@ pub fn compile_standard_input() -> std::io::Result<()> {
     match compiled {
         Ok(code) => answer.write_all(&[COMPILED]).and_then(|()| answer.write_all(&code)),
         Err(error) => answer.write_all(&[REFUSED]).and_then(|()| answer.write_all(reason(&error).as_bytes())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::EngineConfig;
+
+    /// What becomes of a component that `program` is to compile.
+    async fn compiled_by(program: &str, arguments: &[&str]) -> Result<Vec<u8>, ComponentError> {
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let compiler = Compiler::Apart { program: program.into(), arguments };
+        let engine = Engine::new(EngineConfig { instances_max: 1, ..EngineConfig::default() }).unwrap();
+        let compiling = move || compiler.compile(&engine, b"(component)");
+        tokio::task::spawn_blocking(compiling).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_cannot_be_started_is_no_fault_of_the_component() {
+        let error = compiled_by("/no/such/program", &[]).await.unwrap_err();
+        assert_eq!(error.code(), "component.compiler");
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_dies_is_no_fault_of_the_component() {
+        for program in ["exit 1", "kill -9 $$", "true"] {
+            let error = compiled_by("/bin/sh", &["-c", program]).await.unwrap_err();
+            assert_eq!(error.code(), "component.compiler", "{program}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_compiler_refuses_is_refused_with_its_reason() {
+        let refuses = r"cat > /dev/null; printf '\001too deep'";
+        let error = compiled_by("/bin/sh", &["-c", refuses]).await.unwrap_err();
+        assert_eq!(error.to_string(), "component does not compile: too deep");
+    }
+
+    #[tokio::test]
+    async fn what_the_compiler_makes_is_taken_as_it_is() {
+        let compiles = r"printf '\000'; cat";
+        assert_eq!(compiled_by("/bin/sh", &["-c", compiles]).await.unwrap(), b"(component)");
     }
 }
