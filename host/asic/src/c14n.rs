@@ -3,10 +3,14 @@
 use bergshamra_c14n::{C14nMode, canonicalize_doc};
 use bergshamra_xml::NodeSet;
 
-use crate::algorithm;
 use crate::entry_name::quote;
 use crate::verify::VerifyError;
 use crate::xml::Element;
+
+/// The name of inclusive canonicalisation, without comments.
+pub(crate) const C14N: &str = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315";
+/// The name of exclusive canonicalisation, without comments.
+const EXCLUSIVE_C14N: &str = "http://www.w3.org/2001/10/xml-exc-c14n#";
 
 /// The canonicalisations accepted, both without comments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +24,8 @@ pub(crate) enum Canonicalization {
 impl Canonicalization {
     pub(crate) fn from_uri(uri: &str) -> Result<Self, VerifyError> {
         match uri {
-            algorithm::C14N => Ok(Self::Inclusive),
-            algorithm::EXCLUSIVE_C14N => Ok(Self::Exclusive),
+            C14N => Ok(Self::Inclusive),
+            EXCLUSIVE_C14N => Ok(Self::Exclusive),
             _ => Err(VerifyError::AlgorithmNotAccepted { uri: quote(uri.as_bytes()) }),
         }
     }

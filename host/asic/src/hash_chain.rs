@@ -16,7 +16,6 @@ use uuk_pki::{Digest, DigestAlgorithm};
 pub use build::{ChainNames, HashChains, build_hash_chains};
 use document::{ChainDocument, ResultDocument, Value};
 
-use crate::algorithm::digest_uri;
 use crate::entry_name::quote;
 use crate::verify::VerifyError;
 
@@ -199,7 +198,7 @@ fn step_value(algorithm: DigestAlgorithm, digests: &[Digest]) -> Digest {
         .iter()
         .flat_map(|digest| {
             let digest_value = der(OCTET_STRING, digest.as_bytes());
-            let method = der(UTF8_STRING, digest_uri(digest.algorithm()).as_bytes());
+            let method = der(UTF8_STRING, digest.algorithm().uri().as_bytes());
             der(SEQUENCE, &[digest_value, method, der(SEQUENCE, &[])].concat())
         })
         .collect();

@@ -13,7 +13,6 @@
 
 #![warn(missing_docs)]
 
-mod algorithm;
 mod c14n;
 mod container;
 mod entry_name;

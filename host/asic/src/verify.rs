@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use uuk_pki::{CHAIN_LENGTH_MAX, Certificate, CertificateError, Digest, DigestAlgorithm, SignatureAlgorithm};
 
-use crate::algorithm;
 use crate::c14n::{Canonicalization, canonicalize};
 use crate::entry_name::quote;
 use crate::xades::SIGNED_PROPERTIES_TYPE;
@@ -259,7 +258,7 @@ impl SignatureDocument {
         let canonicalization =
             Canonicalization::from_uri(signed_info.algorithm(DS, "CanonicalizationMethod")?)?;
         let method = signed_info.algorithm(DS, "SignatureMethod")?;
-        let algorithm = algorithm::signature(method)
+        let algorithm = SignatureAlgorithm::from_uri(method)
             .ok_or_else(|| VerifyError::AlgorithmNotAccepted { uri: quote(method.as_bytes()) })?;
         let qualifying = signature.child(DS, "Object")?.child(XADES, "QualifyingProperties")?;
         let signed_properties = qualifying.child(XADES, "SignedProperties")?;

@@ -7,10 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use uuk_pki::{
-    Certificate, CertificateError, Digest, DigestAlgorithm, KeyError, SignatureScheme, SigningKey,
+    Certificate, CertificateError, Digest, DigestAlgorithm, KeyError, SignatureAlgorithm, SignatureScheme,
+    SigningKey,
 };
 
-use crate::algorithm::{C14N, digest_uri, sha512_signature_uri};
+use crate::c14n::C14N;
 
 /// In the order of canonical XML, which is also X-Road's.
 const NAMESPACES: &str = concat!(
@@ -229,7 +230,8 @@ impl Apex {
 
 fn signed_info(scheme: SignatureScheme, parts: &[PartReference<'_>], properties: &Digest) -> String {
     let mut xml = empty_method("ds:CanonicalizationMethod", C14N);
-    xml.push_str(&empty_method("ds:SignatureMethod", sha512_signature_uri(scheme)));
+    let algorithm = SignatureAlgorithm { scheme, digest: DigestAlgorithm::Sha512 };
+    xml.push_str(&empty_method("ds:SignatureMethod", algorithm.uri()));
     for (index, part) in parts.iter().enumerate() {
         xml.push_str(&format!(
             r#"<ds:Reference Id="signature-reference-{index}" URI="{uri}">{digest}</ds:Reference>"#,
@@ -308,7 +310,7 @@ pub(crate) fn certificate_values(intermediates: &[Certificate]) -> String {
 }
 
 pub(crate) fn digest_elements(digest: &Digest) -> String {
-    let method = empty_method("ds:DigestMethod", digest_uri(digest.algorithm()));
+    let method = empty_method("ds:DigestMethod", digest.algorithm().uri());
     format!("{method}<ds:DigestValue>{}</ds:DigestValue>", BASE64.encode(digest.as_bytes()))
 }
 

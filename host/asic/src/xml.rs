@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use uppsala::{Document, NodeId, NodeKind};
 use uuk_pki::{Digest, DigestAlgorithm};
 
-use crate::algorithm;
 use crate::entry_name::quote;
 use crate::verify::{DS, VerifyError};
 
@@ -150,7 +149,7 @@ impl<'d> Element<'d> {
     /// The digest in `DigestMethod` and `DigestValue` right below.
     pub(crate) fn digest(&self) -> Result<Digest, VerifyError> {
         let method = self.algorithm(DS, "DigestMethod")?;
-        let algorithm = algorithm::digest(method)
+        let algorithm = DigestAlgorithm::from_uri(method)
             .ok_or_else(|| VerifyError::AlgorithmNotAccepted { uri: quote(method.as_bytes()) })?;
         self.digest_value(algorithm)
     }

@@ -1,6 +1,5 @@
 //! The signed directory of a configuration: which files count now, each with its digest, until when.
 
-mod algorithm;
 mod error;
 mod file_entry;
 mod sign;
@@ -12,7 +11,7 @@ use std::collections::HashSet;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use uuk_pki::{Certificate, Digest, WrongSignature};
+use uuk_pki::{Certificate, Digest, DigestAlgorithm, SignatureAlgorithm};
 
 pub use error::DirectoryError;
 pub use file_entry::FileEntry;
@@ -136,9 +135,10 @@ fn verify_signature(
     let key = Certificate::from_der(&certificate.0).and_then(|certificate| certificate.public_key());
     let key = key.map_err(DirectoryError::UnusableCertificate)?;
     let unsupported = || wrong(SIGNATURE_ALGORITHM, "an algorithm of the key, with SHA-256, 384 or 512");
-    let algorithm = algorithm::signature(algorithm, &key).ok_or_else(unsupported)?;
+    let algorithm = SignatureAlgorithm::from_uri(algorithm).filter(|known| key.signs_by(known.scheme));
+    let algorithm = algorithm.ok_or_else(unsupported)?;
     let value = base64(part.body).ok_or(DirectoryError::SignatureEncoding)?;
-    algorithm.verify(signed, &value).map_err(|_| DirectoryError::WrongSignature(WrongSignature))
+    key.verify_der(algorithm, signed, &value).map_err(DirectoryError::WrongSignature)
 }
 
 fn verification_certificate<'c>(
@@ -150,7 +150,7 @@ fn verification_certificate<'c>(
     let algorithm = header.parameter(parameter);
     let algorithm =
         algorithm.ok_or(DirectoryError::MissingParameter { header: CERTIFICATE_HASH, parameter })?;
-    let algorithm = algorithm::digest(algorithm).ok_or_else(|| wrong(CERTIFICATE_HASH, SHA_2))?;
+    let algorithm = DigestAlgorithm::from_uri(algorithm).ok_or_else(|| wrong(CERTIFICATE_HASH, SHA_2))?;
     let digest = base64(header.main.as_bytes()).and_then(|value| Digest::new(algorithm, value));
     let certificate =
         digest.and_then(|digest| certificates.iter().find(|certificate| certificate.has(&digest)));

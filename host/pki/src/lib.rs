@@ -9,6 +9,7 @@
 
 #![warn(missing_docs)]
 
+mod algorithm_uri;
 mod authorities;
 mod certificate;
 mod chain;
@@ -42,7 +43,7 @@ pub use profile::{
 };
 pub use public_key::{PublicKey, SignatureAlgorithm, SignatureScheme, WrongSignature};
 pub use sha256::{MalformedSha256, Sha256};
-pub use signature::SignatureError;
+pub use signature::{SignatureError, sign_der};
 pub use signing_key::{KeyError, SigningKey};
 pub use software_key::{KeyFile, SoftwareKey};
 pub use timestamp::{

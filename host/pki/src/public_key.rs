@@ -59,6 +59,14 @@ pub enum PublicKey {
 pub struct WrongSignature;
 
 impl PublicKey {
+    /// Whether keys of this kind sign by `scheme`.
+    pub fn signs_by(&self, scheme: SignatureScheme) -> bool {
+        match self {
+            Self::Rsa(_) => matches!(scheme, SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss),
+            Self::EcP256(_) | Self::EcP384(_) => scheme == SignatureScheme::Ecdsa,
+        }
+    }
+
     /// Checks that this key signed `digest` with `scheme`.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use crate::certificate::{Certificate, CertificateError};
 use crate::digest::DigestAlgorithm;
-use crate::public_key::{PublicKey, SignatureScheme, WrongSignature};
+use crate::public_key::{PublicKey, SignatureAlgorithm, SignatureScheme, WrongSignature};
 use crate::signing_key::{KeyError, SigningKey};
 
 const SIGNATURES: [(ObjectIdentifier, SignatureScheme, DigestAlgorithm); 6] = {
@@ -66,16 +66,42 @@ pub(crate) fn check_signature_by(
     signature: &[u8],
 ) -> Result<(), SignatureError> {
     let key = signer.public_key().map_err(SignatureError::Key)?;
-    let digest = digest.digest(message);
-    let fixed;
-    let signature = match scheme {
-        SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss => signature,
-        SignatureScheme::Ecdsa => {
-            fixed = fixed_form(&key, signature).ok_or(WrongSignature)?;
-            &fixed
-        }
-    };
-    Ok(key.verify(scheme, &digest, signature)?)
+    Ok(key.verify_der(SignatureAlgorithm { scheme, digest }, message, signature)?)
+}
+
+impl PublicKey {
+    /// Checks that this key signed `message` by `algorithm`, the signature being in the form of [`sign_der`].
+    ///
+    /// # Errors
+    /// [`WrongSignature`], also when the scheme does not belong to this kind of key.
+    pub fn verify_der(
+        &self,
+        algorithm: SignatureAlgorithm,
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), WrongSignature> {
+        let fixed;
+        let signature = match algorithm.scheme {
+            SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss => signature,
+            SignatureScheme::Ecdsa => {
+                fixed = fixed_form(self, signature).ok_or(WrongSignature)?;
+                &fixed
+            }
+        };
+        self.verify(algorithm.scheme, &algorithm.digest.digest(message), signature)
+    }
+}
+
+/// Signs `message` in the form that X.509, OCSP, CMS and signed directories have: ECDSA as `SEQUENCE { r, s }`.
+///
+/// # Errors
+/// [`KeyError`] of the key.
+pub fn sign_der(key: &dyn SigningKey, digest: DigestAlgorithm, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+    let value = key.sign_digest(&digest.digest(message))?;
+    match key.scheme() {
+        SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss => Ok(value),
+        SignatureScheme::Ecdsa => der_form(&value).map_err(|_| KeyError::Signing),
+    }
 }
 
 /// Signs `message`, and says how in an algorithm identifier.
@@ -85,17 +111,16 @@ pub(crate) fn sign(
     message: &[u8],
 ) -> Result<(AlgorithmIdentifierOwned, Vec<u8>), KeyError> {
     let scheme = key.scheme();
-    let value = key.sign_digest(&digest.digest(message))?;
     let known =
         SIGNATURES.iter().find(|(_, its_scheme, its_digest)| (*its_scheme, *its_digest) == (scheme, digest));
     let (oid, ..) = known.ok_or(KeyError::Signing)?;
-    let (parameters, value) = match scheme {
+    let parameters = match scheme {
         // PSS has parameters, and none of its names is in the table.
         SignatureScheme::RsaPss => return Err(KeyError::Signing),
-        SignatureScheme::RsaPkcs1 => (Some(null()), value),
-        SignatureScheme::Ecdsa => (None, der_form(&value).map_err(|_| KeyError::Signing)?),
+        SignatureScheme::RsaPkcs1 => Some(null()),
+        SignatureScheme::Ecdsa => None,
     };
-    Ok((AlgorithmIdentifierOwned { oid: *oid, parameters }, value))
+    Ok((AlgorithmIdentifierOwned { oid: *oid, parameters }, sign_der(key, digest, message)?))
 }
 
 /// The digest algorithm that `identifier` names, `None` for MD5, SHA-1 and what is unknown.

@@ -6,7 +6,6 @@ use uuk_pki::{Digest, DigestAlgorithm};
 
 use super::document::HASH_CHAIN;
 use super::step_value;
-use crate::algorithm::digest_uri;
 use crate::verify::DS;
 
 /// X-Road hashes parts with SHA-512, and chains that declare anything else are not verified by its servers.
@@ -104,7 +103,7 @@ fn write_result(names: ChainNames, root: &Digest) -> Vec<u8> {
         "{HEADER}<ns2:HashChainResult URI=\"{chain}#STEP0\" xmlns=\"{DS}\" xmlns:ns2=\"{HASH_CHAIN}\">\n    \
          <DigestMethod Algorithm=\"{algorithm}\"/>\n    {value}\n</ns2:HashChainResult>\n",
         chain = names.chain,
-        algorithm = digest_uri(ALGORITHM),
+        algorithm = ALGORITHM.uri(),
         value = digest_value(root),
     )
     .into_bytes()
@@ -133,7 +132,7 @@ fn write_chain(names: ChainNames, path: Vec<Sibling<'_>>, parts: &[Digest]) -> V
     let mut chain = format!(
         "{HEADER}<ns2:HashChain xmlns=\"{DS}\" xmlns:ns2=\"{HASH_CHAIN}\">\n    \
          <ns2:DefaultDigestMethod Algorithm=\"{}\"/>\n",
-        digest_uri(ALGORITHM),
+        ALGORITHM.uri(),
     );
     for (index, values) in steps.iter().enumerate() {
         chain.push_str(&format!("    <ns2:HashStep id=\"STEP{index}\">\n"));

@@ -2,7 +2,6 @@
 
 use uuk_pki::{Digest, DigestAlgorithm};
 
-use crate::algorithm;
 use crate::entry_name::quote;
 use crate::verify::{DS, VerifyError};
 use crate::xml::{self, Element};
@@ -97,5 +96,6 @@ fn read_uri(element: Element<'_>) -> Result<String, VerifyError> {
 }
 
 fn digest_algorithm(uri: &str) -> Result<DigestAlgorithm, VerifyError> {
-    algorithm::digest(uri).ok_or_else(|| VerifyError::AlgorithmNotAccepted { uri: quote(uri.as_bytes()) })
+    DigestAlgorithm::from_uri(uri)
+        .ok_or_else(|| VerifyError::AlgorithmNotAccepted { uri: quote(uri.as_bytes()) })
 }

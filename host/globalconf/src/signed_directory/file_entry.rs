@@ -1,9 +1,8 @@
-use uuk_pki::Digest;
+use uuk_pki::{Digest, DigestAlgorithm};
 
 use super::{
     CONTENT_FILE_NAME, CONTENT_IDENTIFIER, CONTENT_LOCATION, DirectoryError, HASH_ALGORITHM,
-    PRIVATE_PARAMETERS, SHA_2, SHARED_PARAMETERS, algorithm, base64, check_base64_headers, malformed,
-    required, wrong,
+    PRIVATE_PARAMETERS, SHA_2, SHARED_PARAMETERS, base64, check_base64_headers, malformed, required, wrong,
 };
 use crate::multipart::{Part, Value};
 use crate::xml::cut;
@@ -35,8 +34,8 @@ impl FileEntry {
         if !is_path(location) {
             return Err(DirectoryError::Location { location: cut(location) });
         }
-        let algorithm =
-            algorithm::digest(required(part, HASH_ALGORITHM)?).ok_or_else(|| wrong(HASH_ALGORITHM, SHA_2))?;
+        let algorithm = DigestAlgorithm::from_uri(required(part, HASH_ALGORITHM)?)
+            .ok_or_else(|| wrong(HASH_ALGORITHM, SHA_2))?;
         let digest = base64(part.body).and_then(|value| Digest::new(algorithm, value));
         Ok(Self {
             identifier: identifier.to_owned(),

@@ -2,18 +2,19 @@ use std::fmt::Write as _;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use der::Encode;
-use der::asn1::Uint;
 use jiff::Timestamp;
-use uuk_pki::{DigestAlgorithm, KeyError, SignatureScheme, SigningKey};
+use uuk_pki::{DigestAlgorithm, KeyError, SignatureAlgorithm, SigningKey, sign_der};
 
 use super::file_entry::is_path;
 use super::{
     CERTIFICATE_HASH, CONTENT_IDENTIFIER, CONTENT_LOCATION, EXPIRE_DATE, HASH_ALGORITHM, SIGNATURE_ALGORITHM,
-    VERSION, algorithm,
+    VERSION,
 };
 use crate::Version;
 use crate::anchor::VerificationCertificate;
+
+/// The digest that is made here.
+const DIGEST: DigestAlgorithm = DigestAlgorithm::Sha512;
 
 /// Nothing else in a directory begins with two hyphens, so that boundaries need no chance.
 const OUTER: &str = "envelopeofdirectory0";
@@ -69,14 +70,9 @@ impl Listing<'_> {
         certificate: &VerificationCertificate,
     ) -> Result<String, SignDirectoryError> {
         let signed = self.signed_part()?;
-        let signature = key.sign_digest(&DigestAlgorithm::Sha512.digest(signed.as_bytes()))?;
-        let signature = match key.scheme() {
-            SignatureScheme::RsaPkcs1 | SignatureScheme::RsaPss => signature,
-            SignatureScheme::Ecdsa => der_form(&signature).map_err(|_| KeyError::Signing)?,
-        };
-        let algorithm = algorithm::sha512_signature(key.scheme());
-        let (sha512, certificate) = (algorithm::SHA512, sha512_base64(&certificate.0));
-        let signature = STANDARD.encode(signature);
+        let signature = STANDARD.encode(sign_der(key, DIGEST, signed.as_bytes())?);
+        let algorithm = SignatureAlgorithm { scheme: key.scheme(), digest: DIGEST }.uri();
+        let (sha512, certificate) = (DIGEST.uri(), sha512_base64(&certificate.0));
         Ok([
             &format!("Content-Type: multipart/related; charset=UTF-8; boundary={OUTER}"),
             "",
@@ -118,7 +114,7 @@ impl Listing<'_> {
                 "Content-transfer-encoding: base64",
                 &format!("{CONTENT_IDENTIFIER}: {identifier}; instance='{instance}'"),
                 &format!("{CONTENT_LOCATION}: {location}"),
-                &format!("{HASH_ALGORITHM}: {}", algorithm::SHA512),
+                &format!("{HASH_ALGORITHM}: {}", DIGEST.uri()),
                 "",
                 &sha512_base64(content),
                 "",
@@ -131,11 +127,5 @@ impl Listing<'_> {
 }
 
 fn sha512_base64(bytes: &[u8]) -> String {
-    STANDARD.encode(DigestAlgorithm::Sha512.digest(bytes).as_bytes())
-}
-
-/// `SEQUENCE { r, s }` of r‖s.
-fn der_form(signature: &[u8]) -> der::Result<Vec<u8>> {
-    let (r, s) = signature.split_at(signature.len() / 2);
-    vec![Uint::new(r)?, Uint::new(s)?].to_der()
+    STANDARD.encode(DIGEST.digest(bytes).as_bytes())
 }
