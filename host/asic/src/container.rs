@@ -5,7 +5,7 @@
 //! every byte of the file belongs to exactly one of them.
 
 mod reader;
-mod writer;
+pub(crate) mod writer;
 
 use std::sync::Arc;
 
@@ -39,16 +39,29 @@ pub struct Profile {
     pub limits: Limits,
     /// The archive comment that may stand at the end; without one, none may.
     pub comment: Option<&'static str>,
-    /// Whether `mimetype` must be the first entry and uncompressed, as ASiC recommends.
-    pub mimetype_leads: bool,
+    /// What must be said by an entry `mimetype`.
+    pub mimetype: Mimetype,
     /// Whether entries for folders are passed over instead of refused.
     pub folders: bool,
+    /// Whether names may be percent-encoded as HTML forms do it, and be any text that way.
+    pub encoded_names: bool,
     /// Identifiers of the zip extra fields that are passed over; others are refused, since some rename the entry.
     pub extra_fields: &'static [u16],
     /// Whether an entry of this name may be there.
     pub admits: fn(&EntryName) -> bool,
     /// Entries that must be there, besides `mimetype`.
     pub required: &'static [Required],
+}
+
+/// What a container says about its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mimetype {
+    /// Nothing: it is a zip file and no ASiC container.
+    Absent,
+    /// An entry `mimetype`, wherever it stands.
+    Anywhere,
+    /// An entry `mimetype` that is the first and uncompressed, as ASiC recommends.
+    First,
 }
 
 /// An entry that must be in a container.
@@ -89,8 +102,9 @@ impl Profile {
                 compression_ratio_max: 200,
             },
             comment: Some("mimetype=application/vnd.etsi.asic-e+zip"),
-            mimetype_leads: false,
+            mimetype: Mimetype::Anywhere,
             folders: true,
+            encoded_names: false,
             extra_fields: TIMESTAMP_AND_OWNER,
             admits: |_| true,
             required: &[
@@ -111,8 +125,9 @@ impl Profile {
                 compression_ratio_max: 200,
             },
             comment: None,
-            mimetype_leads: true,
+            mimetype: Mimetype::First,
             folders: false,
+            encoded_names: false,
             extra_fields: &[],
             admits: |name| {
                 !name.is_meta()

@@ -19,6 +19,15 @@ impl EntryName {
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, ContainerError> {
+        Self::of(bytes, is_name_byte)
+    }
+
+    /// Checks a name that may be percent-encoded as HTML forms do it.
+    pub(crate) fn encoded(bytes: &[u8]) -> Result<Self, ContainerError> {
+        Self::of(bytes, |byte| is_name_byte(byte) || matches!(byte, b'%' | b'+' | b'*'))
+    }
+
+    fn of(bytes: &[u8], is_name_byte: fn(u8) -> bool) -> Result<Self, ContainerError> {
         let quoted = || quote(bytes);
         if !bytes.is_ascii() {
             // With them come encodings and normalisation forms that make two names look or be stored alike.

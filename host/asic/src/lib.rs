@@ -8,11 +8,12 @@
 //!
 //! Messages add hash chains, by which one signature or time-stamp stands for many ([`build_hash_chains`],
 //! [`verify_hash_chain`]). A message is signed through [`PendingSignature`] and verified by [`verify_message`]; its
-//! evidence is stamped through [`PendingTimeStamp`], kept in a [`MessageContainer`], listed in [`LinkingInfo`], and, years
-//! later, judged by [`examine`].
+//! evidence is stamped through [`PendingTimeStamp`], kept in a [`MessageContainer`], listed in the [`LinkingInfo`] of an
+//! [`Archive`], and, years later, judged by [`examine`].
 
 #![warn(missing_docs)]
 
+mod archive;
 mod c14n;
 mod container;
 mod entry_name;
@@ -28,7 +29,8 @@ mod verify;
 mod xades;
 mod xml;
 
-pub use container::{Container, ContainerError, Entry, Limits, MIMETYPE, Profile, Required};
+pub use archive::{ARCHIVE_BYTES_MAX, Archive, ArchiveWriter};
+pub use container::{Container, ContainerError, Entry, Limits, MIMETYPE, Mimetype, Profile, Required};
 pub use entry_name::EntryName;
 pub use evidence::{Check, Evidence, EvidenceError, Examination, Outcome, Step, examine};
 pub use hash_chain::{

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
-use super::{ContainerError, Entry, MIMETYPE, Profile};
+use super::{ContainerError, Entry, MIMETYPE, Mimetype, Profile};
 use crate::entry_name::{EntryName, quote};
 
 /// Signatures and sizes of the fixed parts of the headers, from APPNOTE.TXT 6.3.10 §4.3.
@@ -162,7 +162,10 @@ fn read_listed(cursor: &mut Cursor<'_>, profile: &Profile) -> Result<Listed, Con
         Some(_) => return Err(ContainerError::SpecialEntry { name: quote(raw_name) }),
         None => (raw_name, false),
     };
-    let name = EntryName::from_bytes(file_name)?;
+    let name = match profile.encoded_names {
+        true => EntryName::encoded(file_name)?,
+        false => EntryName::from_bytes(file_name)?,
+    };
     if !is_plain(made_by, attributes, folder) {
         return Err(ContainerError::SpecialEntry { name: quote(raw_name) });
     }
@@ -275,7 +278,7 @@ fn check_presence(listed: &[Listed], profile: &Profile) -> Result<(), ContainerE
     if let Some(entry) = files.clone().find(|entry| !(profile.admits)(&entry.name)) {
         return Err(ContainerError::UnexpectedEntry { name: entry.name.clone() });
     }
-    if !files.any(|entry| entry.name.as_str() == "mimetype") {
+    if profile.mimetype != Mimetype::Absent && !files.any(|entry| entry.name.as_str() == "mimetype") {
         return Err(ContainerError::MissingMimetype);
     }
     for required in profile.required {
@@ -373,13 +376,16 @@ fn inflate(data: &[u8], size: usize) -> Option<Vec<u8>> {
 }
 
 fn check_mimetype(contents: &[Entry], listed: &[Listed], profile: &Profile) -> Result<(), ContainerError> {
+    if profile.mimetype == Mimetype::Absent {
+        return Ok(());
+    }
     let mimetype = contents.iter().find(|entry| entry.name.as_str() == "mimetype");
     if mimetype.is_none_or(|entry| *entry.bytes != *MIMETYPE.as_bytes()) {
         return Err(ContainerError::WrongMimetype);
     }
     let leads =
         listed.first().is_some_and(|first| first.name.as_str() == "mimetype" && first.method == STORED);
-    if profile.mimetype_leads && !leads {
+    if profile.mimetype == Mimetype::First && !leads {
         return Err(ContainerError::MimetypeNotFirst);
     }
     Ok(())
