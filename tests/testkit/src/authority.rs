@@ -104,6 +104,13 @@ impl Authority {
         Ok(SigningIdentity { key, certificate: self.issuer.as_ref().clone() })
     }
 
+    /// Certifies the key of `request` under the name that it gives, for the authority's own period.
+    #[cfg(feature = "network")]
+    pub(crate) fn certify(&self, mut request: rcgen::CertificateSigningRequestParams) -> Result<Vec<u8>> {
+        set_validity(&mut request.params, self.today)?;
+        Ok(request.signed_by(&self.issuer)?.der().to_vec())
+    }
+
     fn issue_for(&self, name: &str, kind: KeyKind, usages: &[KeyUsagePurpose]) -> Result<SigningIdentity> {
         self.issue_with(name, kind, |params| params.key_usages = usages.to_vec())
     }
@@ -180,10 +187,15 @@ fn named(name: &str, today: Date) -> Result<CertificateParams> {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.distinguished_name.push(DnType::OrganizationName, "Test, Inc.");
+    set_validity(&mut params, today)?;
+    Ok(params)
+}
+
+fn set_validity(params: &mut CertificateParams, today: Date) -> Result<()> {
     let midnight = |date: Date| -> Result<_> {
         Ok(date_time_ymd(date.year().into(), u8::try_from(date.month())?, u8::try_from(date.day())?))
     };
     params.not_before = midnight(today.yesterday()?)?;
     params.not_after = midnight(today.saturating_add(Span::new().years(1)))?;
-    Ok(params)
+    Ok(())
 }

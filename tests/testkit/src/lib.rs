@@ -3,6 +3,8 @@
 pub mod authority;
 pub mod databases;
 pub mod fixtures;
+#[cfg(feature = "network")]
+pub mod network;
 pub mod openssl;
 pub mod tls_authority;
 pub mod upstream;
