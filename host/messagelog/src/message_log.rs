@@ -1,0 +1,296 @@
+//! The service: building it, recording, finding.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use uuk_globalconf::GlobalConfiguration;
+use uuk_pki::DigestAlgorithm;
+use uuk_process::{Clock, Secret};
+use uuk_transport::UpstreamBuildError;
+
+use crate::append::AppendError;
+use crate::archiver::{Archiver, ArchivingError, WrittenArchive};
+use crate::config::{LargerAttachments, MessageLogConfig};
+use crate::encryption::{EncryptionError, Keys, Place};
+use crate::export::{ExportError, ExportedContainer, export};
+use crate::record::{FoundRecord, LoggedAttachment, NewRecord, Query, RecordId};
+use crate::store::{Content, NewRow, Store, StoreError, StoredAttachment};
+use crate::time_stamper::{TimeStamper, TimeStampingError};
+use crate::writer::{self, Waiting, Writer};
+
+/// The longest identifier of a message; X-Road's own column has 255 characters.
+const IDENTIFIER_BYTES_MAX: usize = 1024;
+/// The largest number that names an attachment in a container read back.
+const ATTACHMENTS_MAX: usize = 100;
+
+/// Why the message log cannot be built.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "message_log.")]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The file of the database password cannot be read.
+    #[error("cannot read the password of the message log's database from `{path}`")]
+    Password {
+        /// Which file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key cannot be used.
+    #[error(transparent)]
+    Encryption(#[from] EncryptionError),
+    /// The folder of the archives cannot be used.
+    #[error("cannot use the folder of archives `{}`", path.display())]
+    ArchiveFolder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A time-stamping authority is described wrongly.
+    #[error("the time-stamping authority {url} cannot be used")]
+    Authority {
+        /// Its address.
+        url: String,
+        /// Why.
+        #[source]
+        source: UpstreamBuildError,
+    },
+}
+
+impl BuildError {
+    /// The stable code: `message_log.password`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Encryption(error) => error.code(),
+            Self::Authority { source, .. } => source.code(),
+            other => other.into(),
+        }
+    }
+}
+
+/// The message log. Clones are the same log.
+#[derive(Debug, Clone)]
+pub struct MessageLog(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: MessageLogConfig,
+    clock: Clock,
+    store: Store,
+    keys: Arc<Keys>,
+    queue: mpsc::Sender<Waiting>,
+    /// Taken by whoever runs the log.
+    waiting: Mutex<mpsc::Receiver<Waiting>>,
+    time_stamper: TimeStamper,
+    archiver: Archiver,
+}
+
+impl MessageLog {
+    /// Opens the database, brings its tables up to date, and reads keys; nothing runs yet.
+    ///
+    /// # Errors
+    /// [`BuildError`].
+    pub async fn build(
+        config: MessageLogConfig,
+        clock: Clock,
+        configuration: watch::Receiver<Option<Arc<GlobalConfiguration>>>,
+    ) -> Result<Self, BuildError> {
+        let password = config.password_file.as_ref().map(|path| {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| BuildError::Password { path: path.display().to_string(), source })?;
+            Ok::<_, BuildError>(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+        });
+        let keys = Arc::new(Keys::load(&config.encryption_keys)?);
+        let store = Store::open(&config.database, password.transpose()?.as_ref()).await?;
+        let time_stamper =
+            TimeStamper::build(config.time_stamping.clone(), clock.clone(), store.clone(), configuration)
+                .await?;
+        let archiver = Archiver::new(
+            config.archive.clone(),
+            clock.clone(),
+            store.clone(),
+            Arc::clone(&keys),
+            open_folder(&config.archive.folder)?,
+        );
+        let (queue, waiting) = writer::queue();
+        let waiting = Mutex::new(waiting);
+        Ok(Self(Arc::new(Shared { config, clock, store, keys, queue, waiting, time_stamper, archiver })))
+    }
+
+    /// Commits, time-stamps and archives records until `stop`; then commits those that wait. Recording works only while it runs.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut waiting = self.0.waiting.lock().await;
+        let writer = Writer::new(self.0.store.clone());
+        tokio::join!(
+            writer.run(&mut waiting, &stop),
+            self.0.time_stamper.run(&stop),
+            self.0.archiver.run(&stop),
+        );
+    }
+
+    /// Whether attachment `number`, counted from one, is kept whole: a larger one need not even be read.
+    ///
+    /// # Errors
+    /// [`AppendError::AttachmentTooLarge`] if messages with such attachments are refused.
+    pub fn keeps(&self, number: usize, size_bytes: u64) -> Result<bool, AppendError> {
+        let bytes_max = self.0.config.attachment_bytes_max;
+        match (size_bytes <= bytes_max as u64, self.0.config.larger_attachments) {
+            (true, _) => Ok(true),
+            (false, LargerAttachments::LeaveOut) => Ok(false),
+            (false, LargerAttachments::Refuse) => Err(AppendError::AttachmentTooLarge { number, bytes_max }),
+        }
+    }
+
+    /// Records a message; returns once it is on the disk.
+    ///
+    /// # Errors
+    /// [`AppendError`]; the message must not leave then.
+    ///
+    /// # Cancellation
+    /// Dropping the future may leave the message recorded or not.
+    pub async fn append(&self, record: NewRecord) -> Result<RecordId, AppendError> {
+        let Shared { time_stamper, config, .. } = &*self.0;
+        if !time_stamper.is_configured() {
+            return Err(AppendError::NoAuthority);
+        }
+        if let Some(since) = time_stamper.failed_for_too_long() {
+            return Err(AppendError::TimeStampingFailed { since });
+        }
+        let row = self.0.prepare(record)?;
+        let (committed, outcome) = oneshot::channel();
+        self.0.queue.try_send(Waiting { row, committed }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
+        })?;
+        let id = outcome.await.unwrap_or(Err(AppendError::Stopped))?;
+        if config.time_stamping.immediately {
+            time_stamper.stamp_until(id).await.map_err(AppendError::NotStamped)?;
+        }
+        Ok(id)
+    }
+
+    /// Time-stamps the records that wait now, so many as share a time-stamp; answers how many.
+    ///
+    /// # Errors
+    /// [`TimeStampingError`] of the authority asked last.
+    pub async fn time_stamp(&self) -> Result<usize, TimeStampingError> {
+        self.0.time_stamper.stamp(self.0.config.time_stamping.records_max.max(1)).await
+    }
+
+    /// Archives all time-stamped records that are in no archive yet, and deletes those that were kept long enough.
+    ///
+    /// # Errors
+    /// [`ArchivingError`]; what is written until then is done.
+    pub async fn archive(&self) -> Result<Vec<WrittenArchive>, ArchivingError> {
+        let written = self.0.archiver.archive().await?;
+        self.0.archiver.clean().await?;
+        Ok(written)
+    }
+
+    /// Archives and deletes, if the interval is over: what [`run`](Self::run) does every minute.
+    pub async fn archive_if_due(&self) {
+        self.0.archiver.archive_if_due().await;
+    }
+
+    /// The container of a record. One that waits for its time-stamp is stamped first if `stamp_now` says so.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub async fn export(&self, record: RecordId, stamp_now: bool) -> Result<ExportedContainer, ExportError> {
+        if stamp_now {
+            let stamped = self.0.time_stamper.stamp_until(record).await;
+            stamped.map_err(|source| ExportError::TimeStamping { record, source })?;
+        }
+        Ok(export(record, &self.0.store, &self.0.keys).await?.0)
+    }
+
+    /// Whether time-stamping and archiving do well.
+    pub fn health(&self) -> Health {
+        Health {
+            time_stamping_configured: self.0.time_stamper.is_configured(),
+            time_stamping_succeeded_at: self.0.time_stamper.succeeded_at(),
+            time_stamping_failing_since: self.0.time_stamper.failing_since(),
+            archiving_overdue_since: self.0.archiver.overdue_since(),
+        }
+    }
+
+    /// The records that fit, oldest first, at most `records_max`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn find(&self, query: &Query, records_max: u32) -> Result<Vec<FoundRecord>, StoreError> {
+        self.0.store.find(query, records_max).await
+    }
+}
+
+/// How the message log does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// Whether any authority is configured; without one, every message is refused.
+    pub time_stamping_configured: bool,
+    /// When a round of time-stamping last succeeded, since the start.
+    pub time_stamping_succeeded_at: Option<Timestamp>,
+    /// Since when no authority has stamped.
+    pub time_stamping_failing_since: Option<Timestamp>,
+    /// Since when records are to be archived and are not.
+    pub archiving_overdue_since: Option<Timestamp>,
+}
+
+/// A folder in which each file appears whole, and is on the disk when it is said to be.
+fn open_folder(folder: &Path) -> Result<Arc<dyn ObjectStore>, BuildError> {
+    let unusable = |source| BuildError::ArchiveFolder { path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(|error| unusable(error.into()))?;
+    let folder = LocalFileSystem::new_with_prefix(folder).map_err(|error| unusable(error.into()))?;
+    Ok(Arc::new(folder.with_fsync(true)))
+}
+
+impl Shared {
+    /// Checks a record and makes it ready for the database.
+    fn prepare(&self, record: NewRecord) -> Result<NewRow, AppendError> {
+        let NewRecord { direction, party, query_id, request_id, message, attachments, signature } = record;
+        for (what, identifier) in [("message identifier", &query_id), ("exchange identifier", &request_id)] {
+            if identifier.len() > IDENTIFIER_BYTES_MAX || identifier.contains('\0') {
+                return Err(AppendError::Identifier { what, bytes_max: IDENTIFIER_BYTES_MAX });
+            }
+        }
+        if attachments.len() > ATTACHMENTS_MAX {
+            return Err(AppendError::TooManyAttachments { count_max: ATTACHMENTS_MAX });
+        }
+        let encrypt = |body: &[u8], part| {
+            let place = Place { party: &party, direction, query_id: &query_id, part };
+            self.keys.encrypt(body, place).map_err(AppendError::Encryption)
+        };
+        let bytes_max = self.config.attachment_bytes_max;
+        let attachments = attachments.into_iter().zip(1..).map(|(attachment, number)| match attachment {
+            LoggedAttachment::LeftOut(digest) => Ok(StoredAttachment::LeftOut(digest)),
+            LoggedAttachment::Content(content) if content.len() <= bytes_max => {
+                Ok(StoredAttachment::Content(encrypt(&content, number)?))
+            }
+            LoggedAttachment::Content(content) => match self.config.larger_attachments {
+                LargerAttachments::LeaveOut => {
+                    Ok(StoredAttachment::LeftOut(DigestAlgorithm::Sha512.digest(&content)))
+                }
+                LargerAttachments::Refuse => Err(AppendError::AttachmentTooLarge { number, bytes_max }),
+            },
+        });
+        let content = Content {
+            key_id: self.keys.current().map(str::to_owned),
+            attachments: attachments.collect::<Result<_, _>>()?,
+            message: encrypt(&message, 0)?,
+            signature,
+        };
+        Ok(NewRow { recorded_at: self.clock.now(), direction, party, query_id, request_id, content })
+    }
+}

@@ -1,0 +1,797 @@
+//! The tables, and all SQL.
+//!
+//! Every statement is the same text for SQLite and PostgreSQL. SQLite is written by one connection, which writers take
+//! in turn, so that none is starved while another holds the file's lock.
+
+use std::ops::Range;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, PgPool, Postgres, QueryBuilder, SqlSafeStr, Sqlite, SqlitePool};
+use tokio::sync::Mutex;
+use uuk_asic::{ChainDocuments, DetachedTimeStamp, SignatureDocuments};
+use uuk_identifiers::{ClientId, MemberId, SubsystemId};
+use uuk_pki::{Digest, DigestAlgorithm};
+use uuk_process::Secret;
+
+use crate::config::Grouping;
+use crate::record::{Direction, FoundRecord, Query, RecordId};
+
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "records", include_str!("../migrations/0001_records.sql"))];
+
+/// Connections beside the one that writes, or in all with PostgreSQL.
+const CONNECTIONS_MAX: u32 = 4;
+/// Waiting for a connection, or for another process that writes the same file.
+const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(15);
+/// Numbers taken from the database at once. Those that a stopped server did not use stay unused.
+const NUMBER_BLOCK: i64 = 1024;
+/// Rows per statement; SQLite takes 32766 parameters, and each number of rows is prepared anew.
+const ROWS_MAX: usize = 32;
+/// Records per commit of a time-stamp: a few milliseconds.
+const STAMPED_PER_COMMIT: usize = 512;
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "message_log.")]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The address is none of those known.
+    #[error("the database of the message log is neither `sqlite:PATH` nor `postgres://HOST/DATABASE`")]
+    Address,
+    /// The address holds a password, which belongs into a file.
+    #[error("the address of the message log's database holds a password")]
+    PasswordInAddress,
+    /// There is no connection, or it broke.
+    #[error("the message log's database cannot be reached")]
+    Unreachable(#[source] sqlx::Error),
+    /// The tables cannot be made or brought up to date.
+    #[error("the message log's tables cannot be brought up to date")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// A statement failed: the disk is full, the file is damaged, a right is missing.
+    #[error("the message log's database refuses")]
+    Refused(#[source] sqlx::Error),
+    /// A row is not what was written.
+    #[error("record {record} of the message log is damaged: {what}")]
+    Damaged {
+        /// Which.
+        record: RecordId,
+        /// What of it.
+        what: &'static str,
+    },
+}
+
+impl StoreError {
+    /// The stable code: `message_log.unreachable`.
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                Self::Refused(error)
+            }
+            other => Self::Unreachable(other),
+        }
+    }
+}
+
+/// A record ready to be inserted; message and attachments may be encrypted.
+#[derive(Debug)]
+pub(crate) struct NewRow {
+    pub(crate) recorded_at: Timestamp,
+    pub(crate) direction: Direction,
+    pub(crate) party: ClientId,
+    pub(crate) query_id: String,
+    pub(crate) request_id: String,
+    pub(crate) content: Content,
+}
+
+/// What never changes of a record.
+#[derive(Debug, Clone)]
+pub(crate) struct Content {
+    pub(crate) key_id: Option<String>,
+    pub(crate) message: Vec<u8>,
+    pub(crate) signature: SignatureDocuments,
+    pub(crate) attachments: Vec<StoredAttachment>,
+}
+
+/// An attachment, from one.
+#[derive(Debug, Clone)]
+pub(crate) enum StoredAttachment {
+    Content(Vec<u8>),
+    LeftOut(Digest),
+}
+
+/// A record with all that belongs into its container.
+#[derive(Debug)]
+pub(crate) struct FullRecord {
+    pub(crate) found: FoundRecord,
+    pub(crate) content: Content,
+    pub(crate) time_stamp: Option<DetachedTimeStamp>,
+}
+
+#[derive(Debug, Clone)]
+enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Runs code on whichever database it is; the code can name its type `Db`.
+macro_rules! on {
+    ($pool:expr, |$connections:ident| $code:expr) => {
+        match $pool {
+            Pool::Sqlite($connections) => {
+                #[allow(dead_code, reason = "not all code names it")]
+                type Db = Sqlite;
+                $code
+            }
+            Pool::Postgres($connections) => {
+                #[allow(dead_code, reason = "not all code names it")]
+                type Db = Postgres;
+                $code
+            }
+        }
+    };
+}
+
+/// The database.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    write: Pool,
+    read: Pool,
+    /// Numbers that are ours to give.
+    numbers: Arc<Mutex<Range<i64>>>,
+}
+
+/// An archive that is written, or will be as it was planned.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedArchive {
+    pub(crate) id: i64,
+    /// Whose records; empty if all share archives.
+    pub(crate) group: String,
+    /// In its group, from one.
+    pub(crate) position: i64,
+    pub(crate) file_name: String,
+    pub(crate) last_digest: String,
+}
+
+/// A time-stamp to keep.
+#[derive(Debug)]
+pub(crate) struct NewTimeStamp {
+    pub(crate) stamped_at: Timestamp,
+    pub(crate) token: Vec<u8>,
+    /// What it covers, if it covers several signatures.
+    pub(crate) result: Option<Vec<u8>>,
+}
+
+impl Store {
+    /// Opens the database and brings its tables up to date.
+    pub(crate) async fn open(url: &str, password: Option<&Secret<String>>) -> Result<Self, StoreError> {
+        let store = match url.split_once(':') {
+            Some(("sqlite", _)) => Self::open_sqlite(url).await?,
+            Some(("postgres" | "postgresql", _)) => Self::open_postgres(url, password).await?,
+            _ => return Err(StoreError::Address),
+        };
+        let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
+            Migration::new(*version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
+        });
+        let mut migrator = Migrator::with_migrations(migrations.collect());
+        // A newer release may have been here: its tables still fit this one.
+        migrator.set_ignore_missing(true);
+        on!(&store.write, |pool| migrator.run(pool).await).map_err(StoreError::Migration)?;
+        Ok(store)
+    }
+
+    async fn open_sqlite(url: &str) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(|_| StoreError::Address)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A commit returns once the log of changes is on the disk.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(ACQUIRE_TIME_MAX)
+            // Records are large, and stored in one go.
+            .page_size(16 * 1024)
+            .thread_name(|number| format!("message-log-{number}"))
+            .disable_statement_logging();
+        let pool = |connections_max| {
+            SqlitePoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_TIME_MAX)
+        };
+        let write = pool(1).connect_with(options.clone()).await.map_err(StoreError::Unreachable)?;
+        let read = pool(CONNECTIONS_MAX).connect_lazy_with(options);
+        Ok(Self::new(Pool::Sqlite(write), Pool::Sqlite(read)))
+    }
+
+    async fn open_postgres(url: &str, password: Option<&Secret<String>>) -> Result<Self, StoreError> {
+        let authority = url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?']).next();
+        let user_info =
+            authority.and_then(|authority| authority.rsplit_once('@')).map_or("", |(user, _)| user);
+        if user_info.contains(':') || url.contains("password=") {
+            return Err(StoreError::PasswordInAddress);
+        }
+        let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::Address)?;
+        let is_here = options.get_socket().is_some()
+            || matches!(options.get_host(), "localhost" | "127.0.0.1" | "::1" | "[::1]");
+        let options = match is_here || url.contains("sslmode=") {
+            true => options,
+            false => options.ssl_mode(PgSslMode::VerifyFull),
+        };
+        let options = options
+            // Given even if empty: otherwise the driver looks for one in the environment.
+            .password(password.map_or("", |password| password.expose()))
+            .application_name("uuk-message-log")
+            // Whatever the server's own default is: a commit returns once it is on the disk.
+            .options([("synchronous_commit", "on")])
+            .disable_statement_logging();
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIME_MAX)
+            .connect_with(options)
+            .await
+            .map_err(StoreError::Unreachable)?;
+        Ok(Self::new(Pool::Postgres(pool.clone()), Pool::Postgres(pool)))
+    }
+
+    fn new(write: Pool, read: Pool) -> Self {
+        Self { write, read, numbers: Arc::default() }
+    }
+
+    /// Numbers that nobody else gets, ascending. What is called so is a record, a time-stamp or an archive.
+    pub(crate) async fn take_numbers(&self, count: usize) -> Result<Vec<i64>, StoreError> {
+        const SQL: &str = "UPDATE number SET next = next + $1 RETURNING next";
+        let mut numbers = self.numbers.lock().await;
+        let mut taken = Vec::with_capacity(count);
+        while taken.len() < count {
+            if let Some(number) = numbers.next() {
+                taken.push(number);
+                continue;
+            }
+            let end: i64 =
+                on!(&self.write, |pool| sqlx::query_scalar(SQL).bind(NUMBER_BLOCK).fetch_one(pool).await)?;
+            *numbers = end - NUMBER_BLOCK..end;
+        }
+        Ok(taken)
+    }
+
+    /// Stores records under their numbers, all or none; returns once they are on the disk. Those that are there already
+    /// are left as they are, so that it may be tried again when nobody knows whether the first attempt succeeded.
+    pub(crate) async fn insert(&self, rows: &[(RecordId, &NewRow)]) -> Result<(), StoreError> {
+        on!(&self.write, |pool| {
+            let mut transaction = pool.begin_with(Db::BEGIN).await?;
+            for rows in chunks(rows) {
+                let mut insert = QueryBuilder::<Db>::new(
+                    "INSERT INTO record (id, recorded_at, direction, instance, member_class, member_code, \
+                     subsystem_code, query_id, request_id, signature_digest) ",
+                );
+                insert.push_values(rows, |mut values, (id, row)| {
+                    let member = row.party.member();
+                    let digest = DigestAlgorithm::Sha512.digest(&row.content.signature.signatures);
+                    values
+                        .push_bind(id.0)
+                        .push_bind(row.recorded_at.as_millisecond())
+                        .push_bind(row.direction as i16)
+                        .push_bind(&member.instance)
+                        .push_bind(&member.class)
+                        .push_bind(&member.code)
+                        .push_bind(subsystem_code(&row.party))
+                        .push_bind(&row.query_id)
+                        .push_bind(&row.request_id)
+                        .push_bind(digest.as_bytes());
+                });
+                insert.push(" ON CONFLICT (id) DO NOTHING").build().execute(&mut *transaction).await?;
+
+                let mut insert = QueryBuilder::<Db>::new(
+                    "INSERT INTO content (record_id, key_id, message, signatures, chain_result, chain) ",
+                );
+                insert.push_values(rows, |mut values, (id, row)| {
+                    let Content { key_id, message, signature, .. } = &row.content;
+                    let chain = signature.hash_chain.as_ref();
+                    values
+                        .push_bind(id.0)
+                        .push_bind(key_id.as_deref())
+                        .push_bind(message.as_slice())
+                        .push_bind(signature.signatures.as_slice())
+                        .push_bind(chain.map(|chain| chain.result.as_slice()))
+                        .push_bind(chain.map(|chain| chain.chain.as_slice()));
+                });
+                insert.push(" ON CONFLICT (record_id) DO NOTHING").build().execute(&mut *transaction).await?;
+            }
+            let attachments: Vec<_> = rows
+                .iter()
+                .flat_map(|(id, row)| row.content.attachments.iter().zip(1_i16..).map(move |one| (id, one)))
+                .collect();
+            for attachments in chunks(&attachments) {
+                let mut insert =
+                    QueryBuilder::<Db>::new("INSERT INTO attachment (record_id, number, content, digest) ");
+                insert.push_values(attachments, |mut values, (id, (attachment, number))| {
+                    let (content, digest) = match attachment {
+                        StoredAttachment::Content(content) => (Some(content.as_slice()), None),
+                        StoredAttachment::LeftOut(digest) => (None, Some(digest.as_bytes())),
+                    };
+                    values.push_bind(id.0).push_bind(*number).push_bind(content).push_bind(digest);
+                });
+                insert
+                    .push(" ON CONFLICT (record_id, number) DO NOTHING")
+                    .build()
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await?;
+        });
+        Ok(())
+    }
+
+    /// The records that fit, oldest first, at most `records_max`.
+    pub(crate) async fn find(&self, query: &Query, records_max: u32) -> Result<Vec<FoundRecord>, StoreError> {
+        let rows: Vec<FoundRow> = on!(&self.read, |pool| {
+            let mut select = QueryBuilder::<Db>::new(FOUND);
+            select.push(" WHERE record.id > ").push_bind(query.after.map_or(i64::MIN, |after| after.0));
+            if let Some(query_id) = &query.query_id {
+                select.push(" AND query_id = ").push_bind(query_id);
+            }
+            if let Some(party) = &query.party {
+                let member = party.member();
+                select.push(" AND instance = ").push_bind(&member.instance);
+                select.push(" AND member_class = ").push_bind(&member.class);
+                select.push(" AND member_code = ").push_bind(&member.code);
+                select.push(" AND subsystem_code = ").push_bind(subsystem_code(party));
+            }
+            if let Some(direction) = query.direction {
+                select.push(" AND direction = ").push_bind(direction as i16);
+            }
+            if let Some(from) = query.from {
+                select.push(" AND recorded_at >= ").push_bind(from.as_millisecond());
+            }
+            if let Some(until) = query.until {
+                select.push(" AND recorded_at < ").push_bind(until.as_millisecond());
+            }
+            if query.unstamped_only {
+                select.push(" AND time_stamp_id IS NULL");
+            }
+            select.push(" ORDER BY record.id LIMIT ").push_bind(i64::from(records_max));
+            select.build_query_as().fetch_all(pool).await?
+        });
+        rows.into_iter().map(read_found).collect()
+    }
+
+    /// A record with all its content.
+    pub(crate) async fn load(&self, id: RecordId) -> Result<Option<FullRecord>, StoreError> {
+        const CONTENT: &str =
+            "SELECT key_id, message, signatures, chain_result, chain FROM content WHERE record_id = $1";
+        const ATTACHMENTS: &str =
+            "SELECT content, digest FROM attachment WHERE record_id = $1 ORDER BY number";
+        const TIME_STAMP: &str = "SELECT token, chain_result, time_stamp_chain FROM record \
+                                  JOIN time_stamp ON time_stamp.id = time_stamp_id WHERE record.id = $1";
+        let (found, content, attachments, time_stamp) = on!(&self.read, |pool| {
+            let mut select = QueryBuilder::<Db>::new(FOUND);
+            select.push(" WHERE record.id = ").push_bind(id.0);
+            let found: Option<FoundRow> = select.build_query_as().fetch_optional(pool).await?;
+            let content: Option<ContentRow> = sqlx::query_as(CONTENT).bind(id.0).fetch_optional(pool).await?;
+            let attachments: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> =
+                sqlx::query_as(ATTACHMENTS).bind(id.0).fetch_all(pool).await?;
+            let time_stamp: Option<TimeStampRow> =
+                sqlx::query_as(TIME_STAMP).bind(id.0).fetch_optional(pool).await?;
+            (found, content, attachments, time_stamp)
+        });
+        let Some(found) = found else { return Ok(None) };
+        let damaged = |what| StoreError::Damaged { record: id, what };
+        let (key_id, message, signatures, chain_result, chain) = content.ok_or(damaged("its content"))?;
+        let attachments = attachments.into_iter().map(|row| match row {
+            (Some(content), None) => Ok(StoredAttachment::Content(content)),
+            (None, Some(digest)) => Digest::new(DigestAlgorithm::Sha512, digest)
+                .map(StoredAttachment::LeftOut)
+                .ok_or(damaged("the digest of an attachment")),
+            _ => Err(damaged("an attachment")),
+        });
+        let hash_chain = chain_documents(chain_result, chain).ok_or(damaged("its hash chain"))?;
+        let time_stamp = match time_stamp {
+            None => None,
+            Some((token, result, chain)) => {
+                let hash_chain = chain_documents(result, chain).ok_or(damaged("its time-stamp"))?;
+                Some(DetachedTimeStamp { token, hash_chain })
+            }
+        };
+        Ok(Some(FullRecord {
+            found: read_found(found)?,
+            content: Content {
+                key_id,
+                message,
+                signature: SignatureDocuments { signatures, hash_chain },
+                attachments: attachments.collect::<Result<_, _>>()?,
+            },
+            time_stamp,
+        }))
+    }
+
+    /// Records that wait for a time-stamp, the oldest first, with the digests of their signatures.
+    pub(crate) async fn unstamped(&self, records_max: u32) -> Result<Vec<(RecordId, Digest)>, StoreError> {
+        const SQL: &str =
+            "SELECT id, signature_digest FROM record WHERE time_stamp_id IS NULL ORDER BY id LIMIT $1";
+        let rows: Vec<(i64, Vec<u8>)> = on!(&self.read, |pool| {
+            sqlx::query_as(SQL).bind(i64::from(records_max)).fetch_all(pool).await?
+        });
+        let rows = rows.into_iter().map(|(id, digest)| {
+            let record = RecordId(id);
+            let damaged = StoreError::Damaged { record, what: "the digest of its signature" };
+            Ok((record, Digest::new(DigestAlgorithm::Sha512, digest).ok_or(damaged)?))
+        });
+        rows.collect()
+    }
+
+    /// Whether a record waits for a time-stamp.
+    pub(crate) async fn is_unstamped(&self, record: RecordId) -> Result<bool, StoreError> {
+        const SQL: &str = "SELECT COUNT(*) FROM record WHERE id = $1 AND time_stamp_id IS NULL";
+        let count: i64 =
+            on!(&self.read, |pool| sqlx::query_scalar(SQL).bind(record.0).fetch_one(pool).await?);
+        Ok(count > 0)
+    }
+
+    /// The signature document of a record.
+    pub(crate) async fn signatures(&self, record: RecordId) -> Result<Vec<u8>, StoreError> {
+        const SQL: &str = "SELECT signatures FROM content WHERE record_id = $1";
+        Ok(on!(&self.read, |pool| sqlx::query_scalar(SQL).bind(record.0).fetch_one(pool).await?))
+    }
+
+    /// Keeps a time-stamp with the records that it covers and the chains that lead to them. Those that another has
+    /// stamped meanwhile keep that stamp.
+    pub(crate) async fn save_time_stamp(
+        &self,
+        stamp: NewTimeStamp,
+        records: &[(RecordId, Option<Vec<u8>>)],
+    ) -> Result<(), StoreError> {
+        const INSERT: &str =
+            "INSERT INTO time_stamp (id, stamped_at, token, chain_result) VALUES ($1, $2, $3, $4)";
+        let id = self.take_numbers(1).await?.first().copied().unwrap_or_default();
+        on!(&self.write, |pool| {
+            let insert = sqlx::query(INSERT)
+                .bind(id)
+                .bind(stamp.stamped_at.as_millisecond())
+                .bind(stamp.token)
+                .bind(stamp.result);
+            insert.execute(pool).await?;
+            // In several transactions, so that nobody waits long who has a record to write. What a crash leaves out is
+            // stamped anew.
+            for records in records.chunks(STAMPED_PER_COMMIT) {
+                let mut transaction = pool.begin_with(Db::BEGIN).await?;
+                for records in chunks(records) {
+                    let mut update = QueryBuilder::<Db>::new("WITH stamped (id, chain) AS (");
+                    update.push_values(records, |mut values, (id, chain)| {
+                        values.push_bind(id.0).push_bind(chain.as_deref());
+                    });
+                    update.push(") UPDATE record SET time_stamp_chain = stamped.chain, time_stamp_id = ");
+                    update.push_bind(id);
+                    update.push(" FROM stamped WHERE record.id = stamped.id AND time_stamp_id IS NULL");
+                    update.build().execute(&mut *transaction).await?;
+                }
+                transaction.commit().await?;
+            }
+        });
+        Ok(())
+    }
+
+    /// The parties that have records to archive, in order; a member's subsystems are one with it unless told apart.
+    pub(crate) async fn parties_to_archive(
+        &self,
+        grouping: Grouping,
+    ) -> Result<Vec<Vec<String>>, StoreError> {
+        const MEMBERS: &str = "SELECT DISTINCT instance, member_class, member_code, '' FROM record \
+                               WHERE archive_id IS NULL AND time_stamp_id IS NOT NULL ORDER BY 1, 2, 3";
+        const SUBSYSTEMS: &str = "SELECT DISTINCT instance, member_class, member_code, subsystem_code FROM record \
+             WHERE archive_id IS NULL AND time_stamp_id IS NOT NULL ORDER BY 1, 2, 3, 4";
+        let sql = match grouping {
+            // One group of all, whether or not there is anything in it.
+            Grouping::None => return Ok(vec![Vec::new()]),
+            Grouping::Member => MEMBERS,
+            Grouping::Subsystem => SUBSYSTEMS,
+        };
+        let rows: Vec<(String, String, String, String)> =
+            on!(&self.read, |pool| sqlx::query_as(sql).fetch_all(pool).await?);
+        let pieces = |(instance, class, code, subsystem): (String, String, String, String)| {
+            let pieces = [instance, class, code, subsystem].into_iter();
+            pieces.filter(|piece| !piece.is_empty()).collect()
+        };
+        Ok(rows.into_iter().map(pieces).collect())
+    }
+
+    /// Time-stamped records of `group` that are in no archive, in the order of archives.
+    pub(crate) async fn to_archive(
+        &self,
+        group: &[String],
+        grouping: Grouping,
+        records_max: usize,
+    ) -> Result<Vec<RecordId>, StoreError> {
+        let ids: Vec<i64> = on!(&self.read, |pool| {
+            let mut select = QueryBuilder::<Db>::new(
+                "SELECT id FROM record WHERE archive_id IS NULL AND time_stamp_id IS NOT NULL",
+            );
+            let columns = ["instance", "member_class", "member_code", "subsystem_code"];
+            let pieces = group.iter().map(String::as_str);
+            // A member's own records have no subsystem.
+            let own = (grouping == Grouping::Subsystem).then_some("");
+            for (column, piece) in columns.iter().zip(pieces.chain(own)) {
+                select.push(format_args!(" AND {column} = ")).push_bind(piece);
+            }
+            select.push(ARCHIVE_ORDER).push(" LIMIT ").push_bind(records_max as i64);
+            select.build_query_scalar().fetch_all(pool).await?
+        });
+        Ok(ids.into_iter().map(RecordId).collect())
+    }
+
+    /// The last archive of a group.
+    pub(crate) async fn last_archive(&self, group: &str) -> Result<Option<PlannedArchive>, StoreError> {
+        const SQL: &str = "SELECT id, group_name, position, file_name, last_digest FROM archive \
+                           WHERE group_name = $1 ORDER BY position DESC LIMIT 1";
+        let row: Option<ArchiveRow> =
+            on!(&self.read, |pool| sqlx::query_as(SQL).bind(group).fetch_optional(pool).await?);
+        Ok(row.map(PlannedArchive::from))
+    }
+
+    /// The archive in a group at a position.
+    pub(crate) async fn archive_at(
+        &self,
+        group: &str,
+        position: i64,
+    ) -> Result<Option<PlannedArchive>, StoreError> {
+        const SQL: &str = "SELECT id, group_name, position, file_name, last_digest FROM archive \
+                           WHERE group_name = $1 AND position = $2";
+        let row: Option<ArchiveRow> = on!(&self.read, |pool| {
+            sqlx::query_as(SQL).bind(group).bind(position).fetch_optional(pool).await?
+        });
+        Ok(row.map(PlannedArchive::from))
+    }
+
+    /// Archives that were planned and perhaps not written, each group's in order.
+    pub(crate) async fn unwritten_archives(&self) -> Result<Vec<PlannedArchive>, StoreError> {
+        const SQL: &str = "SELECT id, group_name, position, file_name, last_digest FROM archive \
+                           WHERE written_at IS NULL ORDER BY group_name, position";
+        let rows: Vec<ArchiveRow> = on!(&self.read, |pool| sqlx::query_as(SQL).fetch_all(pool).await?);
+        Ok(rows.into_iter().map(PlannedArchive::from).collect())
+    }
+
+    /// The records of an archive, in its order.
+    pub(crate) async fn archived(&self, archive: i64) -> Result<Vec<RecordId>, StoreError> {
+        let ids: Vec<i64> = on!(&self.read, |pool| {
+            let mut select = QueryBuilder::<Db>::new("SELECT id FROM record WHERE archive_id = ");
+            select.push_bind(archive).push(ARCHIVE_ORDER);
+            select.build_query_scalar().fetch_all(pool).await?
+        });
+        Ok(ids.into_iter().map(RecordId).collect())
+    }
+
+    /// Plans an archive of `records`. False if another process has planned one with any of them, or in its place.
+    pub(crate) async fn plan_archive(
+        &self,
+        archive: &PlannedArchive,
+        records: &[RecordId],
+    ) -> Result<bool, StoreError> {
+        const INSERT: &str = "INSERT INTO archive (id, group_name, position, file_name, last_digest) \
+                              VALUES ($1, $2, $3, $4, $5) ON CONFLICT (group_name, position) DO NOTHING";
+        on!(&self.write, |pool| {
+            let mut transaction = pool.begin_with(Db::BEGIN).await?;
+            let insert = sqlx::query(INSERT)
+                .bind(archive.id)
+                .bind(&archive.group)
+                .bind(archive.position)
+                .bind(&archive.file_name)
+                .bind(&archive.last_digest);
+            let mut planned = insert.execute(&mut *transaction).await?.rows_affected() == 1;
+            for records in chunks(records) {
+                let mut update = QueryBuilder::<Db>::new("UPDATE record SET archive_id = ");
+                update.push_bind(archive.id).push(" WHERE archive_id IS NULL AND id IN (");
+                let mut ids = update.separated(", ");
+                for record in records {
+                    ids.push_bind(record.0);
+                }
+                update.push(")");
+                let updated = update.build().execute(&mut *transaction).await?.rows_affected();
+                planned &= updated == records.len() as u64;
+            }
+            if planned {
+                transaction.commit().await?;
+            } else {
+                transaction.rollback().await?;
+            }
+            Ok(planned)
+        })
+    }
+
+    /// Notes that an archive is written.
+    pub(crate) async fn mark_written(&self, archive: i64, at: Timestamp) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE archive SET written_at = $1 WHERE id = $2";
+        on!(&self.write, |pool| {
+            sqlx::query(SQL).bind(at.as_millisecond()).bind(archive).execute(pool).await?;
+        });
+        Ok(())
+    }
+
+    /// Deletes at most `records_max` records made before `before` whose archive is written; answers how many.
+    pub(crate) async fn delete_archived(
+        &self,
+        before: Timestamp,
+        records_max: u32,
+    ) -> Result<u64, StoreError> {
+        const SELECT: &str = "SELECT record.id FROM record JOIN archive ON archive.id = archive_id \
+                              WHERE written_at IS NOT NULL AND recorded_at < $1 ORDER BY record.id LIMIT $2";
+        let before = before.as_millisecond();
+        let ids: Vec<i64> = on!(&self.read, |pool| {
+            sqlx::query_scalar(SELECT).bind(before).bind(i64::from(records_max)).fetch_all(pool).await?
+        });
+        on!(&self.write, |pool| {
+            let mut transaction = pool.begin_with(Db::BEGIN).await?;
+            for ids in chunks(&ids) {
+                for delete in [
+                    "DELETE FROM attachment WHERE record_id IN (",
+                    "DELETE FROM content WHERE record_id IN (",
+                    "DELETE FROM record WHERE id IN (",
+                ] {
+                    let mut delete = QueryBuilder::<Db>::new(delete);
+                    let mut list = delete.separated(", ");
+                    for id in ids {
+                        list.push_bind(*id);
+                    }
+                    delete.push(")").build().execute(&mut *transaction).await?;
+                }
+            }
+            transaction.commit().await?;
+        });
+        Ok(ids.len() as u64)
+    }
+
+    /// Deletes time-stamps from before `before` that no record has.
+    pub(crate) async fn delete_unused_time_stamps(&self, before: Timestamp) -> Result<(), StoreError> {
+        const SQL: &str = "DELETE FROM time_stamp WHERE stamped_at < $1 AND NOT EXISTS \
+                           (SELECT 1 FROM record WHERE time_stamp_id = time_stamp.id)";
+        on!(&self.write, |pool| {
+            sqlx::query(SQL).bind(before.as_millisecond()).execute(pool).await?;
+        });
+        Ok(())
+    }
+
+    /// Keeps a time under a name over restarts, or forgets it.
+    pub(crate) async fn remember(&self, name: &str, at: Option<Timestamp>) -> Result<(), StoreError> {
+        const SET: &str =
+            "INSERT INTO remembered (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = $2";
+        const FORGET: &str = "DELETE FROM remembered WHERE name = $1";
+        on!(&self.write, |pool| match at {
+            Some(at) => {
+                sqlx::query(SET).bind(name).bind(at.as_millisecond()).execute(pool).await?;
+            }
+            None => {
+                sqlx::query(FORGET).bind(name).execute(pool).await?;
+            }
+        });
+        Ok(())
+    }
+
+    /// The time kept under a name.
+    pub(crate) async fn recall(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
+        const SQL: &str = "SELECT at FROM remembered WHERE name = $1";
+        let at: Option<i64> =
+            on!(&self.read, |pool| sqlx::query_scalar(SQL).bind(name).fetch_optional(pool).await?);
+        Ok(at.and_then(|at| Timestamp::from_millisecond(at).ok()))
+    }
+}
+
+const FOUND: &str = "SELECT record.id, recorded_at, direction, instance, member_class, member_code, \
+                     subsystem_code, query_id, request_id, stamped_at, file_name FROM record \
+                     LEFT JOIN time_stamp ON time_stamp.id = time_stamp_id \
+                     LEFT JOIN archive ON archive.id = archive_id";
+
+/// The order of records in archives, which is that of X-Road's.
+const ARCHIVE_ORDER: &str = " ORDER BY member_class, member_code, subsystem_code, id";
+
+type ArchiveRow = (i64, String, i64, String, String);
+
+impl From<ArchiveRow> for PlannedArchive {
+    fn from((id, group, position, file_name, last_digest): ArchiveRow) -> Self {
+        Self { id, group, position, file_name, last_digest }
+    }
+}
+
+/// Key, message, signature, result and chain.
+type ContentRow = (Option<String>, Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// Token, result and chain.
+type TimeStampRow = (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// A row of [`FOUND`].
+type FoundRow = (i64, i64, i16, String, String, String, String, String, String, Option<i64>, Option<String>);
+
+fn read_found(row: FoundRow) -> Result<FoundRecord, StoreError> {
+    let (
+        id,
+        recorded_at,
+        direction,
+        instance,
+        class,
+        code,
+        subsystem,
+        query_id,
+        request_id,
+        stamped_at,
+        file,
+    ) = row;
+    let id = RecordId(id);
+    let damaged = |what| StoreError::Damaged { record: id, what };
+    let time = |milliseconds| Timestamp::from_millisecond(milliseconds).map_err(|_| damaged("a time"));
+    let member = MemberId { instance, class, code };
+    Ok(FoundRecord {
+        id,
+        recorded_at: time(recorded_at)?,
+        direction: match direction {
+            0 => Direction::Request,
+            1 => Direction::Response,
+            _ => return Err(damaged("its direction")),
+        },
+        party: match subsystem.is_empty() {
+            true => ClientId::Member(member),
+            false => ClientId::Subsystem(SubsystemId { member, code: subsystem }),
+        },
+        query_id,
+        request_id,
+        stamped_at: stamped_at.map(time).transpose()?,
+        archive: file,
+    })
+}
+
+fn subsystem_code(party: &ClientId) -> &str {
+    match party {
+        ClientId::Member(_) => "",
+        ClientId::Subsystem(subsystem) => &subsystem.code,
+    }
+}
+
+/// Both documents or neither; `None` if there is one of them.
+fn chain_documents(result: Option<Vec<u8>>, chain: Option<Vec<u8>>) -> Option<Option<ChainDocuments>> {
+    match (result, chain) {
+        (None, None) => Some(None),
+        (Some(result), Some(chain)) => Some(Some(ChainDocuments { result, chain })),
+        _ => None,
+    }
+}
+
+/// Divides rows into few different numbers of them, so that the statements are prepared once: powers of two.
+fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let length = ROWS_MAX.min(1 << rest.len().checked_ilog2()?);
+        let (chunk, others) = rest.split_at_checked(length)?;
+        rest = others;
+        Some(chunk)
+    })
+}
+
+/// How a transaction begins that will write.
+trait Begin {
+    const BEGIN: &'static str;
+}
+
+impl Begin for Sqlite {
+    /// Taking the lock at once avoids the deadlock of two readers that both want to write.
+    const BEGIN: &'static str = "BEGIN IMMEDIATE";
+}
+
+impl Begin for Postgres {
+    const BEGIN: &'static str = "BEGIN";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn divides_rows_into_powers_of_two() {
+        let lengths = |count: usize| chunks(&vec![(); count]).map(<[()]>::len).collect::<Vec<_>>();
+        assert_eq!(lengths(0), [0; 0]);
+        assert_eq!(lengths(1), [1]);
+        assert_eq!(lengths(75), [32, 32, 8, 2, 1]);
+    }
+}

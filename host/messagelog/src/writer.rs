@@ -1,0 +1,90 @@
+//! The one task that writes records: those that wait share a commit, and one that comes alone is committed at once.
+
+use std::sync::Arc;
+
+use metrics::{counter, histogram};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+use uuk_process::ErrorChain;
+
+use crate::append::AppendError;
+use crate::record::RecordId;
+use crate::store::{NewRow, Store, StoreError};
+
+/// Records that wait to be committed; further ones are refused.
+const QUEUE_MAX: usize = 4096;
+/// Records per commit: the statements of one take some tens of milliseconds.
+const COMMIT_RECORDS_MAX: usize = 256;
+
+/// A record on its way to the disk.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) row: NewRow,
+    /// Hears of the commit.
+    pub(crate) committed: oneshot::Sender<Result<RecordId, AppendError>>,
+}
+
+pub(crate) fn queue() -> (mpsc::Sender<Waiting>, mpsc::Receiver<Waiting>) {
+    mpsc::channel(QUEUE_MAX)
+}
+
+/// Commits what comes through the queue.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    store: Store,
+}
+
+impl Writer {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Commits until `stop`, and then what still waits.
+    pub(crate) async fn run(self, queue: &mut mpsc::Receiver<Waiting>, stop: &CancellationToken) {
+        let mut waiting = Vec::with_capacity(COMMIT_RECORDS_MAX);
+        loop {
+            tokio::select! {
+                0 = queue.recv_many(&mut waiting, COMMIT_RECORDS_MAX) => return,
+                () = stop.cancelled(), if !queue.is_closed() => queue.close(),
+                else => {}
+            }
+            self.commit(&mut waiting).await;
+        }
+    }
+
+    /// Commits all that is in `waiting`, and says so to whoever waits.
+    async fn commit(&self, waiting: &mut Vec<Waiting>) {
+        let outcome = self.store_all(waiting).await;
+        counter!("uuk_message_log_commits_total").increment(1);
+        histogram!("uuk_message_log_commit_records").record(waiting.len() as f64);
+        // Whoever stopped waiting does not want to hear.
+        match outcome {
+            Ok(ids) => {
+                counter!("uuk_message_log_records_total").increment(waiting.len() as u64);
+                for (one, id) in waiting.drain(..).zip(ids) {
+                    let _ = one.committed.send(Ok(id));
+                }
+            }
+            Err(error) => {
+                warn!(error = %ErrorChain(&error), "{} messages could not be recorded", waiting.len());
+                let error = Arc::new(error);
+                for one in waiting.drain(..) {
+                    let _ = one.committed.send(Err(AppendError::Store(Arc::clone(&error))));
+                }
+            }
+        }
+    }
+
+    async fn store_all(&self, waiting: &[Waiting]) -> Result<Vec<RecordId>, StoreError> {
+        let numbers = self.store.take_numbers(waiting.len()).await?;
+        let ids: Vec<_> = numbers.into_iter().map(RecordId).collect();
+        let rows: Vec<_> = ids.iter().copied().zip(waiting.iter().map(|one| &one.row)).collect();
+        match self.store.insert(&rows).await {
+            // The connection broke, perhaps after the commit. The numbers tell whether the records are there.
+            Err(StoreError::Unreachable(_)) => self.store.insert(&rows).await?,
+            other => other?,
+        }
+        Ok(ids)
+    }
+}
