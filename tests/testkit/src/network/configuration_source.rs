@@ -1,7 +1,7 @@
 //! The source of an instance's global configuration, as a central server publishes it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -23,7 +23,7 @@ use super::identity::Identity;
 use super::lock;
 
 /// More than any client takes.
-const OVERSIZED_BYTES: usize = 64 << 20;
+static OVERSIZED: LazyLock<Bytes> = LazyLock::new(|| vec![b' '; 40 << 20].into());
 
 /// What a source publishes.
 #[derive(Debug, Clone)]
@@ -292,7 +292,7 @@ impl Publisher {
                 directory = String::from_utf8(directory)?.replace("shared-params", "other-params").into();
             }
             SourceFault::TruncatedDirectory => directory.truncate(directory.len() / 2),
-            SourceFault::OversizedDirectory => directory.resize(OVERSIZED_BYTES, b' '),
+            SourceFault::OversizedDirectory => return Ok(OVERSIZED.clone()),
             _ => {}
         }
         Ok(directory.into())
@@ -309,14 +309,14 @@ impl Publisher {
         }
         for version in Version::NEWEST_FIRST {
             for file in self.files(&state.content, state.fault, version, generation, &state.signers)? {
-                let mut content = file.content;
+                let mut content = Bytes::from(file.content);
                 match state.fault {
-                    SourceFault::AlteredFiles => content.extend(b"<!-- -->"),
+                    SourceFault::AlteredFiles => content = [&content, &b"<!-- -->"[..]].concat().into(),
                     SourceFault::TruncatedFiles => content.truncate(content.len() / 2),
-                    SourceFault::OversizedFiles => content.resize(OVERSIZED_BYTES, b' '),
+                    SourceFault::OversizedFiles => content = OVERSIZED.clone(),
                     _ => {}
                 }
-                state.files.insert(file.location, content.into());
+                state.files.insert(file.location, content);
             }
         }
         Ok(())

@@ -1,0 +1,141 @@
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// Where the global configuration comes from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigurationClientConfig {
+    /// The anchor file that the governing authority handed over; a new one counts without a restart. Default: none;
+    /// then nothing is downloaded, and what someone else puts into `folder` counts.
+    #[serde(default)]
+    pub anchor: Option<PathBuf>,
+    /// Folder in which what was downloaded is kept, in the layout of X-Road's configuration client.
+    pub folder: PathBuf,
+    /// Time between two downloads. After a failure it is 2 s at first, twice as long each time, and never longer than
+    /// this. Default: 60 s.
+    #[serde(
+        default = "ConfigurationClientConfig::default_update_interval",
+        with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required"
+    )]
+    pub update_interval: Duration,
+    /// Other instances whose configuration is followed if ours names them: `"none"`, `"all"`, or a list of their names.
+    /// Default: `"none"`.
+    #[serde(default)]
+    pub allowed_federations: AllowedFederations,
+    /// PEM file of the authorities that may vouch for sources with `https`. What is downloaded is signed in any case,
+    /// and a source that cannot be reached so is asked with `http`. Default:
+    /// `/etc/ssl/certs/ca-certificates.crt`.
+    #[serde(default = "ConfigurationClientConfig::default_authorities")]
+    pub authorities: PathBuf,
+}
+
+/// Which other instances are followed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "FederationsText")]
+pub enum AllowedFederations {
+    /// None.
+    #[default]
+    None,
+    /// All that our instance names.
+    All,
+    /// These, as they are spelt.
+    Listed(BTreeSet<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum FederationsText {
+    Word(String),
+    Names(BTreeSet<String>),
+}
+
+impl ConfigurationClientConfig {
+    /// The defaults, with this anchor and folder.
+    pub fn new(anchor: impl Into<PathBuf>, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            anchor: Some(anchor.into()),
+            folder: folder.into(),
+            update_interval: Self::default_update_interval(),
+            allowed_federations: AllowedFederations::None,
+            authorities: Self::default_authorities(),
+        }
+    }
+
+    /// Makes the files it names relative to `folder`, where it was read.
+    pub fn resolve(&mut self, folder: &Path) {
+        let Self { anchor, folder: kept, authorities, .. } = self;
+        for path in anchor.iter_mut().chain([kept, authorities]) {
+            *path = folder.join(&*path);
+        }
+    }
+
+    fn default_update_interval() -> Duration {
+        Duration::from_secs(60)
+    }
+
+    fn default_authorities() -> PathBuf {
+        "/etc/ssl/certs/ca-certificates.crt".into()
+    }
+}
+
+impl AllowedFederations {
+    /// Whether this instance is followed.
+    pub fn allow(&self, instance: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Listed(names) => names.contains(instance),
+        }
+    }
+}
+
+impl TryFrom<FederationsText> for AllowedFederations {
+    type Error = &'static str;
+
+    fn try_from(text: FederationsText) -> Result<Self, Self::Error> {
+        match text {
+            FederationsText::Names(names) => Ok(Self::Listed(names)),
+            FederationsText::Word(word) if word == "none" => Ok(Self::None),
+            FederationsText::Word(word) if word == "all" => Ok(Self::All),
+            FederationsText::Word(_) => Err("neither \"none\", \"all\" nor a list of instances"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &str) -> Result<ConfigurationClientConfig, toml::de::Error> {
+        toml::from_str(&format!("folder = \"globalconf\"\n{settings}"))
+    }
+
+    #[test]
+    fn follows_no_other_instance_unless_told() {
+        let federations = |settings| read(settings).unwrap().allowed_federations;
+        assert_eq!(federations(""), AllowedFederations::None);
+        assert_eq!(federations("allowed_federations = \"none\""), AllowedFederations::None);
+        assert_eq!(federations("allowed_federations = \"all\""), AllowedFederations::All);
+        let listed = federations("allowed_federations = [\"KZ\"]");
+        assert!(listed.allow("KZ") && !listed.allow("kz") && !listed.allow("UZ"));
+        assert!(read("allowed_federations = \"some\"").is_err());
+    }
+
+    #[test]
+    fn finds_files_beside_its_own() {
+        let mut config = read("anchor = \"anchor.xml\"\nupdate_interval = \"30s\"").unwrap();
+        config.resolve(Path::new("/etc/uuk"));
+        assert_eq!(config.anchor.unwrap(), Path::new("/etc/uuk/anchor.xml"));
+        assert_eq!(config.folder, Path::new("/etc/uuk/globalconf"));
+        assert_eq!(config.authorities, Path::new("/etc/ssl/certs/ca-certificates.crt"));
+        assert_eq!(config.update_interval, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn refuses_settings_it_does_not_know() {
+        assert!(read("interval = \"30s\"").is_err());
+    }
+}

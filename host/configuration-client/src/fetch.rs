@@ -1,0 +1,106 @@
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use uuk_transport::{Upstream, UpstreamConfig, UpstreamError};
+
+use crate::error::SourceError;
+
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// For a whole answer.
+const READ_TIME_MAX: Duration = Duration::from_secs(30);
+/// An instance has a few central servers, and so have those that it is federated with.
+const SERVERS_MAX: usize = 64;
+
+/// Gets files from sources.
+#[derive(Debug)]
+pub(crate) struct Fetcher {
+    authorities: PathBuf,
+    /// By scheme and host.
+    servers: Mutex<HashMap<String, Arc<Upstream>>>,
+}
+
+impl Fetcher {
+    pub(crate) fn new(authorities: PathBuf) -> Self {
+        Self { authorities, servers: Mutex::default() }
+    }
+
+    /// The file at `url`, `None` if it is not there.
+    pub(crate) async fn find(&self, url: &str, bytes_max: usize) -> Result<Option<Bytes>, SourceError> {
+        let response = self.ask(url, bytes_max).await?;
+        match response.status() {
+            StatusCode::OK => Ok(Some(response.into_body())),
+            StatusCode::NOT_FOUND => Ok(None),
+            status => Err(SourceError::Status { status, path: path_of(url).to_owned() }),
+        }
+    }
+
+    /// The file at `url`.
+    pub(crate) async fn get(&self, url: &str, bytes_max: usize) -> Result<Bytes, SourceError> {
+        let not_found =
+            || SourceError::Status { status: StatusCode::NOT_FOUND, path: path_of(url).to_owned() };
+        self.find(url, bytes_max).await?.ok_or_else(not_found)
+    }
+
+    async fn ask(&self, url: &str, bytes_max: usize) -> Result<Response<Bytes>, SourceError> {
+        let path = path_of(url);
+        let server = self.server(url.strip_suffix(path).unwrap_or(url))?;
+        let malformed = |_| SourceError::Status { status: StatusCode::BAD_REQUEST, path: path.to_owned() };
+        let request = Request::get(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") });
+        let request = request.body(Bytes::new()).map_err(malformed)?;
+        let deadline = Instant::now() + CONNECT_TIME_MAX + READ_TIME_MAX;
+        let response = server.send(request, deadline, bytes_max as u64).await;
+        response.map_err(|error| match error {
+            UpstreamError::TooLarge { .. } => SourceError::TooLarge { path: path.to_owned(), bytes_max },
+            other => SourceError::Unreachable(other),
+        })
+    }
+
+    fn server(&self, base: &str) -> Result<Arc<Upstream>, SourceError> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = servers.get(base) {
+            return Ok(server.clone());
+        }
+        let config = UpstreamConfig {
+            authorities: Some(self.authorities.clone()),
+            // The anchor is the operator's word, and many central servers stand in private networks.
+            networks: vec![IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())],
+            connect_timeout: CONNECT_TIME_MAX,
+            response_bytes_max: u64::MAX,
+            ..UpstreamConfig::new(base)
+        };
+        let server = Arc::new(Upstream::build(&config).map_err(SourceError::Address)?);
+        if servers.len() >= SERVERS_MAX {
+            servers.clear();
+        }
+        servers.insert(base.to_owned(), server.clone());
+        Ok(server)
+    }
+}
+
+/// What follows the host.
+fn path_of(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |scheme| scheme + 3);
+    let path = url.get(host..).and_then(|rest| rest.find(['/', '?'])).map_or(url.len(), |path| host + path);
+    url.get(path..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_path_from_the_server() {
+        for (url, path) in [
+            ("http://cs/internalconf?version=6", "/internalconf?version=6"),
+            ("https://cs:4000", ""),
+            ("https://cs?version=2", "?version=2"),
+        ] {
+            assert_eq!(path_of(url), path);
+        }
+    }
+}

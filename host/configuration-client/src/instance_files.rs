@@ -1,0 +1,120 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tracing::warn;
+use uuk_globalconf::{
+    Dated, DirectoryError, Extensions, FileMetadata, InstanceParameters, PRIVATE_PARAMETERS, ParametersError,
+    PrivateParameters, SHARED_PARAMETERS, SharedParameters, Version,
+};
+use uuk_process::ErrorChain;
+
+use crate::error::SourceError;
+
+pub(crate) const SHARED_FILE: &str = "shared-params.xml";
+pub(crate) const PRIVATE_FILE: &str = "private-params.xml";
+
+/// More files of one instance are refused; a central server lists two, and some more for what is optional.
+pub(crate) const FILES_MAX: usize = 32;
+/// Larger files are refused; those of a country have a few megabytes.
+pub(crate) const FILE_BYTES_MAX: usize = 32 << 20;
+
+/// The files of an instance that count, with its parameters read from them: they fit together, whoever said so.
+#[derive(Debug, Clone)]
+pub(crate) struct InstanceFiles {
+    files: BTreeMap<String, KeptFile>,
+    parameters: InstanceParameters,
+}
+
+/// A file and where it came from.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptFile {
+    pub(crate) content: Bytes,
+    pub(crate) metadata: FileMetadata,
+    pub(crate) version: Version,
+}
+
+impl InstanceFiles {
+    /// Reads the parameters of `instance` among `files`, which are by name. What `known` holds already is not read again.
+    pub(crate) fn read(
+        instance: &str,
+        files: BTreeMap<String, KeptFile>,
+        known: Option<&Self>,
+    ) -> Result<Self, SourceError> {
+        let shared = files.get(SHARED_FILE).ok_or(SourceError::NoSharedParameters)?;
+        let is_known = |name: &str| {
+            known.is_some_and(|known| match (files.get(name), known.files.get(name)) {
+                (Some(new), Some(old)) => new.content == old.content && new.version == old.version,
+                (new, old) => new.is_none() && old.is_none(),
+            })
+        };
+        let mut parameters = match known {
+            Some(known) if is_known(SHARED_FILE) && is_known(PRIVATE_FILE) => known.parameters.clone(),
+            _ => read_parameters(shared, files.get(PRIVATE_FILE))?,
+        };
+        check_instance(SHARED_PARAMETERS, &parameters.shared.content.instance, instance)?;
+        parameters.shared.expires = shared.metadata.expiration_date;
+        if let (Some(private), Some(file)) = (&mut parameters.private, files.get(PRIVATE_FILE)) {
+            check_instance(PRIVATE_PARAMETERS, &private.content.instance, instance)?;
+            private.expires = file.metadata.expiration_date;
+        }
+        Ok(Self { files, parameters })
+    }
+
+    /// By name.
+    pub(crate) fn files(&self) -> &BTreeMap<String, KeptFile> {
+        &self.files
+    }
+
+    pub(crate) fn parameters(&self) -> &InstanceParameters {
+        &self.parameters
+    }
+
+    pub(crate) fn instance(&self) -> &str {
+        &self.parameters.shared.content.instance
+    }
+
+    /// The last instant at which all parameters count; none if that is always.
+    pub(crate) fn expires(&self) -> Option<Timestamp> {
+        let private = self.parameters.private.as_ref().and_then(|private| private.expires);
+        [self.parameters.shared.expires, private].into_iter().flatten().min()
+    }
+
+    /// What the optional files say. One that cannot be read is passed over: it must not stop a country's exchange.
+    pub(crate) fn extensions(&self) -> Extensions {
+        type Read = fn(&mut Extensions, &[u8]) -> Result<(), ParametersError>;
+        let readers: [(&str, Read); 3] = [
+            ("nextupdate-params.xml", Extensions::read_next_update),
+            ("fetchinterval-params.xml", Extensions::read_fetch_interval),
+            ("monitoring-params.xml", Extensions::read_monitoring),
+        ];
+        let mut extensions = Extensions::default();
+        for (name, read) in readers {
+            if let Some(file) = self.files.get(name)
+                && let Err(error) = read(&mut extensions, &file.content)
+            {
+                warn!(error = %ErrorChain(&error), "`{name}` of the global configuration is passed over");
+            }
+        }
+        extensions
+    }
+}
+
+fn read_parameters(shared: &KeptFile, private: Option<&KeptFile>) -> Result<InstanceParameters, SourceError> {
+    let unreadable = |file: &str| {
+        let file = file.to_owned();
+        move |source| SourceError::Parameters { file, source }
+    };
+    let content = SharedParameters::read(&shared.content, shared.version).map_err(unreadable(SHARED_FILE))?;
+    let shared = Dated { content, expires: None };
+    let private = private.map(|file| PrivateParameters::read(&file.content)).transpose();
+    let private = private.map_err(unreadable(PRIVATE_FILE))?;
+    Ok(InstanceParameters { shared, private: private.map(|content| Dated { content, expires: None }) })
+}
+
+fn check_instance(identifier: &str, inside: &str, expected: &str) -> Result<(), DirectoryError> {
+    if inside == expected {
+        return Ok(());
+    }
+    Err(DirectoryError::WrongInstance { identifier: identifier.to_owned(), instance: expected.to_owned() })
+}
