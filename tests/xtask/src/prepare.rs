@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -37,6 +38,16 @@ const MARIADB: Package = Package {
 pub(crate) const POSTGRESQL: Package =
     Package { name: "postgresql", is_installed: has_postgresql, service: Some("postgresql") };
 const OPENSSL: Package = Package { name: "openssl", is_installed: || is_on_path("openssl"), service: None };
+// What the host is linked with.
+const OPENSSL_HEADERS: Package = Package {
+    name: "libssl-dev",
+    is_installed: || Path::new("/usr/include/openssl/ssl.h").is_file(),
+    service: None,
+};
+const PKG_CONFIG: Package =
+    Package { name: "pkg-config", is_installed: || is_on_path("pkg-config"), service: None };
+const SOFTHSM: Package =
+    Package { name: "softhsm2", is_installed: || is_on_path("softhsm2-util"), service: None };
 const XMLSEC: Package = Package { name: "xmlsec1", is_installed: || is_on_path("xmlsec1"), service: None };
 
 /// A program of cargo's that the project pins itself.
@@ -52,15 +63,17 @@ pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2"
 /// Everything that the tests need.
 pub(crate) fn for_tests(project: &Project) -> Result<()> {
     // First what may end here, since only an administrator can mend it.
-    packages(&[CPP_COMPILER, MARIADB, OPENSSL, POSTGRESQL, XMLSEC])?;
+    packages(&[CPP_COMPILER, MARIADB, OPENSSL, OPENSSL_HEADERS, PKG_CONFIG, POSTGRESQL, SOFTHSM, XMLSEC])?;
     toolchain(project)?;
     nightly()?;
     tool(CARGO_DENY, project)?;
     tool(CARGO_FUZZ, project)
 }
 
-/// The parts of `rust-toolchain.toml` that rustup did not install by itself, as when that is switched off.
+/// What it takes to build the host: Debian's OpenSSL, and the parts of `rust-toolchain.toml` that rustup did not
+/// install by itself, as when that is switched off.
 pub(crate) fn toolchain(project: &Project) -> Result<()> {
+    packages(&[OPENSSL_HEADERS, PKG_CONFIG])?;
     #[derive(serde::Deserialize)]
     struct File {
         toolchain: Toolchain,

@@ -1,0 +1,392 @@
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+use uuk_asic::SignatureDocuments;
+use uuk_globalconf::GlobalConfiguration;
+use uuk_identifiers::{MemberId, ServerId};
+use uuk_pki::{CertificateUse, Digest};
+use uuk_process::{Clock, ErrorChain};
+
+use crate::batch::{Bounds, SigningThreads};
+use crate::config::{SignerConfig, TokenConfig};
+use crate::device::Device;
+use crate::error::{SignerError, TokenError};
+use crate::identity::{AuthenticationIdentity, Identities, TokenView, wanted};
+use crate::ocsp::{self, AnswerStore, Schedule};
+use crate::pin::Pin;
+use crate::pkcs11::{Modules, Pkcs11Token};
+use crate::software::SoftwareToken;
+use crate::token::{CertificateStatus, TokenRecord, make_folder};
+
+/// How often it is looked whether something is due. The clock can be set and can jump; sleeping until a time cannot.
+const TICK: Duration = Duration::from_secs(1);
+/// What counts is looked at again at least this often, as X-Road's servers do.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Responders asked at the same time.
+const FETCHES_MAX: usize = 8;
+
+/// The keys of this server. Clones are handles of the same one.
+#[derive(Clone)]
+pub struct Signer {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What a signer needs of others.
+#[derive(Debug, Clone)]
+pub struct SignerDependencies {
+    /// Who this server is.
+    pub server: ServerId,
+    /// What time it is.
+    pub clock: Clock,
+    /// The global configuration in force.
+    pub configuration: watch::Receiver<Option<Arc<GlobalConfiguration>>>,
+}
+
+pub(crate) struct Shared {
+    config: SignerConfig,
+    pub(crate) dependencies: SignerDependencies,
+    pub(crate) tokens: BTreeMap<String, Token>,
+    pub(crate) answers: AnswerStore,
+    pub(crate) identities: ArcSwap<Identities>,
+    authentication: watch::Sender<Option<Arc<AuthenticationIdentity>>>,
+    /// Held while what counts is looked at, so that the last look is the newest.
+    looking: Mutex<()>,
+    /// Orders are carried out one after the other.
+    pub(crate) ordering: Arc<tokio::sync::Mutex<()>>,
+    _lock: File,
+}
+
+pub(crate) struct Token {
+    pub(crate) config: TokenConfig,
+    pub(crate) folder: PathBuf,
+    record: RwLock<TokenRecord>,
+    /// Held by whoever changes the record.
+    changing: Mutex<()>,
+    /// The device was not there yet.
+    awaited: AtomicBool,
+    pub(crate) device: Box<dyn Device>,
+    threads: SigningThreads,
+}
+
+impl Signer {
+    /// Opens the tokens, those with a PIN file for signing, and looks which certificates count.
+    ///
+    /// # Errors
+    /// [`TokenError`]: also if a PIN file has the wrong PIN, since trying again would block a device. A device that
+    /// cannot be reached is no error; it is tried again.
+    pub fn build(config: SignerConfig, dependencies: SignerDependencies) -> Result<Self, TokenError> {
+        make_folder(&config.folder)?;
+        let lock = lock(&config)?;
+        let (mut tokens, mut modules) = (BTreeMap::new(), Modules::default());
+        for (name, token) in &config.tokens {
+            let opened = Token::open(name, token, &config, &mut modules, &dependencies.clock)?;
+            tokens.insert(name.clone(), opened);
+        }
+        let answers = AnswerStore::open(&config.folder.join("ocsp"))?;
+        let shared = Arc::new(Shared {
+            config,
+            dependencies,
+            tokens,
+            answers,
+            identities: ArcSwap::default(),
+            authentication: watch::Sender::new(None),
+            looking: Mutex::new(()),
+            ordering: Arc::default(),
+            _lock: lock,
+        });
+        shared.look();
+        Ok(Self { shared })
+    }
+
+    /// Signs one message for `member`: `parts` are the SHA-512 digests of the message and then of its attachments.
+    ///
+    /// The first key of the member whose certificate is active, registered, valid and good by OCSP signs. Waiting
+    /// messages share a signature if the key is slower than the load.
+    ///
+    /// # Errors
+    /// [`SignerError`]; for [`SignerError::NoUsableCertificate`] the cause says what is wrong with the first.
+    ///
+    /// # Cancellation
+    /// A message that nobody waits for any more is not signed, unless that has begun.
+    pub async fn sign(
+        &self,
+        member: &MemberId,
+        parts: Vec<Digest>,
+    ) -> Result<SignatureDocuments, SignerError> {
+        let now = self.shared.dependencies.clock.now();
+        let identity = self.shared.identities.load().signing(member, now)?.clone();
+        let signed = identity.queue.sign(identity.clone(), parts);
+        timeout(self.shared.config.signature_timeout, signed).await.unwrap_or(Err(SignerError::Slow))
+    }
+
+    /// The folder of the tokens.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.shared.config.folder
+    }
+
+    /// What proves this server to its peers; `None` while nothing does. It changes with renewal and with each new OCSP
+    /// answer.
+    pub fn authentication(&self) -> watch::Receiver<Option<Arc<AuthenticationIdentity>>> {
+        self.shared.authentication.subscribe()
+    }
+
+    /// A fresh OCSP answer (DER `OCSPResponse`) about one of this server's certificates in use, or of an authority
+    /// above it, by the SHA-1 digest of that certificate.
+    pub fn ocsp_answer(&self, certificate_sha1: &[u8; 20]) -> Option<Bytes> {
+        let now = self.shared.dependencies.clock.now();
+        self.shared.identities.load().answer(certificate_sha1, now)
+    }
+
+    /// Follows the global configuration, the time and the tokens, and keeps OCSP answers fresh, until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let work = async { tokio::join!(self.follow(), self.fetch_answers()) };
+        stop.run_until_cancelled(work).await;
+    }
+
+    async fn follow(&self) {
+        let mut configuration = self.shared.dependencies.configuration.clone();
+        let mut looked = Timestamp::MIN;
+        loop {
+            let changed = tokio::select! {
+                changed = configuration.changed() => match changed {
+                    Ok(()) => true,
+                    // Whoever followed it has stopped, and so will we.
+                    Err(_) => std::future::pending().await,
+                },
+                () = sleep(TICK) => false,
+            };
+            let now = self.shared.dependencies.clock.now();
+            let lapsed = self.shared.identities.load().lapses < now;
+            let due = now < looked || looked.saturating_add(LOOK_EVERY).is_ok_and(|due| due <= now);
+            if changed || lapsed || due {
+                self.look().await;
+                looked = now;
+            }
+        }
+    }
+
+    async fn fetch_answers(&self) {
+        let Shared { config, dependencies, answers, .. } = &*self.shared;
+        let mut schedule = Schedule::default();
+        let mut configuration = dependencies.configuration.clone();
+        loop {
+            if configuration.has_changed().unwrap_or(false) {
+                schedule.retry_failed();
+            }
+            let current = configuration.borrow_and_update().clone();
+            let now = dependencies.clock.now();
+            if let Some(current) = current
+                && let Some(instance) = current.instance(current.main(), now)
+            {
+                let records: Vec<_> =
+                    self.shared.tokens.values().map(|token| token.record().clone()).collect();
+                let mut due = wanted(records.iter(), instance, now);
+                due.retain(|certificate| schedule.is_due(certificate, now));
+                let fetched: Vec<_> = stream::iter(due)
+                    .map(|certificate| async move {
+                        let authorities = config.ocsp_authorities.as_deref();
+                        let good = ocsp::fetch(&certificate, instance, answers, authorities, now).await;
+                        (certificate, good)
+                    })
+                    .buffer_unordered(FETCHES_MAX)
+                    .collect()
+                    .await;
+                let configured = current.extensions().ocsp_fetch_interval;
+                let interval = ocsp::interval(configured, instance.authorities().ocsp_freshness);
+                for (certificate, good) in &fetched {
+                    schedule.asked(certificate, *good, interval, now);
+                }
+                if !fetched.is_empty() {
+                    self.look().await;
+                }
+            }
+            sleep(TICK).await;
+        }
+    }
+
+    /// Looks which certificates count, and publishes it.
+    pub(crate) async fn look(&self) {
+        let shared = self.shared.clone();
+        // Signatures of OCSP answers are checked, and a device may be asked; neither belongs on this thread.
+        let _ = spawn_blocking(move || shared.look()).await;
+    }
+}
+
+impl Shared {
+    pub(crate) fn configuration(&self) -> Option<Arc<GlobalConfiguration>> {
+        self.dependencies.configuration.borrow().clone()
+    }
+
+    pub(crate) fn look(&self) {
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let SignerDependencies { server, clock, .. } = &self.dependencies;
+        let configuration = self.configuration();
+        let now = clock.now();
+        for (name, token) in &self.tokens {
+            token.reopen(name);
+            if let Some(configuration) = &configuration
+                && let Err(error) = token.follow(configuration, server, now)
+            {
+                warn!(token.id = %name, error = %ErrorChain(&error), "Cannot note what is registered");
+            }
+        }
+        let records: Vec<_> = self.tokens.values().map(|token| (token, token.record())).collect();
+        let views = records.iter().map(|(token, record)| TokenView {
+            record,
+            device: &*token.device,
+            queue: token.threads.queue(),
+        });
+        let found = Identities::find(views, server, configuration.as_deref(), &self.answers, now);
+        report(&self.identities.load(), &found);
+        self.authentication.send_if_modified(|current| {
+            let same = match (&*current, &found.authentication) {
+                (Some(one), Some(other)) => one.same_as(other),
+                (one, other) => one.is_none() && other.is_none(),
+            };
+            if !same {
+                current.clone_from(&found.authentication);
+            }
+            !same
+        });
+        self.identities.store(Arc::new(found));
+    }
+}
+
+/// Says once what can no longer be used, and why, and what can be again.
+fn report(before: &Identities, now: &Identities) {
+    for (fingerprint, reason) in &now.unusable {
+        if before.unusable.get(fingerprint).is_none_or(|known| known.code() != reason.code()) {
+            warn!(certificate = %fingerprint, error = %ErrorChain(&**reason), "A certificate cannot be used");
+        }
+    }
+    for fingerprint in before.unusable.keys().filter(|known| !now.unusable.contains_key(known)) {
+        info!(certificate = %fingerprint, "A certificate can be used again");
+    }
+}
+
+/// Two servers that write one folder would lose each other's keys.
+fn lock(config: &SignerConfig) -> Result<File, TokenError> {
+    let path = config.folder.join("lock");
+    let file = File::create(&path).map_err(|source| TokenError::Write { path, source })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(TokenError::InUse { folder: config.folder.clone() }),
+    }
+}
+
+impl Token {
+    fn open(
+        name: &str,
+        config: &TokenConfig,
+        signer: &SignerConfig,
+        modules: &mut Modules,
+        clock: &Clock,
+    ) -> Result<Self, TokenError> {
+        let folder = signer.folder.join(name);
+        make_folder(&folder)?;
+        let device: Box<dyn Device> = match &config.pkcs11 {
+            None => Box::new(SoftwareToken::new(name, &folder)),
+            Some(pkcs11) => Box::new(Pkcs11Token::new(name, pkcs11, modules)?),
+        };
+        let bounds = Bounds {
+            at_once: config.signatures_at_once(),
+            batch_max: if config.batch_signing { signer.batch_messages_max } else { 1 },
+            waiting_max: signer.waiting_max,
+        };
+        let threads = SigningThreads::start(name, bounds, clock.clone())
+            .map_err(|source| TokenError::Threads { token: name.to_owned(), source })?;
+        let record = RwLock::new(TokenRecord::load(&folder)?);
+        let (config, changing, awaited) = (config.clone(), Mutex::new(()), AtomicBool::new(false));
+        let token = Self { config, folder, record, changing, awaited, device, threads };
+        match token.open_by_file() {
+            Err(error) if error.is_absence() => {
+                warn!(token.id = %name, error = %ErrorChain(&error), "Token {name} is not there yet");
+                token.awaited.store(true, Ordering::Relaxed);
+            }
+            opened => opened?,
+        }
+        Ok(token)
+    }
+
+    fn open_by_file(&self) -> Result<(), TokenError> {
+        match &self.config.pin_file {
+            Some(path) => self.device.open(&Pin::read(path)?, &self.record().keys),
+            None => Ok(()),
+        }
+    }
+
+    /// Tries a device again that was away at the start. Once it refuses the PIN it is left alone: devices block
+    /// themselves after a few wrong ones.
+    fn reopen(&self, name: &str) {
+        if !self.awaited.load(Ordering::Relaxed) {
+            return;
+        }
+        let opened = self.open_by_file();
+        if !matches!(&opened, Err(error) if error.is_absence()) {
+            self.awaited.store(false, Ordering::Relaxed);
+        }
+        match opened {
+            Ok(()) => info!(token.id = %name, "Token {name} is open"),
+            Err(error) => debug!(token.id = %name, error = %ErrorChain(&error), "Token {name} stays closed"),
+        }
+    }
+
+    /// Takes over what the global configuration says of authentication certificates: who is registered, and who no
+    /// longer is.
+    fn follow(
+        &self,
+        configuration: &GlobalConfiguration,
+        server: &ServerId,
+        now: Timestamp,
+    ) -> Result<(), TokenError> {
+        let Some(instance) = configuration.instance(configuration.main(), now) else { return Ok(()) };
+        self.change(|record| {
+            let keys = record.keys.iter_mut().filter(|key| key.usage == CertificateUse::Authentication);
+            for one in keys.flat_map(|key| &mut key.certificates) {
+                let named = instance.server_of_certificate(&one.certificate);
+                one.status = match (one.status, named.is_some_and(|named| named.id == *server)) {
+                    (CertificateStatus::DeletionInProgress, _) => CertificateStatus::DeletionInProgress,
+                    (_, true) => CertificateStatus::Registered,
+                    (CertificateStatus::Registered, false) => CertificateStatus::GlobalError,
+                    (status, false) => status,
+                };
+            }
+            Ok(())
+        })
+    }
+
+    pub(crate) fn record(&self) -> RwLockReadGuard<'_, TokenRecord> {
+        self.record.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is known of the token. It is written first, and counts only then.
+    pub(crate) fn change<T, E: From<TokenError>>(
+        &self,
+        edit: impl FnOnce(&mut TokenRecord) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = self.record().clone();
+        let outcome = edit(&mut changed)?;
+        if changed != *self.record() {
+            changed.save(&self.folder)?;
+            *self.record.write().unwrap_or_else(PoisonError::into_inner) = changed;
+        }
+        Ok(outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests;
