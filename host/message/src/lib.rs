@@ -2,7 +2,8 @@
 //!
 //! This crate reads and writes bytes: REST messages ([`RestRequest`], [`RestResponse`]), SOAP 4.0 messages
 //! ([`SoapMessage`]) alone or with attachments ([`RelatedReader`]), the transport message that carries either between two
-//! servers ([`TransportReader`], [`TransportWriter`]), and faults ([`SoapFault`], [`FaultCode`]). It does not know
+//! servers ([`TransportReader`], [`TransportWriter`]), the OCSP answers that servers ask of each other
+//! ([`OcspAnswers`]), and faults ([`SoapFault`], [`FaultCode`]). It does not know
 //! what is signed, who may call, or where messages come from: signatures, hash chains and OCSP answers are bytes here.
 //!
 //! Readers of what streams are fed with bytes and asked for events, so that they need no runtime and hold no more than
@@ -21,6 +22,7 @@ mod header;
 mod limits;
 mod media_type;
 mod multipart;
+mod ocsp_answers;
 mod related;
 mod rest;
 mod soap;
@@ -35,6 +37,7 @@ pub use header::{Header, PartHeaders};
 pub use limits::Limits;
 pub use media_type::MediaType;
 pub use multipart::MultipartError;
+pub use ocsp_answers::{OcspAnswers, OcspAnswersError};
 pub use related::{RelatedError, RelatedEvent, RelatedReader, RelatedWriter};
 pub use rest::{RestError, RestMethod, RestRequest, RestRequestHead, RestResponse, RestResponseHead};
 pub use soap::{Soap, SoapError, SoapHeader, SoapMessage};

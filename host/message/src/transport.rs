@@ -16,7 +16,7 @@ mod writer;
 use order::Order;
 pub use writer::{Boundary, Part, TransportWriter};
 
-const OCSP_RESPONSE: &str = "application/ocsp-response";
+pub(crate) const OCSP_RESPONSE: &str = "application/ocsp-response";
 const REST_REQUEST: &str = "application/x-road-rest-request";
 const REST_RESPONSE: &str = "application/x-road-rest-response";
 const REST_BODY: &str = "application/x-road-rest-body";
@@ -530,7 +530,7 @@ fn utf8(place: Place, bytes: Bytes) -> Result<String, TransportError> {
 }
 
 /// Whether `bytes` begin with a whole SEQUENCE. What is in it is for those to say who verify it.
-fn is_der_sequence(bytes: &[u8]) -> bool {
+pub(crate) fn is_der_sequence(bytes: &[u8]) -> bool {
     let Some((&[0x30, length], rest)) = bytes.split_first_chunk() else { return false };
     let Some(octets) = length.checked_sub(0x80).map(usize::from) else {
         return rest.len() >= usize::from(length);

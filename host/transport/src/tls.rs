@@ -240,7 +240,7 @@ impl fmt::Debug for ClientTrust {
 }
 
 /// Named instead of installed: a process-wide default would be global state.
-fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 

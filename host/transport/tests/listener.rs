@@ -387,6 +387,20 @@ async fn cuts_off_requests_that_outlast_the_drain() {
     server.ended().await;
 }
 
+/// Many clients write a request to its end before they read.
+#[tokio::test]
+async fn a_client_that_is_still_sending_reads_its_answer() {
+    let server = Running::start(plain()).unwrap();
+    let mut client = TcpStream::connect(server.address).await.unwrap();
+    let body = vec![b'x'; 16 << 20];
+    let head = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+    client.write_all(head.as_bytes()).await.unwrap();
+    timeout(PATIENCE, client.write_all(&body)).await.unwrap().unwrap();
+    client.shutdown().await.unwrap();
+    let answer = read_to_end(&mut client).await;
+    assert!(answer.ends_with("nobody in particular"), "{answer}");
+}
+
 async fn body(rest_of_request: &str) -> String {
     let server = Running::start(plain()).unwrap();
     let mut client = TcpStream::connect(server.address).await.unwrap();

@@ -1,8 +1,8 @@
 //! Five exchanges between real X-Road 7.2.2 servers: what was read is written again to the same bytes.
 
 use uuk_message::{
-    Boundary, Direction, FaultCode, MessageKind, Part, PartHeaders, RestRequest, RestResponse, Sha512,
-    SoapMessage, TransportEvent, TransportWriter, sha512,
+    Boundary, Direction, FaultCode, Limits, MessageKind, OcspAnswers, Part, PartHeaders, RestRequest,
+    RestResponse, Sha512, SoapMessage, TransportEvent, TransportWriter, sha512,
 };
 
 use crate::{read_file, read_transport};
@@ -242,4 +242,20 @@ fn refused_client() {
     assert_eq!(fault.to_xml(), body);
     let written_anew = uuk_message::SoapFault { xml: bytes::Bytes::new(), ..fault.clone() };
     assert_eq!(written_anew.to_xml(), body);
+}
+
+/// What a real server answered on port 5577. The recording says that its body is in chunks, but they were taken off.
+#[test]
+fn reads_and_writes_the_recorded_ocsp_answers() {
+    let Some(bytes) = read_file("captures/ocsp-5577.bin") else { return };
+    let (head, body) = bytes.split_at(bytes.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4);
+    let head = std::str::from_utf8(head).unwrap();
+    let content_type = head.lines().find_map(|line| line.strip_prefix("Content-Type: ")).unwrap();
+    let (_, boundary) = content_type.rsplit_once('=').unwrap();
+
+    let answers = OcspAnswers::read(content_type, body, &Limits::default()).unwrap();
+    let recorded = read_file("captures/pki/ocsp-05befed170bd1dd8daad5972b0cadffb6591c60f.der").unwrap();
+    assert_eq!(answers, OcspAnswers(vec![recorded.into()]));
+    assert_eq!(OcspAnswers::content_type(boundary), content_type);
+    assert_eq!(answers.write(boundary), body);
 }

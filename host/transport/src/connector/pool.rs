@@ -21,7 +21,7 @@ use super::UpstreamError;
 use super::base_url::BaseUrl;
 use super::networks::Networks;
 use crate::body;
-use crate::listener::HEADER_BYTES_MAX;
+use crate::listening_socket::HEADER_BYTES_MAX;
 
 /// An idle connection older than this is not worth trying: peers close theirs after a minute or so.
 const IDLE_MAX: Duration = Duration::from_secs(30);
