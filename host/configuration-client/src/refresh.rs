@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -44,9 +45,11 @@ pub struct ConfigurationStatus {
     pub refreshed: Option<Timestamp>,
     /// What has gone wrong since then.
     pub problem: Option<ConfigurationProblem>,
+    /// Why what is in force is not on disk, so that it would be missing after a restart.
+    pub not_kept: Option<ConfigurationProblem>,
 }
 
-/// Why the configuration was not refreshed.
+/// What has gone wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigurationProblem {
     /// The stable code.
@@ -166,9 +169,7 @@ impl ConfigurationClient {
         if refresher.follow_federated(&main).await {
             self.put_in_force(refresher.assemble(&anchor.instance, &refresher.instances)?);
         }
-        if let Err(error) = refresher.keep(anchor.instance).await {
-            warn!(error = %ErrorChain(&error), "The global configuration cannot be kept for a restart");
-        }
+        self.tell_kept(refresher.keep(anchor.instance).await.err());
         Ok(())
     }
 
@@ -200,13 +201,29 @@ impl ConfigurationClient {
 
     /// A failure that goes on is logged once.
     fn tell_failure(&self, error: &RefreshError) {
-        let problem = ConfigurationProblem { code: error.code(), text: ErrorChain(error).to_string() };
+        let problem = Some(ConfigurationProblem::new(error.code(), error));
         self.status.send_modify(|status| {
-            if status.problem.as_ref() != Some(&problem) {
-                warn!(error = problem.text, "The global configuration is not refreshed, the last one stays");
+            if status.problem != problem {
+                warn!(error = %ErrorChain(error), "The global configuration is not refreshed, the last one stays");
             }
-            status.problem = Some(problem);
+            status.problem = problem;
         });
+    }
+
+    fn tell_kept(&self, error: Option<StoreError>) {
+        let problem = error.as_ref().map(|error| ConfigurationProblem::new(error.code(), error));
+        self.status.send_modify(|status| {
+            if let Some(error) = error.filter(|_| status.not_kept != problem) {
+                warn!(error = %ErrorChain(&error), "The global configuration is in force and not on disk");
+            }
+            status.not_kept = problem;
+        });
+    }
+}
+
+impl ConfigurationProblem {
+    fn new(code: &'static str, error: &dyn Error) -> Self {
+        Self { code, text: ErrorChain(error).to_string() }
     }
 }
 
@@ -214,10 +231,13 @@ impl Refresher {
     /// Reads what is on disk. `main` is the instance of the anchor; without an anchor the folder says it.
     fn load(&mut self, main: Option<&str>) -> Result<Assembled, RefreshError> {
         let Stored { main: stored_main, instances, problems } = self.store.read()?;
-        for problem in problems {
-            warn!(error = %ErrorChain(&problem), "Some of the global configuration on disk is not used");
-        }
         let main = main.map(str::to_owned).or(stored_main).unwrap_or_default();
+        for problem in problems {
+            if !instances.contains_key(&main) {
+                return Err(problem.into());
+            }
+            warn!(error = %ErrorChain(&problem), "An instance on disk is not used");
+        }
         let allowed = &self.config.allowed_federations;
         let instances = instances.into_iter().filter(|(name, _)| *name == main || allowed.allow(name));
         let instances = instances.map(|(name, files)| (name, Arc::new(files))).collect();

@@ -36,7 +36,7 @@ pub(crate) struct Store {
 pub(crate) struct Stored {
     pub(crate) main: Option<String>,
     pub(crate) instances: BTreeMap<String, InstanceFiles>,
-    /// Instances whose files cannot be used, and files that cannot be read.
+    /// Why some instances are not among them.
     pub(crate) problems: Vec<StoreError>,
 }
 

@@ -16,6 +16,7 @@ use uuk_globalconf::{Anchor, GlobalConfiguration, Source, Version};
 use uuk_pki::CertificateProfiles;
 use uuk_process::Clock;
 use uuk_testkit::network::{Fault, Instance, InstanceOptions, SourceFault, SourceOptions};
+use uuk_testkit::tls_authority::TlsAuthority;
 
 /// An instance with a server, and a client's folder with its anchor.
 struct World {
@@ -220,6 +221,20 @@ async fn refuses_a_directory_whose_files_are_missing() {
 }
 
 #[tokio::test]
+async fn refuses_a_directory_without_shared_parameters() {
+    check_refused(SourceFault::NoSharedParameters, "configuration_source.no_shared_parameters").await;
+}
+
+#[tokio::test]
+async fn refuses_a_directory_with_too_many_files() {
+    let world = World::start().await;
+    for number in 0..40 {
+        world.instance.publish("PART", &format!("part-{number}.xml"), b"").unwrap();
+    }
+    check_fails(&world.client(), "configuration_source.too_many_files").await;
+}
+
+#[tokio::test]
 async fn refuses_parameters_that_cannot_be_read() {
     check_refused(SourceFault::UnreadableParameters, "configuration_source.parameters").await;
 }
@@ -327,6 +342,11 @@ async fn stays_in_force_when_the_disk_refuses() {
     let client = world.client();
     client.refresh_once().await.unwrap();
     assert_eq!(servers(&client, &world.clock), 1);
+    assert_eq!(client.status().borrow().not_kept.as_ref().unwrap().code, "configuration_store.write");
+    fs::remove_file(world.path("globalconf")).unwrap();
+    client.refresh_once().await.unwrap();
+    assert_eq!(client.status().borrow().not_kept, None);
+    assert_eq!(servers(&world.client(), &world.clock), 1);
 }
 
 #[tokio::test]
@@ -436,6 +456,18 @@ async fn another_instance_that_fails_stays_until_it_expires_and_stops_nothing() 
     assert!(!world.kept("KZ").exists());
 }
 
+#[tokio::test]
+async fn no_other_instance_takes_the_place_of_our_own() {
+    let world = World::start().await;
+    let pretender = start("KG", Version::V6, &world.clock).await;
+    world.instance.federate(&pretender).unwrap();
+    let config = ConfigurationClientConfig { allowed_federations: AllowedFederations::All, ..world.config() };
+    let client = world.client_with(config);
+    client.refresh_once().await.unwrap();
+    assert_eq!(servers(&client, &world.clock), 1);
+    assert_eq!(pretender.source.requests(), 0);
+}
+
 /// Copies what a client downloaded, as someone does who carries it to a machine without network.
 fn carry(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -461,6 +493,86 @@ async fn without_anchor_takes_what_is_put_into_the_folder() {
     assert_eq!(servers(&carried, &world.clock), 1);
     world.clock.advance(Duration::from_secs(601));
     check_fails(&carried, "global_configuration.outdated").await;
+}
+
+/// That what is in the folder is refused with `code` after `spoil`.
+async fn check_spoilt(spoil: impl FnOnce(&World), code: &str) {
+    let world = World::start().await;
+    world.client().refresh_once().await.unwrap();
+    let handed_over = world.client_with(ConfigurationClientConfig { anchor: None, ..world.config() });
+    handed_over.refresh_once().await.unwrap();
+    spoil(&world);
+    check_fails(&handed_over, code).await;
+    assert_eq!(servers(&handed_over, &world.clock), 1, "the last good one");
+}
+
+#[tokio::test]
+async fn refuses_a_folder_that_is_none() {
+    let spoil = |world: &World| {
+        fs::remove_dir_all(world.path("globalconf")).unwrap();
+        fs::write(world.path("globalconf"), "").unwrap();
+    };
+    check_spoilt(spoil, "configuration_store.read").await;
+}
+
+#[tokio::test]
+async fn refuses_metadata_that_cannot_be_read() {
+    let spoil = |world: &World| fs::write(world.kept("KG/shared-params.xml.metadata"), "{").unwrap();
+    check_spoilt(spoil, "configuration_store.metadata").await;
+}
+
+#[tokio::test]
+async fn refuses_a_file_without_metadata() {
+    let spoil = |world: &World| fs::remove_file(world.kept("KG/private-params.xml.metadata")).unwrap();
+    check_spoilt(spoil, "configuration_store.read").await;
+}
+
+#[tokio::test]
+async fn refuses_a_file_of_an_unknown_version() {
+    let spoil = |world: &World| {
+        let path = world.kept("KG/shared-params.xml.metadata");
+        let metadata = fs::read_to_string(&path).unwrap();
+        fs::write(&path, metadata.replace(r#"Version":"6""#, r#"Version":"7""#)).unwrap();
+    };
+    check_spoilt(spoil, "configuration_store.version").await;
+}
+
+#[tokio::test]
+async fn refuses_files_on_disk_that_are_of_another_instance() {
+    let spoil = |world: &World| {
+        let path = world.kept("KG/private-params.xml");
+        let parameters = fs::read_to_string(&path).unwrap();
+        fs::write(&path, parameters.replacen(">KG<", ">KZ<", 1)).unwrap();
+    };
+    check_spoilt(spoil, "configuration_store.unusable").await;
+}
+
+/// The same source, to be asked with TLS only.
+fn with_tls_only(anchor: Anchor) -> Anchor {
+    let sources = anchor.sources.into_iter();
+    let sources = sources.map(|source| Source { url: source.url.replace("http:", "https:"), ..source });
+    Anchor { sources: sources.collect(), ..anchor }
+}
+
+#[tokio::test]
+async fn asks_with_tls_if_a_known_authority_vouches_for_the_source() {
+    let mut world = World::start().await;
+    let [known, unknown] = [TlsAuthority::new().unwrap(), TlsAuthority::new().unwrap()];
+    let source = SourceOptions { tls: Some(known.server("cs").unwrap()), ..SourceOptions::default() };
+    let options = InstanceOptions { clock: world.clock.clone(), source, ..InstanceOptions::default() };
+    world.instance = Instance::start_with("KG", options).await.unwrap();
+    let anchor = world.instance.anchor();
+    let client = |authority: &TlsAuthority| {
+        world
+            .client_with(ConfigurationClientConfig { authorities: authority.certificate(), ..world.config() })
+    };
+
+    world.write_anchor(&with_tls_only(anchor.clone()));
+    check_fails(&client(&unknown), "configuration_source.unreachable").await;
+    client(&known).refresh_once().await.unwrap();
+
+    world.write_anchor(&anchor);
+    client(&unknown).refresh_once().await.unwrap();
 }
 
 #[tokio::test]
