@@ -266,7 +266,7 @@ async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, register: Arc<Regist
     }
 }
 
-fn acceptor(files: &TlsFiles, client_authority: Option<&PathBuf>) -> Result<TlsAcceptor> {
+pub(crate) fn acceptor(files: &TlsFiles, client_authority: Option<&PathBuf>) -> Result<TlsAcceptor> {
     let provider = Arc::new(default_provider());
     let builder =
         ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;

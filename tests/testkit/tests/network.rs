@@ -18,9 +18,13 @@ use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use uuk_globalconf::{
-    Anchor, PrivateParameters, SHARED_PARAMETERS, SharedParameters, SignedDirectory, Version, file_url,
+    Anchor, Dated, Extensions, GlobalConfiguration, InstanceParameters, PrivateParameters, SHARED_PARAMETERS,
+    SharedParameters, SignedDirectory, Version, file_url,
 };
-use uuk_pki::{Certificate, ResponseStatus};
+use uuk_pki::{
+    Certificate, CertificateId, CertificateProfiles, DigestAlgorithm, OcspRequest, OcspResponse,
+    ResponseStatus, TimeStampRequest, TimeStampToken,
+};
 use uuk_testkit::authority::KeyKind;
 use uuk_testkit::network::{
     Answering, CertificationOptions, Fault, Instance, InstanceOptions, Server, SourceFault, Stamping, Use,
@@ -270,6 +274,54 @@ async fn publishes_every_version() {
     let listed = verify(&external, &directory(&external, "?version=6").await.1).unwrap();
     assert_eq!(listed.files().len(), 1);
     assert_eq!(listed.files()[0].identifier(), SHARED_PARAMETERS);
+}
+
+/// What is published about the authorities is what they do: everything else in the project rests on it.
+#[tokio::test]
+async fn who_believes_the_configuration_believes_the_authorities() {
+    for intermediate in [false, true] {
+        let certification = CertificationOptions { intermediate, ..CertificationOptions::new("CA") };
+        let options = InstanceOptions { certification, ..InstanceOptions::default() };
+        let world = World::start_with(options).await;
+        let (configuration, now) = (configuration(&world.instance).await, Timestamp::now());
+        assert_eq!(configuration.left_out().len(), 0, "{:?}", configuration.left_out());
+        let authorities = configuration.instance("KG", now).unwrap().authorities();
+
+        let signing = world.servers[0].signing("GOV/70000001").unwrap();
+        let path = authorities.path(signing.certificate(), Use::Signing, now).unwrap();
+        assert_eq!(path.steps().len(), 1 + usize::from(intermediate));
+        let mut answers = Vec::new();
+        for step in path.steps() {
+            let certificate = CertificateId::new(step.certificate, &step.issuer.certificate).unwrap();
+            let request = OcspRequest { certificate }.to_der().unwrap();
+            let (_, answer) = post(&world.instance.authority.ocsp().url(), request).await;
+            answers.push(OcspResponse::from_der(&answer).unwrap());
+        }
+        path.verify_status(&answers, authorities).unwrap();
+
+        let imprint = DigestAlgorithm::Sha512.digest(b"message");
+        let request = TimeStampRequest::new(imprint.clone()).to_der().unwrap();
+        let (_, response) = post(&world.instance.time_stamping.url(), request).await;
+        let token = TimeStampToken::from_response(&response).unwrap();
+        token.verify(&imprint, authorities).unwrap();
+
+        let authentication = world.servers[1].authentication().certificate();
+        authorities.path(authentication, Use::Authentication, now).unwrap();
+        let client = "KG/GOV/70000002/portal".parse().unwrap();
+        assert!(configuration.certificate_serves(authentication, &client, now));
+        assert!(!configuration.certificate_serves(signing.certificate(), &client, now));
+    }
+}
+
+/// What the source publishes, read as a client does.
+async fn configuration(instance: &Instance) -> GlobalConfiguration {
+    let anchor = instance.anchor();
+    let listed = verify(&anchor, &directory(&anchor, "?version=6").await.1).unwrap();
+    let (_, file) = get(&file_url(&anchor.sources[0].url, listed.files()[0].location())).await;
+    let shared = Dated { content: SharedParameters::read(&file, Version::V6).unwrap(), expires: None };
+    let parameters = vec![InstanceParameters { shared, private: None }];
+    let profiles = CertificateProfiles::default();
+    GlobalConfiguration::new(instance.name(), parameters, Extensions::default(), &profiles).unwrap()
 }
 
 #[tokio::test]

@@ -21,6 +21,8 @@ use uuk_process::Clock;
 use super::http_server::{Answer, BoundServer, Fault, HttpServer, refusal, success};
 use super::identity::Identity;
 use super::lock;
+use crate::tls_authority::TlsFiles;
+use crate::upstream::acceptor;
 
 /// More than any client takes.
 static OVERSIZED: LazyLock<Bytes> = LazyLock::new(|| vec![b' '; 40 << 20].into());
@@ -55,6 +57,8 @@ pub struct ExtraPart {
 pub struct SourceOptions {
     /// Where it listens; 0 lets the system choose.
     pub port: u16,
+    /// Its identity for those who ask with `https`, at the same port; without, they are not answered.
+    pub tls: Option<TlsFiles>,
     /// The newest version it knows; what is newer is not found, as with older central servers.
     pub newest: Version,
     /// How long a directory counts.
@@ -68,6 +72,7 @@ impl Default for SourceOptions {
     fn default() -> Self {
         Self {
             port: 0,
+            tls: None,
             newest: Version::V6,
             lifetime: Duration::from_secs(600),
             interval: Duration::from_secs(60),
@@ -103,6 +108,8 @@ pub enum SourceFault {
     OversizedFiles,
     /// The files are not there.
     MissingFiles,
+    /// The directory does not list the shared parameters.
+    NoSharedParameters,
     /// The shared parameters cannot be read.
     UnreadableParameters,
 }
@@ -164,8 +171,10 @@ impl ConfigurationSource {
             state: Mutex::new(state),
         });
         publisher.generate(&mut lock(&publisher.state))?;
+        let tls = publisher.options.tls.as_ref().map(|files| acceptor(files, None)).transpose()?;
         let answering = publisher.clone();
-        Ok(Self { server: socket.serve(move |request| answering.answer(request)), publisher })
+        let server = socket.serve_with(tls, move |request| answering.answer(request));
+        Ok(Self { server, publisher })
     }
 
     /// The root of its URLs.
@@ -268,8 +277,10 @@ impl Publisher {
             SourceFault::OtherInstance => "OTHER",
             _ => content.shared.instance.as_str(),
         };
-        let listed =
-            files.iter().filter(|file| audience == Audience::Members || file.identifier == SHARED_PARAMETERS);
+        let listed = files.iter().filter(|file| match file.identifier.as_str() {
+            SHARED_PARAMETERS => *fault != SourceFault::NoSharedParameters,
+            _ => audience == Audience::Members,
+        });
         let files = listed.map(|file| ListedFile {
             identifier: &file.identifier,
             instance,

@@ -18,10 +18,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 use super::lock;
 
 const REQUEST_BYTES_MAX: usize = 1 << 20;
+
+/// The first byte that a TLS client sends (RFC 8446 §5.1), and no HTTP client does.
+const TLS_HANDSHAKE: u8 = 22;
 
 /// What a server does instead of answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,6 +63,7 @@ pub(super) type Answer = Response<Full<Bytes>>;
 type Answering = dyn Fn(&Request<Bytes>) -> Answer + Send + Sync;
 
 struct Service {
+    tls: Option<TlsAcceptor>,
     answer: Box<Answering>,
     fault: Mutex<Fault>,
     requests: AtomicUsize,
@@ -81,7 +86,17 @@ impl BoundServer {
         self,
         answer: impl Fn(&Request<Bytes>) -> Answer + Send + Sync + 'static,
     ) -> HttpServer {
+        self.serve_with(None, answer)
+    }
+
+    /// With `tls` it speaks both, as the client begins.
+    pub(super) fn serve_with(
+        self,
+        tls: Option<TlsAcceptor>,
+        answer: impl Fn(&Request<Bytes>) -> Answer + Send + Sync + 'static,
+    ) -> HttpServer {
         let service = Arc::new(Service {
+            tls,
             answer: Box::new(answer),
             fault: Mutex::default(),
             requests: AtomicUsize::new(0),
@@ -126,10 +141,13 @@ impl fmt::Debug for Service {
 /// The connections end with this task.
 async fn accept(socket: TcpListener, service: Arc<Service>) {
     let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = socket.accept().await {
+    loop {
         while connections.try_join_next().is_some() {}
-        if *lock(&service.fault) != Fault::Down {
-            connections.spawn(serve(stream, service.clone()));
+        match socket.accept().await {
+            Ok(_) if *lock(&service.fault) == Fault::Down => {}
+            Ok((stream, _)) => drop(connections.spawn(serve(stream, service.clone()))),
+            // Running out of descriptors passes.
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }
 }
@@ -137,7 +155,15 @@ async fn accept(socket: TcpListener, service: Arc<Service>) {
 /// Errors are the client's to see: it is what is being tested.
 async fn serve(stream: TcpStream, service: Arc<Service>) {
     let answer = service_fn(|request| service.answer(request));
-    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await);
+    let mut first = [0];
+    let begins_with_handshake = matches!(stream.peek(&mut first).await, Ok(1)) && first == [TLS_HANDSHAKE];
+    match service.tls.as_ref().filter(|_| begins_with_handshake) {
+        None => drop(http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await),
+        Some(tls) => {
+            let Ok(stream) = tls.accept(stream).await else { return };
+            drop(http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await);
+        }
+    }
 }
 
 impl Service {
