@@ -45,11 +45,12 @@ impl Writer {
         let mut waiting = Vec::with_capacity(COMMIT_RECORDS_MAX);
         loop {
             tokio::select! {
-                0 = queue.recv_many(&mut waiting, COMMIT_RECORDS_MAX) => return,
+                count = queue.recv_many(&mut waiting, COMMIT_RECORDS_MAX) => match count {
+                    0 => return,
+                    _ => self.commit(&mut waiting).await,
+                },
                 () = stop.cancelled(), if !queue.is_closed() => queue.close(),
-                else => {}
             }
-            self.commit(&mut waiting).await;
         }
     }
 
