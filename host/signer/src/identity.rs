@@ -58,9 +58,12 @@ pub(crate) struct TokenView<'a> {
     pub(crate) queue: &'a SigningQueue,
 }
 
+/// A certificate of a member: how it signs, or why it does not.
+type Candidate = Result<Arc<SigningIdentity>, Arc<Unusable>>;
+
 /// What this server may use, and why not the rest; taken once by whoever signs.
 pub(crate) struct Identities {
-    signing: HashMap<MemberId, Vec<Result<Arc<SigningIdentity>, Arc<Unusable>>>>,
+    signing: HashMap<MemberId, Vec<Candidate>>,
     pub(crate) authentication: Option<Arc<AuthenticationIdentity>>,
     /// OCSP answers of certificates in use and of their intermediates, with the last instant at which they count.
     answers: HashMap<Sha1, (Bytes, Timestamp)>,

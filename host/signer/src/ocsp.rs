@@ -170,7 +170,7 @@ pub(crate) async fn fetch(
         match check(&answer, certificate, instance, now) {
             Ok(()) => info!("OCSP responder {url} says that the certificate of `{subject}` is good"),
             Err(AskError::Answer(error @ OcspError::Revoked { .. })) => {
-                warn!("OCSP responder {url}: {error}")
+                warn!("OCSP responder {url}: {error}");
             }
             Err(error) => {
                 warn!(error = %ErrorChain(&error), "OCSP responder {url} gave no usable answer about `{subject}`");

@@ -38,40 +38,48 @@ pub(crate) struct Modules(HashMap<PathBuf, Arc<Module>>);
 
 struct Module {
     context: Pkcs11,
-    /// Held for reading during calls. A module may be restarted only while nobody calls it; inside is when it was.
-    calls: RwLock<Option<Instant>>,
+    /// Held for reading during calls: a module may be restarted only while nobody calls it.
+    state: RwLock<ModuleState>,
+}
+
+#[derive(Default)]
+struct ModuleState {
+    started: bool,
+    tried: Option<Instant>,
 }
 
 impl Modules {
+    /// Loads a module. If it does not start, its device may come later.
     fn load(&mut self, path: &Path) -> Result<Arc<Module>, Error> {
         if let Some(module) = self.0.get(path) {
             return Ok(module.clone());
         }
-        let context = Pkcs11::new(path)?;
-        context.initialize(locking())?;
-        let module = Arc::new(Module { context, calls: RwLock::new(None) });
+        let module = Arc::new(Module { context: Pkcs11::new(path)?, state: RwLock::default() });
+        module.restart();
         self.0.insert(path.to_owned(), module.clone());
         Ok(module)
     }
 }
 
-fn locking() -> CInitializeArgs {
-    CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)
-}
-
 impl Module {
-    /// Starts the module anew: many notice only then that a token was put in again. Not if it is in use or was
-    /// restarted just now.
+    /// Starts the module anew: many notice only then that a token was put in again. Not if it is in use or was tried
+    /// just now.
     fn restart(&self) {
-        let Ok(mut restarted) = self.calls.try_write() else { return };
-        if restarted.is_some_and(|last| last.elapsed() < RESTART_PAUSE) {
+        let Ok(mut state) = self.state.try_write() else { return };
+        if state.tried.is_some_and(|tried| tried.elapsed() < RESTART_PAUSE) {
             return;
         }
-        *restarted = Some(Instant::now());
-        let result = self.context.clone().finalize().and_then(|()| self.context.initialize(locking()));
-        match result {
-            Ok(()) => info!("A PKCS#11 module was restarted, since its token is away"),
-            Err(error) => warn!(%error, "A PKCS#11 module cannot be restarted"),
+        state.tried = Some(Instant::now());
+        if state.started {
+            // Whether it ends well does not matter to what begins.
+            let _ = self.context.clone().finalize();
+            info!("A PKCS#11 module is restarted, since a token is away");
+        }
+        let locking = CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK);
+        let started = self.context.initialize(locking);
+        state.started = started.is_ok();
+        if let Err(error) = started {
+            warn!(%error, "A PKCS#11 module does not start");
         }
     }
 }
@@ -136,7 +144,7 @@ impl Connection {
     }
 
     fn attempt<T>(&self, work: &impl Fn(&mut OpenSession) -> Result<T, Error>) -> Result<T, TokenError> {
-        let _calling = self.module.calls.read().unwrap_or_else(PoisonError::into_inner);
+        let _calling = self.module.state.read().unwrap_or_else(PoisonError::into_inner);
         let idle = self.state().idle.pop();
         let mut session = match idle {
             Some(session) => session,

@@ -26,44 +26,44 @@ const KEY_ID_BYTES: usize = 20;
 /// The keys of a token, in the order in which they were made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TokenRecord {
+pub(crate) struct TokenRecord {
     /// The keys.
-    pub keys: Vec<KeyRecord>,
+    pub(crate) keys: Vec<KeyRecord>,
 }
 
 /// A key and its certificates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeyRecord {
+pub(crate) struct KeyRecord {
     /// The name of its file, or its `CKA_ID` in a device.
-    pub id: KeyId,
+    pub(crate) id: KeyId,
     /// For people.
-    pub label: String,
+    pub(crate) label: String,
     /// What it is for.
     #[serde(with = "UseName")]
-    pub usage: CertificateUse,
+    pub(crate) usage: CertificateUse,
     /// What it is.
-    pub algorithm: KeyAlgorithm,
+    pub(crate) algorithm: KeyAlgorithm,
     /// Its public half, as [`PublicKey`] has it, in base64.
     #[serde(with = "base64_text")]
-    pub public_key: Vec<u8>,
+    pub(crate) public_key: Vec<u8>,
     /// Its certificates, in the order in which they came.
-    pub certificates: Vec<CertificateRecord>,
+    pub(crate) certificates: Vec<CertificateRecord>,
 }
 
 /// A certificate of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CertificateRecord {
+pub(crate) struct CertificateRecord {
     /// The certificate, DER in base64.
     #[serde(with = "certificate_text")]
-    pub certificate: Certificate,
+    pub(crate) certificate: Certificate,
     /// Whom it names, if it is for signing.
-    pub member: Option<MemberId>,
+    pub(crate) member: Option<MemberId>,
     /// How far its registration is.
-    pub status: CertificateStatus,
+    pub(crate) status: CertificateStatus,
     /// Since when the operator lets it be used: of several that may be, the one activated last is.
-    pub active_since: Option<Timestamp>,
+    pub(crate) active_since: Option<Timestamp>,
 }
 
 /// How far the registration of a certificate is.
@@ -179,7 +179,7 @@ impl KeyRecord {
 
 impl CertificateRecord {
     /// What orders name it by.
-    pub fn fingerprint(&self) -> Sha256 {
+    pub(crate) fn fingerprint(&self) -> Sha256 {
         Sha256::of(self.certificate.der())
     }
 }

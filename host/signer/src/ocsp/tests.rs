@@ -17,6 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 struct Responder {
     url: String,
     requests: Arc<AtomicUsize>,
+    says: Arc<Mutex<(&'static str, Vec<u8>)>>,
 }
 
 impl Responder {
@@ -24,7 +25,8 @@ impl Responder {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/ocsp", socket.local_addr().unwrap());
         let requests = Arc::new(AtomicUsize::new(0));
-        let count = requests.clone();
+        let says = Arc::new(Mutex::new((status, body)));
+        let (count, saying) = (requests.clone(), says.clone());
         tokio::spawn(async move {
             loop {
                 let (mut stream, _) = socket.accept().await.unwrap();
@@ -35,14 +37,14 @@ impl Responder {
                     read += stream.read(&mut request[read..]).await.unwrap();
                 }
                 count.fetch_add(1, Ordering::Relaxed);
-                let head = format!(
-                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                    body.len()
-                );
+                let (status, body) = saying.lock().unwrap().clone();
+                let length = body.len();
+                let head =
+                    format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
                 stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
             }
         });
-        Self { url, requests }
+        Self { url, requests, says }
     }
 
     async fn answering(answer: &OcspResponse) -> Self {
@@ -124,20 +126,13 @@ async fn asks_the_next_responder_if_one_gives_no_usable_answer() {
 async fn asks_the_responder_that_the_certificate_names_after_all_others() {
     let mut site = Site::new().await;
     let key = generate(&site.signer, "software", CertificateUse::Signing, KeyAlgorithm::EcP256).await;
-    let late = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = late.local_addr().unwrap();
-    *site.world.access.lock().unwrap() = Some(format!("http://{address}/ocsp"));
+    let named = Responder::start("404 Not Found", Vec::new()).await;
+    *site.world.access.lock().unwrap() = Some(named.url.clone());
     site.certificate = site.world.issue_to(&site.signer, &key, CertificateUse::Signing, &member("1"));
-    let answer = site.good();
-    tokio::spawn(async move {
-        let (mut stream, _) = late.accept().await.unwrap();
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", answer.der().len());
-        stream.write_all(&[head.as_bytes(), answer.der()].concat()).await.unwrap();
-        let _ = stream.read_to_end(&mut Vec::new()).await;
-    });
+    *named.says.lock().unwrap() = ("200 OK", site.good().der().to_vec());
     let bad = Responder::start("503 Service Unavailable", Vec::new()).await;
     assert!(site.fetch(&[&bad]).await);
-    assert_eq!(bad.requests(), 1);
+    assert_eq!((bad.requests(), named.requests()), (1, 1));
 }
 
 #[tokio::test]
