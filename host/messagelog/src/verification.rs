@@ -78,7 +78,7 @@ pub enum Disproof {
     #[error("the file is no container of a message")]
     Container(#[source] ContainerError),
     /// The message is neither of X-Road's protocols, so that nobody knows who must have signed it.
-    #[error("the message names no sender: it is {soap}, and as REST {rest}")]
+    #[error("the message names no sender: as SOAP, {soap}; as REST, {rest}")]
     Unreadable {
         /// What is wrong with it as SOAP.
         soap: SoapError,

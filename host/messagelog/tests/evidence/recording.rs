@@ -1,0 +1,204 @@
+//! What is recorded is there, once and whole, and is found.
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+use uuk_messagelog::{Direction, LargerAttachments, LoggedAttachment, NewRecord, Query};
+
+use crate::on_each_database;
+use crate::world::{CLIENT, World};
+
+on_each_database! {
+    finds_what_was_recorded
+    records_many_at_once_each_one_time
+    keeps_what_was_recorded_when_it_is_killed
+    commits_what_waits_when_it_stops
+    does_not_bring_its_tables_up_to_date_twice
+}
+
+async fn finds_what_was_recorded(world: World) {
+    let running = world.run().await;
+    let log = &running.log;
+    let request = world.record("one", b"body");
+    let response = NewRecord { direction: Direction::Response, ..request.clone() };
+    let member = NewRecord { party: "KG/GOV/70000002".parse().unwrap(), ..world.record("two", b"") };
+    let first = log.append(request).await.unwrap();
+    world.clock.advance(std::time::Duration::from_secs(60));
+    let second = log.append(response).await.unwrap();
+    world.clock.advance(std::time::Duration::from_secs(60));
+    let third = log.append(member).await.unwrap();
+
+    let all = log.find(&Query::default(), 10).await.unwrap();
+    assert_eq!(all.iter().map(|found| found.id).collect::<Vec<_>>(), [first, second, third]);
+    assert_eq!((all[0].query_id.as_str(), all[0].request_id.as_str()), ("one", "exchange"));
+    assert_eq!(all[0].recorded_at, crate::world::time("2026-11-22T12:00:00Z"));
+    assert_eq!((all[0].stamped_at, all[0].archive.as_ref()), (None, None));
+    let find = async |query: Query| {
+        let found = log.find(&query, 10).await.unwrap();
+        found.into_iter().map(|found| found.id).collect::<Vec<_>>()
+    };
+    let party = |text: &str| Some(text.parse().unwrap());
+    let minute = |minute| Some(crate::world::time(&format!("2026-11-22T12:0{minute}:00Z")));
+    let any = Query::default;
+    assert_eq!(find(Query { query_id: Some("one".into()), ..any() }).await, [first, second]);
+    assert_eq!(find(Query { party: party(CLIENT), ..any() }).await, [first, second]);
+    assert_eq!(find(Query { party: party("KG/GOV/70000002"), ..any() }).await, [third]);
+    assert_eq!(find(Query { direction: Some(Direction::Response), ..any() }).await, [second]);
+    assert_eq!(find(Query { from: minute(1), until: minute(2), ..any() }).await, [second]);
+    assert_eq!(find(Query { after: Some(second), ..any() }).await, [third]);
+    assert_eq!(log.find(&any(), 1).await.unwrap().len(), 1);
+    running.stop().await;
+}
+
+async fn records_many_at_once_each_one_time(world: World) {
+    let running = world.run().await;
+    let record = world.record("many", b"body");
+    let mut appending = JoinSet::new();
+    for number in 0..300 {
+        let (log, record) = (running.log.clone(), record.clone());
+        let record = NewRecord { query_id: format!("id {number}"), ..record };
+        appending.spawn(async move { (number, log.append(record).await.unwrap()) });
+    }
+    let mut ids = std::collections::BTreeMap::new();
+    while let Some(appended) = appending.join_next().await {
+        let (number, id) = appended.unwrap();
+        assert_eq!(ids.insert(id, format!("id {number}")), None);
+    }
+    let found = running.log.find(&Query::default(), 1000).await.unwrap();
+    let found: Vec<_> = found.into_iter().map(|found| (found.id, found.query_id)).collect();
+    assert_eq!(found, ids.into_iter().collect::<Vec<_>>());
+    running.stop().await;
+}
+
+async fn keeps_what_was_recorded_when_it_is_killed(world: World) {
+    let running = world.run().await;
+    let record = world.record("kept", b"body");
+    let mut appending = JoinSet::new();
+    for number in 0..200 {
+        let (log, record) = (running.log.clone(), record.clone());
+        let record = NewRecord { query_id: number.to_string(), ..record };
+        appending.spawn(async move { log.append(record).await.ok().map(|id| (id, number.to_string())) });
+    }
+    let mut promised = Vec::new();
+    promised.extend(appending.join_next().await.unwrap().unwrap());
+    running.kill().await;
+    while let Some(appended) = appending.join_next().await {
+        promised.extend(appended.unwrap());
+    }
+
+    let running = world.run().await;
+    let found = running.log.find(&Query::default(), 1000).await.unwrap();
+    for (id, query_id) in &promised {
+        assert!(found.iter().any(|found| found.id == *id && found.query_id == *query_id), "{query_id}");
+    }
+    // Those of which nobody heard are whole, or not there at all.
+    running.log.time_stamp().await.unwrap();
+    for found in &found {
+        running.log.export(found.id, false).await.unwrap();
+    }
+    let again = running.log.append(record).await.unwrap();
+    assert!(found.iter().all(|found| found.id < again));
+    running.stop().await;
+}
+
+async fn commits_what_waits_when_it_stops(world: World) {
+    let running = world.run().await;
+    let record = world.record("last", b"body");
+    let mut appending = JoinSet::new();
+    for _ in 0..50 {
+        let (log, record) = (running.log.clone(), record.clone());
+        appending.spawn(async move { log.append(record).await });
+    }
+    tokio::task::yield_now().await;
+    let log = running.log.clone();
+    running.stop().await;
+    let mut recorded = 0;
+    while let Some(appended) = appending.join_next().await {
+        match appended.unwrap() {
+            Ok(_) => recorded += 1,
+            Err(error) => assert_eq!(error.code(), "message_log.stopped"),
+        }
+    }
+    assert_eq!(log.find(&Query::default(), 100).await.unwrap().len(), recorded);
+    let error = log.append(record).await.unwrap_err();
+    assert_eq!((error.code(), error.xroad_code()), ("message_log.stopped", "logging_failed"));
+}
+
+async fn does_not_bring_its_tables_up_to_date_twice(world: World) {
+    let running = world.run().await;
+    running.log.append(world.record("one", b"")).await.unwrap();
+    running.stop().await;
+    let running = world.run().await;
+    assert_eq!(running.log.find(&Query::default(), 10).await.unwrap().len(), 1);
+    running.stop().await;
+}
+
+async fn sqlite() -> World {
+    World::new(crate::world::Database::Sqlite).await.unwrap()
+}
+
+#[tokio::test]
+async fn refuses_attachments_that_are_too_large() {
+    let mut world = sqlite().await;
+    world.config.attachment_bytes_max = 3;
+    world.config.larger_attachments = LargerAttachments::Refuse;
+    let running = world.run().await;
+    let error = running.log.append(world.record("one", b"four")).await.unwrap_err();
+    assert_eq!((error.code(), error.xroad_code()), ("message_log.attachment_too_large", "logging_failed"));
+    running.log.append(world.record("one", b"one")).await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn refuses_identifiers_that_no_database_takes() {
+    let world = sqlite().await;
+    let running = world.run().await;
+    for query_id in ["a\0b".to_owned(), "a".repeat(1025)] {
+        let record = NewRecord { query_id, ..world.record("one", b"") };
+        assert_eq!(running.log.append(record).await.unwrap_err().code(), "message_log.identifier");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn refuses_more_attachments_than_a_record_can_have() {
+    let world = sqlite().await;
+    let running = world.run().await;
+    let attachments = vec![LoggedAttachment::Content(Bytes::new()); 101];
+    let record = NewRecord { attachments, ..world.record("one", b"") };
+    assert_eq!(running.log.append(record).await.unwrap_err().code(), "message_log.too_many_attachments");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn refuses_when_more_wait_than_the_disk_takes() {
+    let world = sqlite().await;
+    // Nobody writes.
+    let log = world.build().await;
+    let record = world.record("one", b"");
+    let mut appending = JoinSet::new();
+    for _ in 0..5000 {
+        let (log, record) = (log.clone(), record.clone());
+        appending.spawn(async move { log.append(record).await.unwrap_err().code() });
+    }
+    assert_eq!(appending.join_next().await.unwrap().unwrap(), "message_log.overloaded");
+}
+
+#[tokio::test]
+async fn refuses_addresses_that_are_none() {
+    for (database, code) in [
+        ("mysql://127.0.0.1/log", "message_log.address"),
+        ("messages.db", "message_log.address"),
+        ("postgres://uuk:secret@127.0.0.1/log", "message_log.password_in_address"),
+        ("postgres://127.0.0.1:1/log", "message_log.unreachable"),
+        ("sqlite:/nowhere/at/all.db", "message_log.unreachable"),
+    ] {
+        let mut world = sqlite().await;
+        world.config.database = database.to_owned();
+        let built = uuk_messagelog::MessageLog::build(
+            world.config.clone(),
+            world.clock.clone(),
+            world.configuration.subscribe(),
+        );
+        assert_eq!(built.await.unwrap_err().code(), code, "{database}");
+    }
+}
