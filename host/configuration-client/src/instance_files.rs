@@ -19,11 +19,20 @@ pub(crate) const FILES_MAX: usize = 32;
 /// Larger files are refused; those of a country have a few megabytes.
 pub(crate) const FILE_BYTES_MAX: usize = 32 << 20;
 
+type ReadExtension = fn(&mut Extensions, &[u8]) -> Result<(), ParametersError>;
+
+const EXTENSIONS: [(&str, ReadExtension); 3] = [
+    ("nextupdate-params.xml", Extensions::read_next_update),
+    ("fetchinterval-params.xml", Extensions::read_fetch_interval),
+    ("monitoring-params.xml", Extensions::read_monitoring),
+];
+
 /// The files of an instance that count, with its parameters read from them: they fit together, whoever said so.
 #[derive(Debug, Clone)]
 pub(crate) struct InstanceFiles {
     files: BTreeMap<String, KeptFile>,
     parameters: InstanceParameters,
+    extensions: Extensions,
 }
 
 /// A file and where it came from.
@@ -58,7 +67,11 @@ impl InstanceFiles {
             check_instance(PRIVATE_PARAMETERS, &private.content.instance, instance)?;
             private.expires = file.metadata.expiration_date;
         }
-        Ok(Self { files, parameters })
+        let extensions = match known {
+            Some(known) if EXTENSIONS.iter().all(|(name, _)| is_known(name)) => known.extensions.clone(),
+            _ => read_extensions(&files),
+        };
+        Ok(Self { files, parameters, extensions })
     }
 
     /// By name.
@@ -80,23 +93,9 @@ impl InstanceFiles {
         [self.parameters.shared.expires, private].into_iter().flatten().min()
     }
 
-    /// What the optional files say. One that cannot be read is passed over: it must not stop a country's exchange.
-    pub(crate) fn extensions(&self) -> Extensions {
-        type Read = fn(&mut Extensions, &[u8]) -> Result<(), ParametersError>;
-        let readers: [(&str, Read); 3] = [
-            ("nextupdate-params.xml", Extensions::read_next_update),
-            ("fetchinterval-params.xml", Extensions::read_fetch_interval),
-            ("monitoring-params.xml", Extensions::read_monitoring),
-        ];
-        let mut extensions = Extensions::default();
-        for (name, read) in readers {
-            if let Some(file) = self.files.get(name)
-                && let Err(error) = read(&mut extensions, &file.content)
-            {
-                warn!(error = %ErrorChain(&error), "`{name}` of the global configuration is passed over");
-            }
-        }
-        extensions
+    /// What the optional files say.
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.extensions
     }
 }
 
@@ -110,6 +109,19 @@ fn read_parameters(shared: &KeptFile, private: Option<&KeptFile>) -> Result<Inst
     let private = private.map(|file| PrivateParameters::read(&file.content)).transpose();
     let private = private.map_err(unreadable(PRIVATE_FILE))?;
     Ok(InstanceParameters { shared, private: private.map(|content| Dated { content, expires: None }) })
+}
+
+/// One that cannot be read is passed over: it must not stop a country's exchange.
+fn read_extensions(files: &BTreeMap<String, KeptFile>) -> Extensions {
+    let mut extensions = Extensions::default();
+    for (name, read) in EXTENSIONS {
+        if let Some(file) = files.get(name)
+            && let Err(error) = read(&mut extensions, &file.content)
+        {
+            warn!(error = %ErrorChain(&error), "`{name}` of the global configuration is passed over");
+        }
+    }
+    extensions
 }
 
 fn check_instance(identifier: &str, inside: &str, expected: &str) -> Result<(), DirectoryError> {

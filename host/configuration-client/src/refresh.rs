@@ -24,6 +24,8 @@ use crate::store::{Store, Stored, folder_name};
 
 /// An anchor has some kilobytes.
 const ANCHOR_BYTES_MAX: u64 = 1 << 20;
+/// More other instances are not followed.
+const FEDERATED_MAX: usize = 32;
 /// The wait after a first failure.
 const RETRY_TIME: Duration = Duration::from_secs(2);
 
@@ -75,6 +77,8 @@ struct Refresher {
     store: Store,
     downloader: Downloader,
     instances: Instances,
+    /// Which other instances fail, as was logged once.
+    failing: BTreeSet<String>,
 }
 
 impl ConfigurationClient {
@@ -94,11 +98,14 @@ impl ConfigurationClient {
             store: Store::new(config.folder.clone()),
             downloader: Downloader::new(config.authorities.clone(), clock.clone()),
             instances: Instances::new(),
+            failing: BTreeSet::new(),
             config,
             profiles,
             clock,
         };
-        let kept = refresher.load(anchor.as_ref().map(|anchor| anchor.instance.as_str()));
+        let main = anchor.map(|anchor| anchor.instance);
+        let stored = refresher.store.read().map_err(RefreshError::from);
+        let kept = stored.and_then(|stored| refresher.adopt(stored, main));
         let client = Self {
             refresher: Arc::new(Mutex::new(refresher)),
             update_interval,
@@ -160,12 +167,13 @@ impl ConfigurationClient {
 
     async fn refresh(&self, refresher: &mut Refresher) -> Result<(), RefreshError> {
         let Some(path) = refresher.config.anchor.clone() else {
-            self.put_in_force(refresher.load(None)?);
+            let stored = refresher.read_store().await?;
+            self.put_in_force(refresher.adopt(stored, None)?);
             return Ok(());
         };
         let anchor = read_anchor(&path)?;
-        let main = refresher.download_main(&anchor).await?;
-        self.put_in_force(refresher.assemble(&anchor.instance, &refresher.instances)?);
+        let (main, assembled) = refresher.download_main(&anchor).await?;
+        self.put_in_force(assembled);
         if refresher.follow_federated(&main).await {
             self.put_in_force(refresher.assemble(&anchor.instance, &refresher.instances)?);
         }
@@ -228,15 +236,17 @@ impl ConfigurationProblem {
 }
 
 impl Refresher {
-    /// Reads what is on disk. `main` is the instance of the anchor; without an anchor the folder says it.
-    fn load(&mut self, main: Option<&str>) -> Result<Assembled, RefreshError> {
-        let Stored { main: stored_main, instances, problems } = self.store.read()?;
-        let main = main.map(str::to_owned).or(stored_main).unwrap_or_default();
+    /// Takes what is on disk. `main` is the instance of the anchor; without an anchor the folder says it.
+    fn adopt(&mut self, stored: Stored, main: Option<String>) -> Result<Assembled, RefreshError> {
+        let Stored { main: stored_main, instances, problems } = stored;
+        let main = main.or(stored_main).unwrap_or_default();
         for problem in problems {
             if !instances.contains_key(&main) {
                 return Err(problem.into());
             }
-            warn!(error = %ErrorChain(&problem), "An instance on disk is not used");
+            if self.failing.insert(problem.to_string()) {
+                warn!(error = %ErrorChain(&problem), "An instance on disk is not used");
+            }
         }
         let allowed = &self.config.allowed_federations;
         let instances = instances.into_iter().filter(|(name, _)| *name == main || allowed.allow(name));
@@ -248,15 +258,18 @@ impl Refresher {
         Ok(assembled)
     }
 
-    async fn download_main(&mut self, anchor: &Anchor) -> Result<Arc<InstanceFiles>, RefreshError> {
+    /// Downloads our own instance. What does not fit together does not replace what does.
+    async fn download_main(
+        &mut self,
+        anchor: &Anchor,
+    ) -> Result<(Arc<InstanceFiles>, Assembled), RefreshError> {
         let kept = self.instances.get(&anchor.instance).map(Arc::as_ref);
         let main = Arc::new(self.downloader.download(anchor, kept, Wanted::All).await?);
-        // Assembled first: what does not fit together must not replace what does.
         let mut instances = self.instances.clone();
         instances.insert(anchor.instance.clone(), main.clone());
-        self.assemble(&anchor.instance, &instances)?;
+        let assembled = self.assemble(&anchor.instance, &instances)?;
         self.instances = instances;
-        Ok(main)
+        Ok((main, assembled))
     }
 
     /// Downloads the configurations of other instances that `main` names, and drops those that it no longer names. One
@@ -267,7 +280,7 @@ impl Refresher {
         let mut followed = Vec::new();
         for anchor in named.filter(|anchor| self.config.allowed_federations.allow(&anchor.instance)) {
             let folder = folder_name(&anchor.instance);
-            if !folders.contains(&folder) {
+            if !folders.contains(&folder) && followed.len() < FEDERATED_MAX {
                 folders.push(folder);
                 followed.push(anchor);
             }
@@ -281,15 +294,19 @@ impl Refresher {
         let is_named = |name: &str| followed.iter().any(|anchor| anchor.instance == name);
         self.instances.retain(|name, _| name == main.instance() || is_named(name));
         let mut changed = self.instances.len() != before;
-        for downloaded in downloads {
+        for (anchor, downloaded) in followed.into_iter().zip(downloads) {
+            let instance = &anchor.instance;
             match downloaded {
                 Ok(files) => {
                     changed = true;
-                    self.instances.insert(files.instance().to_owned(), Arc::new(files));
+                    self.failing.remove(instance);
+                    self.instances.insert(instance.clone(), Arc::new(files));
                 }
                 Err(error) => {
                     counter!("uuk_configuration_federation_failures_total").increment(1);
-                    warn!(error = %ErrorChain(&error), "Another instance is not refreshed");
+                    if self.failing.insert(instance.clone()) {
+                        warn!(error = %ErrorChain(&error), "The instance {instance} is not refreshed");
+                    }
                 }
             }
         }
@@ -298,16 +315,23 @@ impl Refresher {
 
     fn assemble(&self, main: &str, instances: &Instances) -> Result<Assembled, GlobalConfigurationError> {
         let main_files = instances.get(main);
-        let extensions = main_files.map_or_else(Extensions::default, |files| files.extensions());
+        let extensions = main_files.map_or_else(Extensions::default, |files| files.extensions().clone());
         let parameters = instances.values().map(|files| files.parameters().clone()).collect();
         let configuration = GlobalConfiguration::new(main, parameters, extensions, &self.profiles)?;
         Ok(Assembled { configuration, expires: main_files.and_then(|files| files.expires()) })
     }
 
+    async fn read_store(&self) -> Result<Stored, StoreError> {
+        let store = self.store.clone();
+        let read = tokio::task::spawn_blocking(move || store.read()).await;
+        read.unwrap_or_else(|error| {
+            Err(StoreError::Read { path: self.config.folder.clone(), source: io::Error::other(error) })
+        })
+    }
+
     /// Writes what is in force to disk.
     async fn keep(&self, main: String) -> Result<(), StoreError> {
-        let (store, instances, folder) =
-            (self.store.clone(), self.instances.clone(), self.config.folder.clone());
+        let (store, instances) = (self.store.clone(), self.instances.clone());
         let write = tokio::task::spawn_blocking(move || {
             for files in instances.values() {
                 store.write(files)?;
@@ -315,8 +339,9 @@ impl Refresher {
             store.write_main(&main)?;
             store.retain(instances.keys().map(String::as_str))
         });
-        let panicked = |error| StoreError::Write { path: folder, source: io::Error::other(error) };
-        write.await.unwrap_or_else(|error| Err(panicked(error)))
+        write.await.unwrap_or_else(|error| {
+            Err(StoreError::Write { path: self.config.folder.clone(), source: io::Error::other(error) })
+        })
     }
 }
 
