@@ -375,7 +375,7 @@ impl Store {
             select.push(" WHERE record.id = ").push_bind(id.0);
             let found: Option<FoundRow> = select.build_query_as().fetch_optional(pool).await?;
             let content: Option<ContentRow> = sqlx::query_as(CONTENT).bind(id.0).fetch_optional(pool).await?;
-            let attachments: Vec<(Option<Vec<u8>>, Option<Vec<u8>>)> =
+            let attachments: Vec<AttachmentRow> =
                 sqlx::query_as(ATTACHMENTS).bind(id.0).fetch_all(pool).await?;
             let time_stamp: Option<TimeStampRow> =
                 sqlx::query_as(TIME_STAMP).bind(id.0).fetch_optional(pool).await?;
@@ -698,6 +698,9 @@ impl From<ArchiveRow> for PlannedArchive {
 
 /// Key, message, signature, result and chain.
 type ContentRow = (Option<String>, Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// Content and digest.
+type AttachmentRow = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 /// Token, result and chain.
 type TimeStampRow = (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uuk_asic::{ChainNames, PendingTimeStamp, build_hash_chains};
-use uuk_globalconf::GlobalConfiguration;
+use uuk_globalconf::{GlobalConfiguration, Instance};
 use uuk_pki::{
     Authorities, Digest, DigestAlgorithm, TIME_STAMP_TOKEN_BYTES_MAX, TimeStampError, TimeStampRequest,
     TimeStampToken,
@@ -252,7 +252,7 @@ impl TimeStamper {
         let approved = configuration
             .as_ref()
             .and_then(|configuration| configuration.instance(configuration.main(), self.clock.now()))
-            .map(|main| main.authorities())
+            .map(Instance::authorities)
             .ok_or(TimeStampingError::NoGlobalConfiguration)?;
         let mut failure = TimeStampingError::NoAuthority;
         for authority in &self.authorities {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use uuk_asic::Outcome;
 use uuk_messagelog::{
-    ConfigurationFiles, Direction, LoggedAttachment, Report, read_configuration, unpack_configuration, verify,
+    ConfigurationFiles, Direction, Disproof, LoggedAttachment, Report, read_configuration,
+    unpack_configuration, verify,
 };
 use uuk_pki::CertificateProfiles;
 use uuk_testkit::fixtures;
@@ -48,7 +49,7 @@ fn says_of_every_container_what_x_road_says() {
         let Some(report) = judge(&format!("asic/verifier/{name}.asice")) else { return };
         assert!(report.archive.is_none());
         let container = &report.containers[0];
-        let code = container.verdict.as_ref().map_or_else(|error| error.xroad_code(), |_| "ok".to_owned());
+        let code = container.verdict.as_ref().map_or_else(Disproof::xroad_code, |_| "ok".to_owned());
         assert_eq!(code, expected, "{name}: {container:#?}");
     }
 }
