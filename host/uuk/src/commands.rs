@@ -8,6 +8,7 @@ mod compile;
 mod completion;
 mod doctor;
 mod explain;
+mod log;
 mod plugin;
 mod serve;
 
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Adapter(adapter::AdapterCommand),
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
+    #[command(subcommand)]
+    Log(log::LogCommand),
     Call(call::CallArguments),
     Doctor(doctor::DoctorArguments),
     Explain(explain::ExplainArguments),
@@ -49,6 +52,7 @@ pub(crate) fn run(command: Command, terminal: &Terminal) -> Result<(), Failure> 
         Command::Plugin(arguments) => plugin::run(&arguments, terminal),
         Command::Adapter(command) => adapter::run(&command, terminal),
         Command::Bundle(command) => bundle::run(&command, terminal),
+        Command::Log(command) => log::run(&command, terminal),
         Command::Call(arguments) => call::run(&arguments, terminal),
         Command::Doctor(arguments) => doctor::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),
