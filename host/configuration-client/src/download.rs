@@ -61,9 +61,7 @@ impl Downloader {
             group.sort_by_cached_key(|source| order.hash_one(&source.url));
             for source in group {
                 tried += 1;
-                let download = self.download_from(&source, &anchor.instance, kept, wanted);
-                let downloaded = tokio::time::timeout(SOURCE_TIME_MAX, download).await;
-                let error = match downloaded.unwrap_or(Err(SourceError::Slow)) {
+                let error = match self.download_from(&source, &anchor.instance, kept, wanted).await {
                     Ok(files) => return Ok(files),
                     Err(error) => error,
                 };
@@ -86,7 +84,8 @@ impl Downloader {
         kept: Option<&InstanceFiles>,
         wanted: Wanted,
     ) -> Result<InstanceFiles, SourceError> {
-        let (url, directory) = self.directory(&source.url).await?;
+        let deadline = Instant::now() + SOURCE_TIME_MAX;
+        let (url, directory) = self.directory(&source.url, deadline).await?;
         let directory = SignedDirectory::verify(&directory, &source.certificates, self.clock.now())?;
         let entries = directory.files().iter();
         let entries: Vec<_> = entries
@@ -106,7 +105,7 @@ impl Downloader {
                 Some(known) => known.content.clone(),
                 None => {
                     let file = file_url(&url, entry.location());
-                    let content = self.fetcher.get(&file, FILE_BYTES_MAX).await?;
+                    let content = self.fetcher.get(&file, FILE_BYTES_MAX, deadline).await?;
                     entry.check(&content)?;
                     content
                 }
@@ -121,15 +120,16 @@ impl Downloader {
     }
 
     /// The newest directory that the source has, and its address.
-    async fn directory(&self, source: &str) -> Result<(String, Bytes), SourceError> {
+    async fn directory(&self, source: &str, deadline: Instant) -> Result<(String, Bytes), SourceError> {
         let mut not_found = self.remembered(source);
         let (url, directory) = loop {
             match directory_url(source, not_found) {
                 DirectoryUrl::Use(url) => {
-                    let directory = self.fetcher.get(&url, DIRECTORY_BYTES_MAX).await?;
+                    let directory = self.fetcher.get(&url, DIRECTORY_BYTES_MAX, deadline).await?;
                     break (url, directory);
                 }
-                DirectoryUrl::Ask(url) => match self.fetcher.find(&url, DIRECTORY_BYTES_MAX).await? {
+                DirectoryUrl::Ask(url) => match self.fetcher.find(&url, DIRECTORY_BYTES_MAX, deadline).await?
+                {
                     Some(directory) => break (url, directory),
                     None => not_found += 1,
                 },

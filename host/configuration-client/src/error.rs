@@ -69,12 +69,9 @@ pub enum SourceError {
     /// Its address cannot be used.
     #[error("the address cannot be used")]
     Address(#[source] UpstreamBuildError),
-    /// It does not answer, or not fully.
+    /// It does not answer, or not fully, or not in time.
     #[error("the source does not answer")]
     Unreachable(#[source] UpstreamError),
-    /// It takes too long in all.
-    #[error("the source does not answer in time")]
-    Slow,
     /// Its answer is not the file.
     #[error("the source answers {status} for `{path}`")]
     Status {
@@ -125,7 +122,7 @@ impl SourceError {
 
     /// Whether the source could not even be asked, which says less than an answer that is refused.
     pub(crate) fn is_silence(&self) -> bool {
-        matches!(self, Self::Address(_) | Self::Unreachable(_) | Self::Slow)
+        matches!(self, Self::Address(_) | Self::Unreachable(_))
     }
 }
 

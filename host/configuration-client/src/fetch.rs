@@ -30,8 +30,13 @@ impl Fetcher {
     }
 
     /// The file at `url`, `None` if it is not there.
-    pub(crate) async fn find(&self, url: &str, bytes_max: usize) -> Result<Option<Bytes>, SourceError> {
-        let response = self.ask(url, bytes_max).await?;
+    pub(crate) async fn find(
+        &self,
+        url: &str,
+        bytes_max: usize,
+        deadline: Instant,
+    ) -> Result<Option<Bytes>, SourceError> {
+        let response = self.ask(url, bytes_max, deadline).await?;
         match response.status() {
             StatusCode::OK => Ok(Some(response.into_body())),
             StatusCode::NOT_FOUND => Ok(None),
@@ -40,19 +45,29 @@ impl Fetcher {
     }
 
     /// The file at `url`.
-    pub(crate) async fn get(&self, url: &str, bytes_max: usize) -> Result<Bytes, SourceError> {
+    pub(crate) async fn get(
+        &self,
+        url: &str,
+        bytes_max: usize,
+        deadline: Instant,
+    ) -> Result<Bytes, SourceError> {
         let not_found =
             || SourceError::Status { status: StatusCode::NOT_FOUND, path: path_of(url).to_owned() };
-        self.find(url, bytes_max).await?.ok_or_else(not_found)
+        self.find(url, bytes_max, deadline).await?.ok_or_else(not_found)
     }
 
-    async fn ask(&self, url: &str, bytes_max: usize) -> Result<Response<Bytes>, SourceError> {
+    async fn ask(
+        &self,
+        url: &str,
+        bytes_max: usize,
+        deadline: Instant,
+    ) -> Result<Response<Bytes>, SourceError> {
         let path = path_of(url);
         let server = self.server(url.strip_suffix(path).unwrap_or(url))?;
         let malformed = |_| SourceError::Status { status: StatusCode::BAD_REQUEST, path: path.to_owned() };
         let request = Request::get(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") });
         let request = request.body(Bytes::new()).map_err(malformed)?;
-        let deadline = Instant::now() + CONNECT_TIME_MAX + READ_TIME_MAX;
+        let deadline = deadline.min(Instant::now() + CONNECT_TIME_MAX + READ_TIME_MAX);
         let response = server.send(request, deadline, bytes_max as u64).await;
         response.map_err(|error| match error {
             UpstreamError::TooLarge { .. } => SourceError::TooLarge { path: path.to_owned(), bytes_max },

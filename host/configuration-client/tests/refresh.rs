@@ -263,6 +263,16 @@ async fn keeps_the_last_good_one_while_the_source_is_down_until_that_expires() {
 }
 
 #[tokio::test]
+async fn refuses_an_address_that_is_none() {
+    let world = World::start().await;
+    let anchor = world.instance.anchor();
+    let sources = anchor.sources.iter().cloned();
+    let sources = sources.map(|source| Source { url: "http://user@cs/internalconf".into(), ..source });
+    world.write_anchor(&Anchor { sources: sources.collect(), ..anchor.clone() });
+    check_fails(&world.client(), "configuration_source.address").await;
+}
+
+#[tokio::test]
 async fn starts_from_disk_while_that_counts() {
     let world = World::start().await;
     world.client().refresh_once().await.unwrap();
