@@ -176,7 +176,7 @@ mod tests {
     fn refuses_answers_that_are_too_large_or_too_many() {
         let content_type = OcspAnswers::content_type("B");
         refuses(&content_type, &answers(&[b"\x30\x03abc"]).write("B"), "ocsp_answers.too_large");
-        refuses(&content_type, &answers(&[b"\x30\x00"; 3]).write("B"), "ocsp_answers.too_many");
+        refuses(&content_type, &answers(&[b"\x30\x00".as_slice(); 3]).write("B"), "ocsp_answers.too_many");
     }
 
     #[test]

@@ -288,14 +288,15 @@ impl PeerConnector {
         identity: Arc<PeerIdentity>,
     ) -> Result<Connection, PeerError<E>> {
         let (stream, address) = self.routes.connect(route).await?;
+        let socket = Arc::new(stream);
         let handshake = async {
-            self.set_up(&stream)?;
-            dialer.connect(ReadsOn::new(stream)).await
+            self.set_up(&socket)?;
+            dialer.connect(ReadsOn::new(socket.clone())).await
         };
         let handshake = timeout(self.config.connect_timeout, handshake);
         let opened = match handshake.await.unwrap_or(Err(io::ErrorKind::TimedOut.into())) {
             Ok((stream, certificates)) => {
-                Connection::open(stream, certificates, address.clone(), identity).await
+                Connection::open(stream, socket.clone(), certificates, address.clone(), identity).await
             }
             Err(source) => Err(PeerError::Tls { address: address.clone(), source: source.into() }),
         };

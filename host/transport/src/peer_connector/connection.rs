@@ -12,11 +12,13 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::pool::Pool;
+use super::reads_on::is_quiet;
 use super::routes::AddressSet;
 use super::upload::Upload;
 use super::{PeerAddress, PeerError};
@@ -35,6 +37,8 @@ pub(super) struct Connection {
     pub(super) certificates: PeerCertificates,
     /// What we showed.
     pub(super) identity: Arc<PeerIdentity>,
+    /// What TLS goes over.
+    socket: Arc<TcpStream>,
     sender: SendRequest<Upload>,
     driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
     /// For which providers, and when.
@@ -56,6 +60,7 @@ pub(super) struct Failed<E: Error + 'static> {
 impl Connection {
     pub(super) async fn open<E: Error + 'static>(
         stream: Box<dyn Stream>,
+        socket: Arc<TcpStream>,
         certificates: PeerCertificates,
         address: PeerAddress,
         identity: Arc<PeerIdentity>,
@@ -69,7 +74,12 @@ impl Connection {
             Ok((sender, driver)) => (sender, Some(Box::pin(driver) as _)),
             Err(source) => return Err(PeerError::broken_off(address, source)),
         };
-        Ok(Self { address, certificates, identity, sender, driver, verified: HashMap::new() })
+        Ok(Self { address, certificates, identity, socket, sender, driver, verified: HashMap::new() })
+    }
+
+    /// Whether it may carry a request after it was idle.
+    pub(super) fn is_usable(&self) -> bool {
+        self.driver.is_some() && !self.sender.is_closed() && is_quiet(&self.socket)
     }
 
     pub(super) fn is_verified_for(&mut self, provider: &str) -> bool {
@@ -176,7 +186,7 @@ impl Exchange {
     /// The answer was read to its end. If the request was sent to its end too, the connection may carry another.
     pub(crate) fn end(self) {
         let Busy { connection, sent } = self.busy;
-        if sent.is_cancelled() && connection.driver.is_some() && !connection.sender.is_closed() {
+        if sent.is_cancelled() && connection.is_usable() {
             self.pool.put(self.addresses, connection);
         }
     }

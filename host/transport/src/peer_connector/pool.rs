@@ -41,6 +41,7 @@ impl Pool {
             });
             !idle.is_empty()
         });
-        pool.get_mut(addresses)?.pop().map(|idle| idle.connection)
+        let idle = pool.get_mut(addresses)?;
+        std::iter::from_fn(|| idle.pop()).map(|idle| idle.connection).find(Connection::is_usable)
     }
 }

@@ -1,7 +1,11 @@
 use std::io;
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -10,23 +14,29 @@ use tokio::net::TcpStream;
 /// A server that refuses a request may close after its answer and before it has read everything. HTTP would see the
 /// failed write first, and never the answer that explains it.
 pub(super) struct ReadsOn {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     write_failed: bool,
 }
 
 impl ReadsOn {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Arc<TcpStream>) -> Self {
         Self { stream, write_failed: false }
     }
 }
 
 impl AsyncRead for ReadsOn {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        loop {
+            ready!(self.stream.poll_read_ready(context))?;
+            match self.stream.try_read_buf(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(drop)),
+            }
+        }
     }
 }
 
@@ -36,20 +46,30 @@ impl AsyncWrite for ReadsOn {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if !self.write_failed {
-            match ready!(Pin::new(&mut self.stream).poll_write(context, bytes)) {
+        while !self.write_failed {
+            ready!(self.stream.poll_write_ready(context))?;
+            match self.stream.try_write(bytes) {
                 Ok(size) => return Poll::Ready(Ok(size)),
-                Err(_) => self.write_failed = true,
+                Err(error) => self.write_failed = error.kind() != io::ErrorKind::WouldBlock,
             }
         }
         Poll::Ready(Ok(bytes.len()))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(&*self.stream).shutdown(Shutdown::Write))
     }
+}
+
+/// Whether nothing came since the connection became idle: neither its end nor anything else that nobody asked for.
+///
+/// Asks the kernel, since the runtime may not have heard of it yet. A request that is written to a connection whose
+/// other side has closed is lost, and cannot be sent again.
+pub(super) fn is_quiet(stream: &TcpStream) -> bool {
+    let peeked = SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
+    peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }

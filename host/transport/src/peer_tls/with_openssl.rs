@@ -27,6 +27,7 @@ impl Acceptor {
     pub(super) fn new(identity: &PeerIdentity, admit: Admit) -> Result<Self, UnusableIdentity> {
         let context = || {
             let mut context = context(SslMethod::tls_server(), identity)?;
+            context.set_num_tickets(0)?;
             context.set_tmp_dh(&*Dh::from_pqg(
                 BigNum::get_rfc3526_prime_2048()?,
                 None,

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use futures_util::stream;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use uuk_transport::{BodyError, HEADER_BYTES_MAX, ListenerLimits};
 
@@ -132,6 +132,19 @@ async fn a_connection_is_verified_once_per_provider() {
 }
 
 #[tokio::test]
+async fn another_connection_carries_what_a_closed_one_did_not() {
+    let authority = Authority::new();
+    let (server, connector) = (Scripted::bind(&authority).await, impatient(&authority));
+    let addresses = [server.address()];
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let (stream, answered) = tokio::join!(server.answer(answer, false), ask(&connector, &addresses));
+    answered.unwrap();
+    drop(stream);
+    let (_stream, answered) = tokio::join!(server.answer(answer, false), ask(&connector, &addresses));
+    answered.unwrap();
+}
+
+#[tokio::test]
 async fn a_request_is_not_sent_twice() {
     let authority = Authority::new();
     let (server, connector) = (Scripted::bind(&authority).await, impatient(&authority));
@@ -142,6 +155,29 @@ async fn a_request_is_not_sent_twice() {
     };
     let ((), code) = tokio::join!(broken_off, refusal(&connector, &addresses));
     assert_eq!(code, "peer.protocol");
+}
+
+/// A server that refuses a request answers and closes long before it has read everything.
+#[tokio::test]
+async fn an_answer_may_come_before_the_request_was_sent() {
+    const FAULT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nfault";
+    let authority = Authority::new();
+    let server = Scripted::bind(&authority).await;
+    let connector = connector(PeerCiphers::Modern, fixed(authority.identity("ours")));
+    let addresses = [server.address()];
+    let answered = async {
+        let mut stream = server.accept().await;
+        stream.read_exact(&mut [0; 1000]).await.unwrap();
+        stream.write_all(FAULT.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        // Dropped with much unread, which resets the connection.
+    };
+    let asked = async {
+        let response = connector.send(to(&addresses), trusting, large(10_000)).await.unwrap();
+        response.into_body().collect().await.unwrap().to_bytes()
+    };
+    let ((), body) = timeout(PATIENCE, async { tokio::join!(answered, asked) }).await.unwrap();
+    assert_eq!(body, "fault");
 }
 
 #[tokio::test]

@@ -6,10 +6,12 @@ use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use uuk_transport::PeerAddress;
 
+use super::PATIENCE;
 use super::identities::Authority;
 
 pub(crate) struct Scripted {
@@ -35,7 +37,13 @@ impl Scripted {
     }
 
     pub(crate) async fn accept(&self) -> TlsStream<TcpStream> {
-        self.tls.accept(self.socket.accept().await.unwrap().0).await.unwrap()
+        self.tls.accept(self.accept_tcp().await).await.unwrap()
+    }
+
+    pub(crate) async fn accept_tcp(&self) -> TcpStream {
+        let (stream, _) = timeout(PATIENCE, self.socket.accept()).await.unwrap().unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
     }
 
     /// Answers one request with `answer`, and closes if told to.
