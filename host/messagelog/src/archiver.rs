@@ -27,6 +27,7 @@ use crate::store::{PlannedArchive, Store, StoreError};
 
 /// How often it is looked whether archiving is due, and how long a failed attempt is waited out.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Records in one archive; what lists them takes some 8 MiB.
 const RECORDS_MAX: usize = 32 * 1024;
 /// Records deleted per commit, so that nobody waits long who has a record to write.
@@ -261,7 +262,8 @@ impl Archiver {
 
     /// Deletes archived records that were kept long enough; answers how many.
     pub(crate) async fn clean(&self) -> Result<u64, StoreError> {
-        let before = self.clock.now().saturating_sub(self.config.keep).unwrap_or(Timestamp::MIN);
+        let keep = DAY.saturating_mul(self.config.keep_days);
+        let before = self.clock.now().saturating_sub(keep).unwrap_or(Timestamp::MIN);
         let mut deleted = 0;
         loop {
             let now = self.store.delete_archived(before, DELETED_PER_COMMIT).await?;

@@ -122,9 +122,8 @@ pub struct ArchiveConfig {
     pub bytes_max: usize,
     /// Which records share archives: those of `none` (all), of one `member`, or of one `subsystem`. Default: `none`.
     pub grouping: Grouping,
-    /// Archived records stay in the database this long. Default: 30 days.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
-    pub keep: Duration,
+    /// Archived records stay in the database this many days. Default: 30.
+    pub keep_days: u32,
 }
 
 /// Which records share archives.
@@ -147,7 +146,7 @@ impl Default for ArchiveConfig {
             interval: Duration::from_secs(6 * 3600),
             bytes_max: 32 << 20,
             grouping: Grouping::None,
-            keep: Duration::from_secs(30 * 24 * 3600),
+            keep_days: 30,
         }
     }
 }
@@ -155,5 +154,52 @@ impl Default for ArchiveConfig {
 impl ArchiveConfig {
     fn resolve(&mut self, folder: &Path) {
         self.folder = folder.join(&self.folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_an_operator_writes() {
+        let mut config: MessageLogConfig = toml::from_str(
+            "database = 'sqlite:log/messages.db'\n\
+             larger_attachments = 'refuse'\n\
+             encryption_keys = [{ id = 'k1', file = 'k1.key' }]\n\
+             [time_stamping]\n\
+             authorities = [{ base = 'http://tsa.example.kg/stamp', networks = ['10.0.0.0/8'] }]\n\
+             acceptable_failure_period = '48h'\n\
+             interval = '5m'\n\
+             [archive]\n\
+             folder = '/srv/archive'\n\
+             grouping = 'member'\n\
+             keep_days = 90\n",
+        )
+        .unwrap();
+        config.resolve(Path::new("/etc/uuk"));
+        assert_eq!(config.database, "sqlite:/etc/uuk/log/messages.db");
+        assert_eq!(config.encryption_keys[0].file, Path::new("/etc/uuk/k1.key"));
+        assert_eq!(config.larger_attachments, LargerAttachments::Refuse);
+        assert_eq!(config.time_stamping.interval, Some(Duration::from_secs(300)));
+        assert_eq!(config.time_stamping.acceptable_failure_period, Duration::from_secs(2 * 24 * 3600));
+        assert_eq!(
+            (config.archive.folder.as_path(), config.archive.grouping),
+            (Path::new("/srv/archive"), Grouping::Member)
+        );
+    }
+
+    #[test]
+    fn a_server_elsewhere_is_no_file() {
+        let mut config =
+            MessageLogConfig { database: "postgres://db/log".to_owned(), ..MessageLogConfig::default() };
+        config.resolve(Path::new("/etc/uuk"));
+        assert_eq!(config.database, "postgres://db/log");
+    }
+
+    #[test]
+    fn refuses_a_misspelt_key() {
+        assert!(toml::from_str::<MessageLogConfig>("data_base = 'sqlite:a.db'").is_err());
+        assert!(toml::from_str::<MessageLogConfig>("[archive]\ngroup = 'none'").is_err());
     }
 }

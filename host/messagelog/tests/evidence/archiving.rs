@@ -117,7 +117,7 @@ async fn keeps_records_apart_by_group(mut world: World) {
 }
 
 async fn deletes_what_was_archived_and_kept_long_enough(mut world: World) {
-    world.config.archive.keep = DAY * 2;
+    world.config.archive.keep_days = 2;
     let running = world.run().await;
     append(&world, &running, &["archived", "archived too"]).await;
     running.log.archive().await.unwrap();

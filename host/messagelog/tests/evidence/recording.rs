@@ -1,5 +1,7 @@
 //! What is recorded is there, once and whole, and is found.
 
+use std::io::{BufRead, BufReader};
+
 use bytes::Bytes;
 use tokio::task::JoinSet;
 use uuk_messagelog::{Direction, LargerAttachments, LoggedAttachment, NewRecord, Query};
@@ -97,6 +99,65 @@ async fn keeps_what_was_recorded_when_it_is_killed(world: World) {
     }
     let again = running.log.append(record).await.unwrap();
     assert!(found.iter().all(|found| found.id < again));
+    running.stop().await;
+}
+
+/// What [`loses_nothing_it_promised_when_the_process_is_killed`] starts anew in a process of its own: appends to the
+/// database that the variable names, and says each number that was promised.
+#[tokio::test]
+async fn child_that_is_killed() {
+    let Ok(database) = std::env::var(CHILD) else { return };
+    let mut world = sqlite().await;
+    world.config.database = database;
+    let running = world.run().await;
+    let record = world.record("promised", b"body");
+    let mut appending = JoinSet::new();
+    for _ in 0..8 {
+        let (log, record) = (running.log.clone(), record.clone());
+        appending.spawn(async move {
+            loop {
+                println!("promised {}", log.append(record.clone()).await.unwrap());
+            }
+        });
+    }
+    appending.join_next().await;
+}
+
+const CHILD: &str = "UUK_TEST_CHILD_DATABASE";
+
+#[tokio::test]
+async fn loses_nothing_it_promised_when_the_process_is_killed() {
+    let world = sqlite().await;
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["recording::child_that_is_killed", "--exact", "--nocapture"])
+        .env(CHILD, &world.config.database)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut promised = Vec::new();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in lines {
+        if let Some(id) = line.unwrap().strip_prefix("promised ") {
+            promised.extend(id.parse::<i64>());
+        }
+        if promised.len() == 200 {
+            // SIGKILL, in the middle of whatever it does.
+            child.kill().unwrap();
+        }
+    }
+    child.wait().unwrap();
+    assert!(promised.len() >= 200);
+
+    let running = world.run().await;
+    let found = running.log.find(&Query::default(), 10_000).await.unwrap();
+    let ids: std::collections::BTreeSet<_> = found.iter().map(|found| found.id.0).collect();
+    assert!(promised.iter().all(|id| ids.contains(id)));
+    running.log.time_stamp().await.unwrap();
+    for found in &found {
+        assert_eq!(found.query_id, "promised");
+        let exported = running.log.export(found.id, false).await.unwrap();
+        assert_eq!(uuk_asic::MessageContainer::read(&exported.bytes).unwrap().attachments.len(), 1);
+    }
     running.stop().await;
 }
 
