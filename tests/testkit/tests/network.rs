@@ -266,7 +266,9 @@ async fn publishes_every_version() {
         assert_eq!(shared.global_groups[0].members.len(), 2);
         assert_eq!(shared.sources.is_empty(), version == Version::V2);
         let (_, file) = get(&file_url(&anchor.sources[0].url, private.location())).await;
-        assert_eq!(PrivateParameters::read(&file).unwrap().instance, "KG");
+        let private = PrivateParameters::read(&file).unwrap();
+        assert_eq!(private.instance, "KG");
+        assert!(private.management_service.registration_url.is_some(), "X-Road's schema wants it");
     }
     assert_eq!(verify(&anchor, &directory(&anchor, "").await.1).unwrap().version(), Version::V2);
     assert_eq!(directory(&anchor, "?version=7").await.0, StatusCode::NOT_FOUND);

@@ -22,6 +22,8 @@ use crate::authority::KeyKind;
 
 /// The member that runs the instance, `INSTANCE/GOV/10000001`, with the subsystem `management`.
 const OPERATOR: &str = "GOV/10000001/management";
+/// X-Road's schema of private parameters wants one. Nobody answers there: who registers does it through [`Instance`].
+const REGISTRATION_URL: &str = "https://127.0.0.1:4001/managementservice/";
 
 /// What an instance is like.
 #[derive(Debug, Clone)]
@@ -348,7 +350,7 @@ fn content(
         instance: name.to_owned(),
         federated: Vec::new(),
         management_service: ManagementService {
-            registration_url: None,
+            registration_url: Some(REGISTRATION_URL.to_owned()),
             registration_certificate: None,
             provider: format!("{name}/{OPERATOR}").parse()?,
         },
