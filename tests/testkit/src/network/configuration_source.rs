@@ -312,7 +312,8 @@ impl Publisher {
     /// Publishes the files anew, under new paths.
     fn generate(&self, state: &mut State) -> Result<()> {
         state.generation += 1;
-        state.made = self.clock.now();
+        // Dates of central servers have no fractions of a second.
+        state.made = Timestamp::from_second(self.clock.now().as_second())?;
         let (last, generation) = (state.generation - 1, state.generation);
         state.files.retain(|path, _| path.contains(&format!("/{last}/")));
         if state.fault == SourceFault::MissingFiles {
