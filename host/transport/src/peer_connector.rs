@@ -13,7 +13,7 @@ use serde::Deserialize;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::peer_body::PeerBody;
 use crate::peer_tls::{Following, PeerCertificates, PeerCiphers, PeerDialer, PeerIdentity};
@@ -257,13 +257,13 @@ impl PeerConnector {
                 },
             };
             let address = connection.address.clone();
-            if !connection.is_verified_for(destination.provider) {
+            if !connection.verified.holds_for(destination.provider, Instant::now()) {
                 if let Err(source) = verify(connection.certificates.clone(), address.clone()).await {
                     self.routes.set_aside(&mut route, &address);
                     failure = PeerError::Untrusted { address, source };
                     continue;
                 }
-                connection.verified_for(destination.provider);
+                connection.verified.insert(destination.provider, Instant::now());
             }
             match connection.send(request, self.config.response_timeout).await {
                 Ok((response, connection)) => return Ok(self.answer(response, connection, addresses, slot)),

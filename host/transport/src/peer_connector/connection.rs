@@ -41,8 +41,22 @@ pub(super) struct Connection {
     socket: Arc<TcpStream>,
     sender: SendRequest<Upload>,
     driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
-    /// For which providers, and when.
-    verified: HashMap<String, Instant>,
+    pub(super) verified: Verified,
+}
+
+/// For which providers a connection was verified, and when.
+#[derive(Debug, Default)]
+pub(super) struct Verified(HashMap<String, Instant>);
+
+impl Verified {
+    pub(super) fn holds_for(&mut self, provider: &str, now: Instant) -> bool {
+        self.0.retain(|_, at| now.saturating_duration_since(*at) < VERIFIED_FOR);
+        self.0.contains_key(provider)
+    }
+
+    pub(super) fn insert(&mut self, provider: &str, now: Instant) {
+        self.0.insert(provider.to_owned(), now);
+    }
 }
 
 /// A connection whose answer has begun.
@@ -74,21 +88,12 @@ impl Connection {
             Ok((sender, driver)) => (sender, Some(Box::pin(driver) as _)),
             Err(source) => return Err(PeerError::broken_off(address, source)),
         };
-        Ok(Self { address, certificates, identity, socket, sender, driver, verified: HashMap::new() })
+        Ok(Self { address, certificates, identity, socket, sender, driver, verified: Verified::default() })
     }
 
     /// Whether it may carry a request after it was idle.
     pub(super) fn is_usable(&self) -> bool {
         self.driver.is_some() && !self.sender.is_closed() && is_quiet(&self.socket)
-    }
-
-    pub(super) fn is_verified_for(&mut self, provider: &str) -> bool {
-        self.verified.retain(|_, at| at.elapsed() < VERIFIED_FOR);
-        self.verified.contains_key(provider)
-    }
-
-    pub(super) fn verified_for(&mut self, provider: &str) {
-        self.verified.insert(provider.to_owned(), Instant::now());
     }
 
     /// Sends `request` and waits until an answer begins.
@@ -195,5 +200,19 @@ impl Exchange {
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.busy.connection.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verification_is_forgotten_after_a_minute() {
+        let (mut verified, now) = (Verified::default(), Instant::now());
+        verified.insert("provider", now);
+        assert!(verified.holds_for("provider", now + Duration::from_secs(59)));
+        assert!(!verified.holds_for("another", now));
+        assert!(!verified.holds_for("provider", now + Duration::from_secs(60)));
     }
 }

@@ -1,8 +1,7 @@
 use std::collections::HashMap;
 use std::error::Error;
-use std::hash::Hash;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -81,13 +80,14 @@ impl Routes {
         route: &mut Route,
     ) -> Result<(TcpStream, PeerAddress), PeerError<E>> {
         let mut failure = PeerError::NoAddress;
-        for (group, limit) in self.groups(route) {
+        let groups = self.memory().groups(route, Instant::now());
+        for (group, limit) in groups {
             let mut attempts: FuturesUnordered<_> =
                 group.iter().map(|address| connect(address, limit)).collect();
             while let Some(attempt) = attempts.next().await {
                 match attempt {
                     Ok((stream, address)) => {
-                        self.remember_winner(route, address);
+                        self.memory().won(route, address, Instant::now());
                         return Ok((stream, address.clone()));
                     }
                     Err((error, address)) => {
@@ -104,38 +104,46 @@ impl Routes {
     pub(super) fn set_aside(&self, route: &mut Route, address: &PeerAddress) {
         route.untried.retain(|untried| untried != address);
         route.connect_timeout = (route.connect_timeout / 2).max(NEXT_TIMEOUT_MIN.min(route.connect_timeout));
-        let memory = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        make_room(&mut memory.failures, |since| since.elapsed() < SET_ASIDE_FOR);
-        memory.failures.insert(address.clone(), Instant::now());
+        self.memory().failed(address, Instant::now());
     }
 
-    /// The untried addresses in the order in which to try them, those of a group at once.
-    fn groups(&self, route: &Route) -> Vec<(Vec<PeerAddress>, Duration)> {
-        let memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    /// The untried addresses in the order in which to try them, those of a group at once, and for how long.
+    fn groups(&self, route: &Route, now: Instant) -> [(Vec<PeerAddress>, Duration); 3] {
+        let winner = self.winner(route, now);
+        let won = |address: &PeerAddress| winner == Some(address);
         let failed = |address: &PeerAddress| {
-            memory.failures.get(address).is_some_and(|since| since.elapsed() < SET_ASIDE_FOR)
-        };
-        let winner = memory.winners.get(&route.addresses);
-        let won = |address: &PeerAddress| {
-            winner.is_some_and(|(winner, since)| winner == address && since.elapsed() < WINNER_FOR)
+            self.failures.get(address).is_some_and(|at| now.saturating_duration_since(*at) < SET_ASIDE_FOR)
         };
         let (last, usable): (Vec<_>, Vec<_>) = route.untried.iter().cloned().partition(failed);
         let (first, others): (Vec<_>, Vec<_>) = usable.into_iter().partition(won);
-        let first_timeout = if route.addresses.only().is_some() {
-            route.connect_timeout
-        } else {
-            route.connect_timeout.min(WINNER_TIMEOUT)
-        };
-        vec![(first, first_timeout), (others, route.connect_timeout), (last, route.connect_timeout)]
+        let timeout = route.connect_timeout;
+        let is_alone = route.addresses.only().is_some();
+        let winner_timeout = if is_alone { timeout } else { timeout.min(WINNER_TIMEOUT) };
+        [(first, winner_timeout), (others, timeout), (last, timeout)]
     }
 
-    fn remember_winner(&self, route: &Route, address: &PeerAddress) {
-        let memory = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if memory.winners.get(&route.addresses).is_none_or(|(winner, _)| winner != address) {
-            make_room(&mut memory.winners, |(_, since)| since.elapsed() < WINNER_FOR);
-            memory.winners.insert(route.addresses.clone(), (address.clone(), Instant::now()));
+    fn winner(&self, route: &Route, now: Instant) -> Option<&PeerAddress> {
+        let (winner, at) = self.winners.get(&route.addresses)?;
+        (now.saturating_duration_since(*at) < WINNER_FOR).then_some(winner)
+    }
+
+    fn won(&mut self, route: &Route, address: &PeerAddress, now: Instant) {
+        self.failures.remove(address);
+        if self.winner(route, now) != Some(address) {
+            make_room(&mut self.winners);
+            self.winners.insert(route.addresses.clone(), (address.clone(), now));
         }
-        memory.failures.remove(address);
+    }
+
+    fn failed(&mut self, address: &PeerAddress, now: Instant) {
+        make_room(&mut self.failures);
+        self.failures.insert(address.clone(), now);
     }
 }
 
@@ -165,12 +173,75 @@ async fn connect<E: Error + 'static>(
     }
 }
 
-/// Forgets what is out of date if there is much, and everything if that is not enough.
-fn make_room<K: Hash + Eq, V>(memories: &mut HashMap<K, V>, is_current: impl Fn(&V) -> bool) {
-    if memories.len() >= MEMORIES_MAX {
-        memories.retain(|_, memory| is_current(memory));
-    }
+/// Forgets everything if it is more than there are servers: what is remembered only saves time.
+fn make_room<K, V>(memories: &mut HashMap<K, V>) {
     if memories.len() >= MEMORIES_MAX {
         memories.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(host: &str) -> PeerAddress {
+        PeerAddress { host: host.to_owned(), port: 5500 }
+    }
+
+    fn route(hosts: &[&str]) -> Route {
+        let addresses: Vec<_> = hosts.iter().copied().map(address).collect();
+        Route::new(AddressSet::new(&addresses), Duration::from_secs(30))
+    }
+
+    /// Hosts in the order in which they are tried.
+    #[track_caller]
+    fn check(memory: &Memory, route: &Route, now: Instant, expected: [&[&str]; 3]) {
+        let hosts = memory
+            .groups(route, now)
+            .map(|(group, _)| group.into_iter().map(|address| address.host).collect::<Vec<_>>());
+        assert_eq!(hosts, expected.map(<[&str]>::to_vec));
+    }
+
+    #[test]
+    fn the_winner_is_preferred_for_an_hour() {
+        let (mut memory, route, now) = (Memory::default(), route(&["c", "b", "a"]), Instant::now());
+        check(&memory, &route, now, [&[], &["a", "b", "c"], &[]]);
+        memory.won(&route, &address("b"), now);
+        check(&memory, &route, now + Duration::from_secs(3599), [&["b"], &["a", "c"], &[]]);
+        let later = now + Duration::from_secs(3600);
+        check(&memory, &route, later, [&[], &["a", "b", "c"], &[]]);
+        memory.won(&route, &address("b"), later);
+        check(&memory, &route, later + Duration::from_secs(1), [&["b"], &["a", "c"], &[]]);
+    }
+
+    #[test]
+    fn a_failed_address_is_tried_last_for_a_while() {
+        let (mut memory, route, now) = (Memory::default(), route(&["a", "b"]), Instant::now());
+        memory.won(&route, &address("a"), now);
+        memory.failed(&address("a"), now);
+        check(&memory, &route, now + Duration::from_secs(29), [&[], &["b"], &["a"]]);
+        check(&memory, &route, now + Duration::from_secs(30), [&["a"], &["b"], &[]]);
+    }
+
+    #[test]
+    fn the_winner_delays_others_no_longer_than_five_seconds() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        for (hosts, seconds) in [(["a", "b"].as_slice(), 5), (&["a"], 30)] {
+            let route = route(hosts);
+            memory.won(&route, &address("a"), now);
+            let [(_, timeout), ..] = memory.groups(&route, now);
+            assert_eq!(timeout, Duration::from_secs(seconds));
+        }
+    }
+
+    #[test]
+    fn after_a_failure_the_next_address_has_half_the_time() {
+        let (routes, mut route) = (Routes::default(), route(&["a", "b", "c", "d"]));
+        let timeouts = ["a", "b", "c"].map(|host| {
+            routes.set_aside(&mut route, &address(host));
+            route.connect_timeout.as_secs_f32()
+        });
+        assert_eq!(timeouts, [15.0, 7.5, 5.0]);
+        assert_eq!(route.untried, [address("d")]);
     }
 }

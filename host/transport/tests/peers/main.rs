@@ -120,3 +120,16 @@ async fn refusal(connector: &PeerConnector, addresses: &[PeerAddress]) -> &'stat
 fn header<'h>(answer: &'h Response<Bytes>, name: &str) -> &'h str {
     answer.headers().get(name).unwrap().to_str().unwrap()
 }
+
+#[test]
+fn reads_its_sections_and_refuses_unknown_settings() {
+    let listener = "address = \"0.0.0.0:5500\"\nciphers = \"x-road\"\nlimits = { connections_max = 5000 }";
+    let config: PeerListenerConfig = toml::from_str(listener).unwrap();
+    assert_eq!((config.ciphers, config.limits.connections_max), (PeerCiphers::XRoad, 5000));
+    assert!(toml::from_str::<PeerListenerConfig>("cipher = \"x-road\"").is_err());
+
+    let config: PeerConnectorConfig = toml::from_str("response_timeout = \"2m\"").unwrap();
+    assert_eq!(config.response_timeout, Duration::from_secs(120));
+    assert_eq!(config.ciphers, PeerCiphers::Modern);
+    assert!(toml::from_str::<PeerConnectorConfig>("timeout = \"2m\"").is_err());
+}
