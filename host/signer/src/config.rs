@@ -11,7 +11,8 @@ pub struct SignerConfig {
     /// Folder of the tokens: one folder for each, with its encrypted keys and what is known of their certificates, and
     /// one for OCSP answers. Default: `keys`.
     pub folder: PathBuf,
-    /// The tokens by name. Default: one software token called `software`, opened by `uuk keys login`.
+    /// The tokens by name. Default: one software token called `software`, opened by `uuk keys login`; if any are named,
+    /// it has to be among them to be there.
     pub tokens: BTreeMap<String, TokenConfig>,
     /// Messages that may wait for the keys of one token; further ones are refused. Default: 1024.
     pub waiting_max: usize,
@@ -82,8 +83,11 @@ impl SignerConfig {
     /// What types cannot say, each problem with its key.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        if self.tokens.is_empty() {
-            problems.push("signer.tokens: at least one token is needed".to_owned());
+        if self.tokens.values().all(|token| token.pkcs11.is_some()) {
+            problems.push(
+                "signer.tokens: a token without `pkcs11` is needed, for authentication keys are kept in software"
+                    .to_owned(),
+            );
         }
         for (name, token) in &self.tokens {
             let plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
@@ -133,9 +137,10 @@ mod tests {
 
     #[test]
     fn reports_every_problem_at_once() {
-        let text = "waiting_max = 0\nbatch_messages_max = 0\n[tokens.'../x']\nsignatures_at_once = 0\n";
+        let text = "waiting_max = 0\nbatch_messages_max = 0\n[tokens.'../x']\nsignatures_at_once = 0\n\
+                    pkcs11 = { module = '/lib/hsm.so', label = 'uuk' }\n";
         let config: SignerConfig = toml::from_str(text).unwrap();
-        assert_eq!(config.problems().len(), 4, "{:?}", config.problems());
+        assert_eq!(config.problems().len(), 5, "{:?}", config.problems());
     }
 
     #[test]

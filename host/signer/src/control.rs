@@ -105,7 +105,8 @@ impl Control {
         while let Some(accepted) = stop.run_until_cancelled(self.socket.accept()).await {
             match accepted {
                 Ok((stream, _)) => {
-                    if let Err(error) = self.exchange(stream).await {
+                    // What has been ordered is carried out even if nobody can be told any more.
+                    if let Some(Err(error)) = stop.run_until_cancelled(self.exchange(stream)).await {
                         warn!(%error, "A command about keys broke off");
                     }
                 }

@@ -33,9 +33,9 @@ pub struct AuthenticationIdentity {
 }
 
 impl AuthenticationIdentity {
-    /// Whether it shows peers the same.
-    pub(crate) fn same_as(&self, other: &Self) -> bool {
-        self.certificate == other.certificate && self.ocsp_answers == other.ocsp_answers
+    /// What peers see of it.
+    pub(crate) fn shown(&self) -> (&Certificate, &[Bytes]) {
+        (&self.certificate, &self.ocsp_answers)
     }
 }
 
@@ -67,8 +67,8 @@ pub(crate) struct Identities {
     pub(crate) authentication: Option<Arc<AuthenticationIdentity>>,
     /// OCSP answers of certificates in use and of their intermediates, with the last instant at which they count.
     answers: HashMap<Sha1, (Bytes, Timestamp)>,
-    /// By certificate, what keeps it from being used.
-    pub(crate) unusable: HashMap<Sha256, Arc<Unusable>>,
+    /// By certificate, what keeps it from being used; nothing if it can be.
+    pub(crate) verdicts: HashMap<Sha256, Option<Arc<Unusable>>>,
     /// The instant after which some of this no longer counts.
     pub(crate) lapses: Timestamp,
 }
@@ -79,7 +79,7 @@ impl Default for Identities {
             signing: HashMap::new(),
             authentication: None,
             answers: HashMap::new(),
-            unusable: HashMap::new(),
+            verdicts: HashMap::new(),
             lapses: Timestamp::MAX,
         }
     }
@@ -106,13 +106,12 @@ impl Identities {
         // The sort is stable: where activation does not decide, the order of keys does.
         lookers.sort_by_key(|looker| Reverse(looker.certificate.active_since));
         for looker in &lookers {
-            if let Err(reason) = identities.add(looker) {
-                let (certificate, reason) = (looker.certificate, Arc::new(reason));
-                identities.unusable.insert(certificate.fingerprint(), reason.clone());
-                if let Some(member) = &certificate.member {
-                    identities.signing.entry(member.clone()).or_default().push(Err(reason));
-                }
+            let certificate = looker.certificate;
+            let verdict = identities.add(looker).err().map(Arc::new);
+            if let (Some(member), Some(reason)) = (&certificate.member, &verdict) {
+                identities.signing.entry(member.clone()).or_default().push(Err(reason.clone()));
             }
+            identities.verdicts.insert(certificate.fingerprint(), verdict);
         }
         identities
     }

@@ -86,42 +86,41 @@ impl AnswerStore {
 
 /// When each certificate is asked about next.
 #[derive(Default)]
-pub(crate) struct Schedule(HashMap<Sha1, Due>);
+pub(crate) struct Schedule(HashMap<Sha1, Asked>);
 
-struct Due {
+struct Asked {
     at: Timestamp,
+    pause: Duration,
+    /// Since the last answer.
     failures: u32,
 }
 
 impl Schedule {
-    /// Whether `certificate` should be asked about at `now`; one never asked about is.
+    /// Whether `certificate` should be asked about at `now`: one never asked about is, and all are if the clock went
+    /// back.
     pub(crate) fn is_due(&self, certificate: &Certificate, now: Timestamp) -> bool {
-        self.0.get(&sha1(certificate)).is_none_or(|due| due.at <= now)
+        self.0.get(&sha1(certificate)).is_none_or(|asked| {
+            now < asked.at || asked.at.saturating_add(asked.pause).is_ok_and(|due| due <= now)
+        })
     }
 
-    /// Asks again after `interval`, or sooner if it failed.
+    /// Asks again after `interval`, or sooner if there was no answer.
     pub(crate) fn asked(
         &mut self,
         certificate: &Certificate,
-        good: bool,
+        answered: bool,
         interval: Duration,
         now: Timestamp,
     ) {
-        let due = self.0.entry(sha1(certificate)).or_insert(Due { at: now, failures: 0 });
-        let pause = if good {
-            due.failures = 0;
-            interval
+        let name = sha1(certificate);
+        let failures = self.0.get(&name).map_or(0, |asked| asked.failures);
+        let asked = if answered {
+            Asked { at: now, pause: interval, failures: 0 }
         } else {
-            let pause = RETRY_AFTER.saturating_mul(1 << due.failures.min(16));
-            due.failures += 1;
-            pause.min(interval)
+            let pause = RETRY_AFTER.saturating_mul(1 << failures.min(16)).min(interval);
+            Asked { at: now, pause, failures: failures.saturating_add(1) }
         };
-        due.at = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
-    }
-
-    /// Forgets the pauses after failures: responders may be others now.
-    pub(crate) fn retry_failed(&mut self) {
-        self.0.retain(|_, due| due.failures == 0);
+        self.0.insert(name, asked);
     }
 }
 

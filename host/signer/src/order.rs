@@ -474,7 +474,7 @@ impl KeySummary {
     fn of(key: &KeyRecord, identities: &Identities) -> Self {
         let certificates = key.certificates.iter().map(|one| {
             let sha256 = one.fingerprint();
-            let problem = identities.unusable.get(&sha256);
+            let problem = identities.verdicts.get(&sha256).and_then(Option::as_deref);
             CertificateSummary {
                 sha256,
                 subject: one.certificate.subject().to_owned(),
@@ -485,7 +485,7 @@ impl KeySummary {
                 active: one.active_since.is_some(),
                 problem: problem.map(|reason| Problem {
                     code: reason.code().to_owned(),
-                    text: ErrorChain(&**reason).to_string(),
+                    text: ErrorChain(reason).to_string(),
                 }),
             }
         });

@@ -23,7 +23,7 @@ use uuk_process::{Clock, ErrorChain};
 use crate::batch::{Bounds, SigningThreads};
 use crate::config::{SignerConfig, TokenConfig};
 use crate::device::Device;
-use crate::error::{SignerError, TokenError};
+use crate::error::{SignerError, TokenError, Unusable};
 use crate::identity::{AuthenticationIdentity, Identities, TokenView, wanted};
 use crate::ocsp::{self, AnswerStore, Schedule};
 use crate::pin::Pin;
@@ -132,11 +132,6 @@ impl Signer {
         timeout(self.shared.config.signature_timeout, signed).await.unwrap_or(Err(SignerError::Slow))
     }
 
-    /// The folder of the tokens.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.shared.config.folder
-    }
-
     /// What proves this server to its peers; `None` while nothing does. It changes with renewal and with each new OCSP
     /// answer.
     pub fn authentication(&self) -> watch::Receiver<Option<Arc<AuthenticationIdentity>>> {
@@ -179,42 +174,36 @@ impl Signer {
     }
 
     async fn fetch_answers(&self) {
-        let Shared { config, dependencies, answers, .. } = &*self.shared;
         let mut schedule = Schedule::default();
-        let mut configuration = dependencies.configuration.clone();
         loop {
-            if configuration.has_changed().unwrap_or(false) {
-                schedule.retry_failed();
-            }
-            let current = configuration.borrow_and_update().clone();
-            let now = dependencies.clock.now();
-            if let Some(current) = current
-                && let Some(instance) = current.instance(current.main(), now)
+            if let Some(configuration) = self.shared.configuration()
+                && self.fetch_due(&configuration, &mut schedule).await
             {
-                let records: Vec<_> =
-                    self.shared.tokens.values().map(|token| token.record().clone()).collect();
-                let mut due = wanted(records.iter(), instance, now);
-                due.retain(|certificate| schedule.is_due(certificate, now));
-                let fetched: Vec<_> = stream::iter(due)
-                    .map(|certificate| async move {
-                        let authorities = config.ocsp_authorities.as_deref();
-                        let good = ocsp::fetch(&certificate, instance, answers, authorities, now).await;
-                        (certificate, good)
-                    })
-                    .buffer_unordered(FETCHES_MAX)
-                    .collect()
-                    .await;
-                let configured = current.extensions().ocsp_fetch_interval;
-                let interval = ocsp::interval(configured, instance.authorities().ocsp_freshness);
-                for (certificate, good) in &fetched {
-                    schedule.asked(certificate, *good, interval, now);
-                }
-                if !fetched.is_empty() {
-                    self.look().await;
-                }
+                self.look().await;
             }
             sleep(TICK).await;
         }
+    }
+
+    /// Fetches the answers that are due; tells whether any were.
+    async fn fetch_due(&self, configuration: &GlobalConfiguration, schedule: &mut Schedule) -> bool {
+        let Shared { config, dependencies, answers, tokens, .. } = &*self.shared;
+        let now = dependencies.clock.now();
+        let Some(instance) = configuration.instance(configuration.main(), now) else { return false };
+        let records: Vec<_> = tokens.values().map(|token| token.record().clone()).collect();
+        let mut due = wanted(records.iter(), instance, now);
+        due.retain(|certificate| schedule.is_due(certificate, now));
+
+        let authorities = config.ocsp_authorities.as_deref();
+        let fetches = due.iter().map(|one| ocsp::fetch(one, instance, answers, authorities, now));
+        let fetches = fetches.collect::<Vec<_>>();
+        let fetched: Vec<_> = stream::iter(fetches).buffered(FETCHES_MAX).collect().await;
+        let configured = configuration.extensions().ocsp_fetch_interval;
+        let interval = ocsp::interval(configured, instance.authorities().ocsp_freshness);
+        for (certificate, answered) in due.iter().zip(fetched) {
+            schedule.asked(certificate, answered, interval, now);
+        }
+        !due.is_empty()
     }
 
     /// Looks which certificates count, and publishes it.
@@ -222,6 +211,11 @@ impl Signer {
         let shared = self.shared.clone();
         // Signatures of OCSP answers are checked, and a device may be asked; neither belongs on this thread.
         let _ = spawn_blocking(move || shared.look()).await;
+    }
+
+    /// The folder of the tokens.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.shared.config.folder
     }
 }
 
@@ -252,28 +246,31 @@ impl Shared {
         let found = Identities::find(views, server, configuration.as_deref(), &self.answers, now);
         report(&self.identities.load(), &found);
         self.authentication.send_if_modified(|current| {
-            let same = match (&*current, &found.authentication) {
-                (Some(one), Some(other)) => one.same_as(other),
-                (one, other) => one.is_none() && other.is_none(),
-            };
-            if !same {
+            let shown = current.as_ref().map(|identity| identity.shown());
+            let changed = shown != found.authentication.as_ref().map(|identity| identity.shown());
+            if changed {
                 current.clone_from(&found.authentication);
             }
-            !same
+            changed
         });
         self.identities.store(Arc::new(found));
     }
 }
 
-/// Says once what can no longer be used, and why, and what can be again.
+/// Says once what can no longer be used, and why, and what can be again. What nobody activated is no news.
 fn report(before: &Identities, now: &Identities) {
-    for (fingerprint, reason) in &now.unusable {
-        if before.unusable.get(fingerprint).is_none_or(|known| known.code() != reason.code()) {
-            warn!(certificate = %fingerprint, error = %ErrorChain(&**reason), "A certificate cannot be used");
+    for (certificate, verdict) in &now.verdicts {
+        let known = before.verdicts.get(certificate).map(|known| known.as_deref().map(Unusable::code));
+        match verdict {
+            Some(reason) if known != Some(Some(reason.code())) && !matches!(**reason, Unusable::Inactive) => {
+                let reason = ErrorChain(&**reason);
+                warn!(%certificate, error = %reason, "Certificate {certificate} cannot be used: {reason}");
+            }
+            None if known.is_some_and(|known| known.is_some()) => {
+                info!(%certificate, "Certificate {certificate} can be used");
+            }
+            _ => {}
         }
-    }
-    for fingerprint in before.unusable.keys().filter(|known| !now.unusable.contains_key(known)) {
-        info!(certificate = %fingerprint, "A certificate can be used again");
     }
 }
 
@@ -295,7 +292,7 @@ impl Token {
         modules: &mut Modules,
         clock: &Clock,
     ) -> Result<Self, TokenError> {
-        let folder = signer.folder.join(name);
+        let folder = signer.folder.join("tokens").join(name);
         make_folder(&folder)?;
         let device: Box<dyn Device> = match &config.pkcs11 {
             None => Box::new(SoftwareToken::new(name, &folder)),

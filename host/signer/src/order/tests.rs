@@ -52,7 +52,7 @@ async fn openssl_accepts_requests_for_every_kind_of_key() {
 async fn openssl_reads_key_files_with_the_pin() {
     let (_world, signer, folder) = site().await;
     let key = signing_key(&signer).await;
-    let file = folder.path().join("software").join(format!("{key}.pem"));
+    let file = folder.path().join("tokens/software").join(format!("{key}.pem"));
     let arguments = |pin: &str| format!("pkey -in {} -passin pass:{pin} -noout", file.display());
     let Some(right) = uuk_testkit::openssl::run(Path::new("/"), &arguments("1234")).unwrap() else { return };
     assert!(right.success, "{}", right.said);
@@ -193,7 +193,7 @@ async fn deletes_nothing_that_is_active() {
     assert_eq!(refused(&signer, Order::DeleteKey { key: key.clone() }).await, "keys.active");
     signer.order(Order::Deactivate { certificate }).await.unwrap();
     signer.order(Order::DeleteCertificate { certificate }).await.unwrap();
-    let file = folder.path().join("software").join(format!("{key}.pem"));
+    let file = folder.path().join("tokens/software").join(format!("{key}.pem"));
     assert!(file.exists());
     signer.order(Order::DeleteKey { key }).await.unwrap();
     assert!(!file.exists());

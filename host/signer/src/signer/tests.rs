@@ -278,7 +278,7 @@ async fn one_damaged_key_does_not_keep_the_others_from_signing() {
     world.enrol(&signer, "software", &member(MEMBER), KeyAlgorithm::EcP256).await;
     let damaged = generate(&signer, "software", CertificateUse::Signing, KeyAlgorithm::EcP256).await;
     drop(signer);
-    std::fs::write(folder.path().join(format!("software/{damaged}.pem")), "damaged").unwrap();
+    std::fs::write(folder.path().join(format!("tokens/software/{damaged}.pem")), "damaged").unwrap();
     let signer = world.signer(folder.path());
     login(&signer).await;
     signer.sign(&member(MEMBER), digests(&["message"])).await.unwrap();
@@ -299,7 +299,7 @@ async fn a_crash_while_writing_leaves_what_was_known() {
     world.enrol(&signer, "software", &member(MEMBER), KeyAlgorithm::EcP256).await;
     drop(signer);
     // What is there after a crash: half of the next record beside the last one, and a key that none knows of.
-    let token = folder.path().join("software");
+    let token = folder.path().join("tokens/software");
     std::fs::write(token.join("token.part"), "{\"keys\":[{\"id\"").unwrap();
     std::fs::write(token.join("0000000000000000000000000000000000000000.pem"), "half").unwrap();
     let signer = world.signer(folder.path());
@@ -312,8 +312,8 @@ async fn a_crash_while_writing_leaves_what_was_known() {
 #[tokio::test]
 async fn refuses_a_damaged_record_rather_than_forget_keys() {
     let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
-    std::fs::create_dir(folder.path().join("software")).unwrap();
-    std::fs::write(folder.path().join("software/token.json"), "{}").unwrap();
+    std::fs::create_dir_all(folder.path().join("tokens/software")).unwrap();
+    std::fs::write(folder.path().join("tokens/software/token.json"), "{}").unwrap();
     let config = SignerConfig { folder: folder.path().to_owned(), ..SignerConfig::default() };
     let Err(error) = Signer::build(config, world.dependencies()) else { panic!("opened") };
     assert_eq!(error.code(), "token.damaged");
