@@ -8,6 +8,7 @@ mod compile;
 mod completion;
 mod doctor;
 mod explain;
+mod keys;
 mod log;
 mod plugin;
 mod serve;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Call(call::CallArguments),
     Doctor(doctor::DoctorArguments),
     Explain(explain::ExplainArguments),
+    Keys(keys::KeysArguments),
     #[command(hide = true)]
     Compile(compile::CompileArguments),
     Completion(completion::CompletionArguments),
@@ -56,6 +58,7 @@ pub(crate) fn run(command: Command, terminal: &Terminal) -> Result<(), Failure> 
         Command::Call(arguments) => call::run(&arguments, terminal),
         Command::Doctor(arguments) => doctor::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),
+        Command::Keys(arguments) => keys::run(&arguments, terminal),
         Command::Compile(_) => compile::run(),
         Command::Completion(arguments) => completion::completion(&arguments),
         Command::Man(arguments) => completion::man(&arguments),
