@@ -10,8 +10,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use metrics::{counter, gauge};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +17,7 @@ use tracing::{error, info, warn};
 use uuk_asic::{ArchiveWriter, PreviousArchive, archive_file_name};
 use uuk_process::{Clock, ErrorChain};
 
+use crate::archive_place::{ArchivePlace, ArchivePlaceError};
 use crate::config::ArchiveConfig;
 use crate::encryption::Keys;
 use crate::export::{ExportError, export};
@@ -58,7 +57,7 @@ pub enum ArchivingError {
         file_name: String,
         /// Why.
         #[source]
-        source: object_store::Error,
+        source: ArchivePlaceError,
     },
     /// The records are not what they were when the archive was planned.
     #[error("the records of the archive `{file_name}` have changed since it was planned")]
@@ -78,9 +77,10 @@ pub enum ArchivingError {
 }
 
 impl ArchivingError {
-    /// The stable code: `message_log.archive_unwritable`.
+    /// The stable code: `message_log.archive_changed`.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::ArchiveUnwritable { source, .. } => source.code(),
             Self::Export(error) => error.code(),
             Self::Store(error) => error.code(),
             other => other.into(),
@@ -95,7 +95,7 @@ pub(crate) struct Archiver {
     clock: Clock,
     store: Store,
     keys: Arc<Keys>,
-    place: Arc<dyn ObjectStore>,
+    place: ArchivePlace,
     /// Since when archiving is due and not done.
     overdue_since: StdMutex<Option<Timestamp>>,
     /// Held by the run in progress.
@@ -108,7 +108,7 @@ impl Archiver {
         clock: Clock,
         store: Store,
         keys: Arc<Keys>,
-        place: Arc<dyn ObjectStore>,
+        place: ArchivePlace,
     ) -> Self {
         Self { config, clock, store, keys, place, overdue_since: StdMutex::default(), run: Mutex::default() }
     }
@@ -250,7 +250,7 @@ impl Archiver {
         let file = filled.writer.finish();
         let bytes = file.len();
         self.place
-            .put(&Path::from(file_name.as_str()), PutPayload::from(file))
+            .put(&file_name, file)
             .await
             .map_err(|source| ArchivingError::ArchiveUnwritable { file_name: file_name.clone(), source })?;
         self.store.mark_written(planned.id, self.clock.now()).await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use uuk_transport::UpstreamConfig;
 
+use crate::archive_place::BucketConfig;
 use crate::encryption::EncryptionKey;
 
 /// Section `[message_log]`: what is kept of messages, where, and for how long.
@@ -115,6 +116,8 @@ impl Default for TimeStampingConfig {
 pub struct ArchiveConfig {
     /// Folder of the archives. Default: `archive`.
     pub folder: PathBuf,
+    /// Bucket of the archives, in place of the folder. Default: none.
+    pub bucket: Option<BucketConfig>,
     /// How often time-stamped records are archived. Default: 6 h.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub interval: Duration,
@@ -143,6 +146,7 @@ impl Default for ArchiveConfig {
     fn default() -> Self {
         Self {
             folder: "archive".into(),
+            bucket: None,
             interval: Duration::from_secs(6 * 3600),
             bytes_max: 32 << 20,
             grouping: Grouping::None,
@@ -154,6 +158,9 @@ impl Default for ArchiveConfig {
 impl ArchiveConfig {
     fn resolve(&mut self, folder: &Path) {
         self.folder = folder.join(&self.folder);
+        if let Some(bucket) = &mut self.bucket {
+            bucket.resolve(folder);
+        }
     }
 }
 

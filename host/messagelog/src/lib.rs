@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod append;
+mod archive_place;
 mod archiver;
 mod config;
 mod configuration_files;
@@ -23,6 +24,7 @@ mod verification;
 mod writer;
 
 pub use append::AppendError;
+pub use archive_place::{ArchivePlaceError, BucketConfig};
 pub use archiver::{ArchivingError, WrittenArchive};
 pub use config::{ArchiveConfig, Grouping, LargerAttachments, MessageLogConfig, TimeStampingConfig};
 pub use configuration_files::{

@@ -1,11 +1,8 @@
 //! The service: building it, recording, finding.
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use uuk_globalconf::GlobalConfiguration;
@@ -14,6 +11,7 @@ use uuk_process::{Clock, Secret};
 use uuk_transport::UpstreamBuildError;
 
 use crate::append::AppendError;
+use crate::archive_place::{ArchivePlace, ArchivePlaceError};
 use crate::archiver::{Archiver, ArchivingError, WrittenArchive};
 use crate::config::{LargerAttachments, MessageLogConfig};
 use crate::encryption::{EncryptionError, Keys, Place};
@@ -48,15 +46,9 @@ pub enum BuildError {
     /// A key cannot be used.
     #[error(transparent)]
     Encryption(#[from] EncryptionError),
-    /// The folder of the archives cannot be used.
-    #[error("cannot use the folder of archives `{}`", path.display())]
-    ArchiveFolder {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    /// The folder or bucket of the archives cannot be used.
+    #[error("archives have nowhere to go")]
+    ArchivePlace(#[from] ArchivePlaceError),
     /// A time-stamping authority is described wrongly.
     #[error("the time-stamping authority {url} cannot be used")]
     Authority {
@@ -74,6 +66,7 @@ impl BuildError {
         match self {
             Self::Store(error) => error.code(),
             Self::Encryption(error) => error.code(),
+            Self::ArchivePlace(error) => error.code(),
             Self::Authority { source, .. } => source.code(),
             other => other.into(),
         }
@@ -117,13 +110,12 @@ impl MessageLog {
         let time_stamper =
             TimeStamper::build(config.time_stamping.clone(), clock.clone(), store.clone(), configuration)
                 .await?;
-        let archiver = Archiver::new(
-            config.archive.clone(),
-            clock.clone(),
-            store.clone(),
-            Arc::clone(&keys),
-            open_folder(&config.archive.folder)?,
-        );
+        let place = match &config.archive.bucket {
+            Some(bucket) => ArchivePlace::bucket(bucket)?,
+            None => ArchivePlace::folder(&config.archive.folder)?,
+        };
+        let archiver =
+            Archiver::new(config.archive.clone(), clock.clone(), store.clone(), Arc::clone(&keys), place);
         let (queue, waiting) = writer::queue();
         let waiting = Mutex::new(waiting);
         Ok(Self(Arc::new(Shared { config, clock, store, keys, queue, waiting, time_stamper, archiver })))
@@ -246,14 +238,6 @@ pub struct Health {
     pub time_stamping_failing_since: Option<Timestamp>,
     /// Since when records are to be archived and are not.
     pub archiving_overdue_since: Option<Timestamp>,
-}
-
-/// A folder in which each file appears whole, and is on the disk when it is said to be.
-fn open_folder(folder: &Path) -> Result<Arc<dyn ObjectStore>, BuildError> {
-    let unusable = |source| BuildError::ArchiveFolder { path: folder.to_owned(), source };
-    std::fs::create_dir_all(folder).map_err(|error| unusable(error.into()))?;
-    let folder = LocalFileSystem::new_with_prefix(folder).map_err(|error| unusable(error.into()))?;
-    Ok(Arc::new(folder.with_fsync(true)))
 }
 
 impl Shared {

@@ -160,7 +160,7 @@ async fn raises_an_alarm_when_a_period_is_missed() {
     running.log.archive_if_due().await;
     assert_eq!(running.log.health().archiving_overdue_since, Some(due));
     let error = running.log.archive().await.unwrap_err();
-    assert_eq!(error.code(), "message_log.archive_unwritable");
+    assert_eq!(error.code(), "archive_place.folder");
 
     std::fs::remove_file(world.archive_folder()).unwrap();
     std::fs::create_dir(world.archive_folder()).unwrap();

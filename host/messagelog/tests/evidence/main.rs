@@ -8,6 +8,7 @@
 )]
 
 mod archiving;
+mod bucket;
 mod recording;
 mod time_stamping;
 mod verifying;
