@@ -1,8 +1,9 @@
-//! Connections: the listener that serves HTTP to clients, the connector that calls one fixed upstream, and the TLS
-//! under both.
+//! Connections: the listener that serves HTTP to clients, the connector that calls one fixed upstream, and the listener
+//! and connector by which security servers reach each other, with the TLS under all of them.
 //!
-//! Knows nothing of messages, services or plugins: it moves requests and says who is at the other end. What a client
-//! certificate permits is decided by whoever reads [`Peer`]. Start with [`Listener`] and [`Upstream`].
+//! Knows nothing of messages, services or plugins: it moves requests and says who is at the other end. What a
+//! certificate permits is decided by whoever reads [`Peer`] or [`ServerPeer`], or verifies [`PeerCertificates`]. Start
+//! with [`Listener`] and [`Upstream`]; between servers, with [`PeerListener`] and [`PeerConnector`].
 
 #![warn(missing_docs)]
 

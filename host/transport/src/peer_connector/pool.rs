@@ -34,10 +34,12 @@ impl Pool {
     /// The connection used last: the least likely to be closed. Those that are too old, or show what this server was,
     /// go, whomever they lead to.
     pub(super) fn take(&self, addresses: &AddressSet, identity: &Arc<PeerIdentity>) -> Option<Connection> {
+        let now = Instant::now();
         let mut pool = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         pool.retain(|_, idle| {
             idle.retain(|idle| {
-                idle.since.elapsed() < self.idle_timeout && Arc::ptr_eq(&idle.connection.identity, identity)
+                now.saturating_duration_since(idle.since) < self.idle_timeout
+                    && Arc::ptr_eq(&idle.connection.identity, identity)
             });
             !idle.is_empty()
         });

@@ -32,6 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const BOTH: [PeerCiphers; 2] = [PeerCiphers::Modern, PeerCiphers::XRoad];
 
+/// Who answers, and who calls.
+fn pairs() -> impl Iterator<Item = (PeerCiphers, PeerCiphers)> {
+    BOTH.into_iter().flat_map(|server| BOTH.map(|client| (server, client)))
+}
+
 /// A listener that answers with the body it received and says what it knows of its peer, until the test ends.
 struct Echo {
     address: PeerAddress,
