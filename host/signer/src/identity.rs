@@ -96,18 +96,18 @@ impl Identities {
     ) -> Self {
         let mut identities = Self::default();
         let instance = configuration.and_then(|one| one.instance(one.main(), now));
-        let mut lookers = Vec::new();
+        let mut inspections = Vec::new();
         for token in tokens {
             for (key, certificate) in certificates(token.record) {
                 let token = token.clone();
-                lookers.push(Looker { token, key, certificate, server, instance, answers, now });
+                inspections.push(Inspection { token, key, certificate, server, instance, answers, now });
             }
         }
         // The sort is stable: where activation does not decide, the order of keys does.
-        lookers.sort_by_key(|looker| Reverse(looker.certificate.active_since));
-        for looker in &lookers {
-            let certificate = looker.certificate;
-            let verdict = identities.add(looker).err().map(Arc::new);
+        inspections.sort_by_key(|inspection| Reverse(inspection.certificate.active_since));
+        for inspection in &inspections {
+            let certificate = inspection.certificate;
+            let verdict = identities.add(inspection).err().map(Arc::new);
             if let (Some(member), Some(reason)) = (&certificate.member, &verdict) {
                 identities.signing.entry(member.clone()).or_default().push(Err(reason.clone()));
             }
@@ -116,17 +116,17 @@ impl Identities {
         identities
     }
 
-    fn add(&mut self, looker: &Looker<'_>) -> Result<(), Unusable> {
-        let proven = looker.prove()?;
+    fn add(&mut self, inspection: &Inspection<'_>) -> Result<(), Unusable> {
+        let proven = inspection.prove()?;
         self.lapses = self.lapses.min(proven.valid_until);
         self.answers.extend(proven.answers_by_certificate());
-        match &looker.certificate.member {
+        match &inspection.certificate.member {
             Some(member) => {
-                let identity = looker.signing(proven)?;
+                let identity = inspection.signing(proven)?;
                 self.signing.entry(member.clone()).or_default().push(Ok(identity));
             }
             None => {
-                let identity = looker.authentication(proven)?;
+                let identity = inspection.authentication(proven)?;
                 self.authentication.get_or_insert(identity);
             }
         }
@@ -181,7 +181,7 @@ fn certificates(record: &TokenRecord) -> impl Iterator<Item = (&KeyRecord, &Cert
 }
 
 /// One certificate, and everything that decides about it.
-struct Looker<'a> {
+struct Inspection<'a> {
     token: TokenView<'a>,
     key: &'a KeyRecord,
     certificate: &'a CertificateRecord,
@@ -211,13 +211,13 @@ impl Proven {
     }
 }
 
-impl Looker<'_> {
+impl Inspection<'_> {
     fn prove(&self) -> Result<Proven, Unusable> {
         let CertificateRecord { certificate, status, active_since, .. } = self.certificate;
-        let instance = self.instance.ok_or(Unusable::NoGlobalConfiguration)?;
         if active_since.is_none() {
             return Err(Unusable::Inactive);
         }
+        let instance = self.instance.ok_or(Unusable::NoGlobalConfiguration)?;
         if *status != CertificateStatus::Registered {
             return Err(Unusable::NotRegistered { status: *status });
         }

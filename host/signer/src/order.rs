@@ -241,13 +241,7 @@ impl Shared {
             }
             Order::Import { certificate } => self.import(&certificate),
             Order::Activate { certificate } => self.activate(certificate),
-            Order::Deactivate { certificate } => {
-                info!(%certificate, "An operator has deactivated a certificate");
-                self.change_certificate(certificate, |record| {
-                    record.active_since = None;
-                    Ok(())
-                })
-            }
+            Order::Deactivate { certificate } => self.deactivate(certificate),
             Order::DeleteCertificate { certificate } => self.delete_certificate(certificate),
             Order::DeleteKey { key } => self.delete_key(&key),
         }
@@ -400,11 +394,21 @@ impl Shared {
     /// The certificate takes over as soon as it is known to be good; until then, what was in use stays in use.
     fn activate(&self, certificate: Sha256) -> Result<Outcome, OrderError> {
         let now = self.dependencies.clock.now();
-        info!(%certificate, "An operator has activated a certificate");
         self.change_certificate(certificate, |record| {
             record.active_since = Some(now);
             Ok(())
-        })
+        })?;
+        info!(%certificate, "An operator has activated certificate {certificate}");
+        Ok(Outcome::Done)
+    }
+
+    fn deactivate(&self, certificate: Sha256) -> Result<Outcome, OrderError> {
+        self.change_certificate(certificate, |record| {
+            record.active_since = None;
+            Ok(())
+        })?;
+        info!(%certificate, "An operator has deactivated certificate {certificate}");
+        Ok(Outcome::Done)
     }
 
     fn delete_certificate(&self, certificate: Sha256) -> Result<Outcome, OrderError> {
@@ -420,7 +424,7 @@ impl Shared {
                 Ok::<_, OrderError>(())
             })?;
         }
-        info!(%certificate, "An operator has deleted a certificate");
+        info!(%certificate, "An operator has deleted certificate {certificate}");
         Ok(Outcome::Done)
     }
 
@@ -442,14 +446,14 @@ impl Shared {
         &self,
         fingerprint: Sha256,
         edit: impl Fn(&mut CertificateRecord) -> Result<(), OrderError>,
-    ) -> Result<Outcome, OrderError> {
+    ) -> Result<(), OrderError> {
         for token in self.tokens.values() {
             let found = token.change(|record| {
                 let found = record.certificates_mut().find(|one| one.fingerprint() == fingerprint);
                 found.map(&edit).transpose()
             })?;
             if found.is_some() {
-                return Ok(Outcome::Done);
+                return Ok(());
             }
         }
         Err(OrderError::UnknownCertificate)

@@ -14,10 +14,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
-use uuk_asic::SignatureDocuments;
+use uuk_asic::{SignError, SignatureDocuments};
 use uuk_globalconf::GlobalConfiguration;
 use uuk_identifiers::{MemberId, ServerId};
-use uuk_pki::{CertificateUse, Digest};
+use uuk_pki::{CertificateUse, Digest, DigestAlgorithm};
 use uuk_process::{Clock, ErrorChain};
 
 use crate::batch::{Bounds, SigningThreads};
@@ -126,6 +126,14 @@ impl Signer {
         member: &MemberId,
         parts: Vec<Digest>,
     ) -> Result<SignatureDocuments, SignerError> {
+        // Checked before it joins others, whom it would keep from being signed.
+        let unfit = match parts.iter().find(|digest| digest.algorithm() != DigestAlgorithm::Sha512) {
+            Some(digest) => Some(SignError::DigestNotAccepted { algorithm: digest.algorithm() }),
+            None => parts.is_empty().then_some(SignError::NoParts),
+        };
+        if let Some(reason) = unfit {
+            return Err(SignerError::Signature(Arc::new(reason)));
+        }
         let now = self.shared.dependencies.clock.now();
         let identity = self.shared.identities.load().signing(member, now)?.clone();
         let signed = identity.queue.sign(identity.clone(), parts);
@@ -257,13 +265,15 @@ impl Shared {
     }
 }
 
-/// Says once what can no longer be used, and why, and what can be again. What nobody activated is no news.
+/// Says once what can no longer be used, and why, and what can be again.
 fn report(before: &Identities, now: &Identities) {
     for (certificate, verdict) in &now.verdicts {
         let known = before.verdicts.get(certificate).map(|known| known.as_deref().map(Unusable::code));
-        match verdict {
-            Some(reason) if known != Some(Some(reason.code())) && !matches!(**reason, Unusable::Inactive) => {
-                let reason = ErrorChain(&**reason);
+        match verdict.as_deref() {
+            // Neither is news: the operator did it, or the server has just started.
+            Some(Unusable::Inactive | Unusable::NoGlobalConfiguration) => {}
+            Some(reason) if known != Some(Some(reason.code())) => {
+                let reason = ErrorChain(reason);
                 warn!(%certificate, error = %reason, "Certificate {certificate} cannot be used: {reason}");
             }
             None if known.is_some_and(|known| known.is_some()) => {

@@ -100,6 +100,18 @@ async fn refuses_members_without_certificates() {
 }
 
 #[tokio::test]
+async fn refuses_messages_that_would_spoil_a_shared_signature() {
+    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let signer = world.signer(folder.path());
+    login(&signer).await;
+    world.enrol(&signer, "software", &member(MEMBER), KeyAlgorithm::EcP256).await;
+    for parts in [Vec::new(), vec![DigestAlgorithm::Sha256.digest(b"message")]] {
+        let error = signer.sign(&member(MEMBER), parts).await.unwrap_err();
+        assert_eq!(error.code(), "signer.signature");
+    }
+}
+
+#[tokio::test]
 async fn refuses_what_the_operator_deactivated() {
     let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
     let signer = world.signer(folder.path());
