@@ -131,9 +131,9 @@ impl Archiver {
     pub(crate) async fn archive_if_due(&self) {
         let now = self.clock.now();
         let last = match self.store.recall(ARCHIVED).await {
-            Ok(Some(last)) => last,
-            // The first interval begins now.
-            Ok(None) => match self.store.remember(ARCHIVED, Some(now)).await {
+            Ok(Some(last)) if last <= now => last,
+            // The first interval begins now, and so it does after the clock was set back.
+            Ok(_) => match self.store.remember(ARCHIVED, Some(now)).await {
                 Ok(()) => now,
                 Err(error) => return self.raise_alarm(now, &error.into()),
             },
@@ -150,6 +150,8 @@ impl Archiver {
         };
         match outcome.await {
             Ok(()) => self.set_overdue(None),
+            // Another server of the same identity is at it.
+            Err(ArchivingError::ArchivedElsewhere) => info!("Another server archives at this time"),
             Err(error) => self.raise_alarm(due, &error),
         }
     }

@@ -21,7 +21,8 @@ pub struct MessageLogConfig {
     /// Keys that encrypt message bodies in the database: the first encrypts, all decrypt. Default: none, and bodies are
     /// stored as they are.
     pub encryption_keys: Vec<EncryptionKey>,
-    /// Longer attachments are not kept whole, in bytes; a REST body is one. Default: 10 MiB.
+    /// Longer attachments are not kept whole, in bytes; a REST body is one. Of one message, 48 MiB are kept at most.
+    /// Default: 10 MiB.
     pub attachment_bytes_max: usize,
     /// What happens to longer ones: `leave-out` keeps their digest, `refuse` refuses the message. Default: `leave-out`.
     pub larger_attachments: LargerAttachments,

@@ -23,8 +23,10 @@ use crate::writer::{self, Waiting, Writer};
 
 /// The longest identifier of a message; X-Road's own column has 255 characters.
 const IDENTIFIER_BYTES_MAX: usize = 1024;
-/// The largest number that names an attachment in a container read back.
+/// As many as fit into a container, beside its other entries.
 const ATTACHMENTS_MAX: usize = 100;
+/// A message with its attachments; a container of it is still read by every reader, ours included.
+const RECORD_BYTES_MAX: usize = 48 << 20;
 
 /// Why the message log cannot be built.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -121,7 +123,8 @@ impl MessageLog {
         Ok(Self(Arc::new(Shared { config, clock, store, keys, queue, waiting, time_stamper, archiver })))
     }
 
-    /// Commits, time-stamps and archives records until `stop`; then commits those that wait. Recording works only while it runs.
+    /// Commits, time-stamps and archives records until `stop`; then commits those that wait. Recording works only while
+    /// it runs.
     pub async fn run(self, stop: CancellationToken) {
         let mut waiting = self.0.waiting.lock().await;
         let writer = Writer::new(self.0.store.clone());
@@ -257,16 +260,20 @@ impl Shared {
             self.keys.encrypt(body, place).map_err(AppendError::Encryption)
         };
         let bytes_max = self.config.attachment_bytes_max;
+        let mut room = RECORD_BYTES_MAX.saturating_sub(message.len());
         let attachments = attachments.into_iter().zip(1..).map(|(attachment, number)| match attachment {
             LoggedAttachment::LeftOut(digest) => Ok(StoredAttachment::LeftOut(digest)),
-            LoggedAttachment::Content(content) if content.len() <= bytes_max => {
+            LoggedAttachment::Content(content) if content.len() <= bytes_max.min(room) => {
+                room -= content.len();
                 Ok(StoredAttachment::Content(encrypt(&content, number)?))
             }
             LoggedAttachment::Content(content) => match self.config.larger_attachments {
                 LargerAttachments::LeaveOut => {
                     Ok(StoredAttachment::LeftOut(DigestAlgorithm::Sha512.digest(&content)))
                 }
-                LargerAttachments::Refuse => Err(AppendError::AttachmentTooLarge { number, bytes_max }),
+                LargerAttachments::Refuse => {
+                    Err(AppendError::AttachmentTooLarge { number, bytes_max: bytes_max.min(room) })
+                }
             },
         });
         let content = Content {

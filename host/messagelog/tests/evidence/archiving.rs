@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use uuk_messagelog::{Grouping, Query, WrittenArchive};
+use uuk_process::Clock;
 
 use crate::on_each_database;
 use crate::world::{Database, Running, World};
@@ -166,6 +167,22 @@ async fn raises_an_alarm_when_a_period_is_missed() {
     std::fs::create_dir(world.archive_folder()).unwrap();
     running.log.archive_if_due().await;
     assert_eq!(running.log.health().archiving_overdue_since, None);
+    assert_eq!(world.archives().len(), 1);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn goes_on_archiving_when_the_clock_is_set_back() {
+    let mut world = World::new(Database::Sqlite).await.unwrap();
+    let running = world.run().await;
+    running.log.archive_if_due().await;
+    running.stop().await;
+    world.clock = Clock::set_to(world.clock.now() - Duration::from_secs(3600));
+    let running = world.run().await;
+    append(&world, &running, &["one"]).await;
+    running.log.archive_if_due().await;
+    world.clock.advance(Duration::from_secs(6 * 3600));
+    running.log.archive_if_due().await;
     assert_eq!(world.archives().len(), 1);
     running.stop().await;
 }

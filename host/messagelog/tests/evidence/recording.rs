@@ -210,6 +210,20 @@ async fn refuses_attachments_that_are_too_large() {
 }
 
 #[tokio::test]
+async fn refuses_attachments_that_together_are_too_large() {
+    let mut world = sqlite().await;
+    world.config.attachment_bytes_max = usize::MAX;
+    world.config.larger_attachments = LargerAttachments::Refuse;
+    let running = world.run().await;
+    let half = LoggedAttachment::Content(Bytes::from(vec![0; 25 << 20]));
+    let record = NewRecord { attachments: vec![half.clone(), half], ..world.record("one", b"") };
+    let error = running.log.append(record).await.unwrap_err();
+    assert_eq!(error.code(), "message_log.attachment_too_large");
+    assert!(error.to_string().starts_with("attachment 2 "), "{error}");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn refuses_identifiers_that_no_database_takes() {
     let world = sqlite().await;
     let running = world.run().await;
