@@ -148,7 +148,7 @@ pub enum PeerError<E: Error + 'static> {
         #[source]
         source: hyper::Error,
     },
-    /// No answer came for `response_timeout`.
+    /// For `response_timeout` it neither took more of the request nor, having all of it, answered.
     #[error("{address} did not answer in time")]
     Slow {
         /// Of the server.

@@ -151,9 +151,15 @@ impl<E: Error + 'static> PeerError<E> {
         if source.is_parse_too_large() {
             return Self::HeaderTooLarge { address };
         }
+        let Some(cause) = source.source().and_then(|cause| cause.downcast_ref::<io::Error>()) else {
+            return Self::Protocol { address, source };
+        };
+        // The kernel has waited in vain for the server to read.
+        if cause.kind() == io::ErrorKind::TimedOut {
+            return Self::Slow { address };
+        }
         // In TLS 1.3 a server refuses our certificate only after the handshake has ended for us.
-        let cause = source.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-        match cause.and_then(io::Error::get_ref) {
+        match cause.get_ref() {
             Some(cause) if cause.is::<rustls::Error>() || cause.is::<openssl::ssl::Error>() => {
                 Self::Tls { address, source: source.into() }
             }

@@ -15,18 +15,19 @@ use tokio::net::TcpStream;
 /// failed write first, and never the answer that explains it.
 pub(super) struct ReadsOn {
     stream: Arc<TcpStream>,
-    write_failed: bool,
+    /// Why writing failed; told at the end of what can be read.
+    failure: Option<io::Error>,
 }
 
 impl ReadsOn {
     pub(super) fn new(stream: Arc<TcpStream>) -> Self {
-        Self { stream, write_failed: false }
+        Self { stream, failure: None }
     }
 }
 
 impl AsyncRead for ReadsOn {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
@@ -34,6 +35,7 @@ impl AsyncRead for ReadsOn {
             ready!(self.stream.poll_read_ready(context))?;
             match self.stream.try_read_buf(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) => return Poll::Ready(self.failure.take().map_or(Ok(()), Err)),
                 read => return Poll::Ready(read.map(drop)),
             }
         }
@@ -46,11 +48,12 @@ impl AsyncWrite for ReadsOn {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        while !self.write_failed {
+        while self.failure.is_none() {
             ready!(self.stream.poll_write_ready(context))?;
             match self.stream.try_write(bytes) {
                 Ok(size) => return Poll::Ready(Ok(size)),
-                Err(error) => self.write_failed = error.kind() != io::ErrorKind::WouldBlock,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => self.failure = Some(error),
             }
         }
         Poll::Ready(Ok(bytes.len()))

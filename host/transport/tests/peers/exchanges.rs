@@ -190,6 +190,16 @@ async fn gives_up_a_server_that_does_not_answer() {
 }
 
 #[tokio::test]
+async fn gives_up_a_server_that_does_not_read() {
+    let authority = Authority::new();
+    let (server, connector) = (Scripted::bind(&authority).await, impatient(&authority));
+    let addresses = [server.address()];
+    let sent = timeout(PATIENCE, connector.send(to(&addresses), trusting, large(10_000)));
+    let (_stream, outcome) = tokio::join!(server.accept(), sent);
+    assert_eq!(outcome.unwrap().unwrap_err().code(), "peer.slow");
+}
+
+#[tokio::test]
 async fn gives_up_a_server_that_stops_within_its_answer() {
     let authority = Authority::new();
     let (server, connector) = (Scripted::bind(&authority).await, impatient(&authority));
