@@ -8,7 +8,10 @@ mod verify;
 
 pub use sign::{MessageSigner, PendingSignature};
 pub(crate) use verify::{AbsentAttachments, MessageSignature};
-pub use verify::{MessagePart, MessageSignatureError, PartContent, VerifiedMessage, verify_message};
+pub use verify::{
+    MessagePart, MessageSignatureError, PartContent, VerifiedMessage, check_certificate, verify_message,
+    verify_message_by,
+};
 
 /// The URI of a message.
 pub(crate) const MESSAGE: &str = "/message.xml";

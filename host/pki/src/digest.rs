@@ -22,12 +22,36 @@ impl DigestAlgorithm {
         Digest { algorithm: self, value: digest::digest(self.implementation(), message).as_ref().to_vec() }
     }
 
+    /// The digest of a message that comes in pieces.
+    pub fn start(self) -> RunningDigest {
+        RunningDigest { algorithm: self, context: digest::Context::new(self.implementation()) }
+    }
+
     fn implementation(self) -> &'static digest::Algorithm {
         match self {
             Self::Sha256 => &digest::SHA256,
             Self::Sha384 => &digest::SHA384,
             Self::Sha512 => &digest::SHA512,
         }
+    }
+}
+
+/// A digest of what has come so far.
+#[derive(Clone)]
+pub struct RunningDigest {
+    algorithm: DigestAlgorithm,
+    context: digest::Context,
+}
+
+impl RunningDigest {
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.context.update(piece);
+    }
+
+    /// All pieces have come.
+    pub fn finish(self) -> Digest {
+        Digest { algorithm: self.algorithm, value: self.context.finish().as_ref().to_vec() }
     }
 }
 

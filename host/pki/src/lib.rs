@@ -30,7 +30,7 @@ mod timestamp;
 pub use authorities::{Authorities, CertificationAuthority};
 pub use certificate::{CERTIFICATE_BYTES_MAX, CHAIN_LENGTH_MAX, Certificate, CertificateError};
 pub use chain::{Anchors, ChainError, TrustedBy};
-pub use digest::{Digest, DigestAlgorithm};
+pub use digest::{Digest, DigestAlgorithm, RunningDigest};
 pub use ocsp::{
     AnswerError, CLOCK_SKEW_MAX, CertificateId, CertificateStatus, GoodStatus, OCSP_REQUEST_BYTES_MAX,
     OCSP_RESPONSE_BYTES_MAX, OcspAnswer, OcspError, OcspRequest, OcspResponse, ResponseStatus,

@@ -1,5 +1,6 @@
 //! What clients see when something goes wrong, decided in one place, and the one line that is logged per message.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -8,11 +9,15 @@ use http_body_util::Full;
 use tracing::{info, warn};
 use uuk_contract::{AnswerProblem, Problem, Refusal as ContractRefusal};
 use uuk_identifiers::IdentifierError;
+use uuk_message::FaultCode;
 use uuk_plugin_host::{CallError, Plugin};
 use uuk_process::ErrorChain;
-use uuk_transport::BodyError;
+use uuk_transport::{BodyError, PeerError};
 
+use crate::exchange::ExchangeError;
+use crate::incoming::IncomingError;
 use crate::stages::receive::Head;
+use crate::trust::TrustError;
 
 /// Why a request got no answer of an adapter.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +83,9 @@ pub enum Refusal {
     /// The adapter's outcome is not one the contract declares.
     #[error("service gave an answer outside its contract")]
     Answer(#[source] AnswerProblem),
+    /// The exchange with another security server failed.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
 }
 
 /// What a refusal is on the wire.
@@ -86,7 +94,7 @@ struct Wire {
     /// uuk's own code, in the body.
     code: &'static str,
     /// X-Road's code, in the header that its clients read.
-    xroad: &'static str,
+    xroad: Cow<'static, str>,
 }
 
 impl Refusal {
@@ -97,7 +105,7 @@ impl Refusal {
 
     /// The whole mapping, one line per refusal. X-Road's codes: `messages.md` section 7 of the reference notes.
     fn wire(&self) -> Wire {
-        let wire = |status, code, xroad| Wire { status, code, xroad };
+        let wire = |status, code, xroad| Wire { status, code, xroad: Cow::Borrowed(xroad) };
         match self {
             Self::UnknownPath => wire(404, "proxy.unknown_path", "client.bad_request"),
             Self::ServiceId(_) => wire(400, "proxy.service_id", "client.bad_request"),
@@ -131,7 +139,15 @@ impl Refusal {
             Self::Answer(problem) => {
                 wire(502, problem.code(), "server.serverproxy.service_failed.internal_error")
             }
+            Self::Exchange(error) => {
+                Wire { status: exchange_status(error), code: error.code(), xroad: error.xroad_code().into() }
+            }
         }
+    }
+
+    /// X-Road's code. What an exchange fails by has none of the words that say whose server it was.
+    pub(crate) fn xroad_code(&self) -> Cow<'static, str> {
+        self.wire().xroad
     }
 
     fn problem(&self) -> Problem {
@@ -151,6 +167,23 @@ impl Refusal {
     }
 }
 
+/// What a client is told by the status: its own fault, a server that pauses, or one that failed.
+fn exchange_status(error: &ExchangeError) -> u16 {
+    match error {
+        ExchangeError::Rest(_) | ExchangeError::Method | ExchangeError::Header { .. } => 400,
+        ExchangeError::Trust(TrustError::NoServer { .. } | TrustError::NotItsServer { .. }) => 404,
+        ExchangeError::Trust(
+            TrustError::NoConfiguration | TrustError::Configuration(_) | TrustError::Maintenance { .. },
+        )
+        | ExchangeError::Signer(_)
+        | ExchangeError::Log(_)
+        | ExchangeError::NoIdentity => 503,
+        ExchangeError::Incoming(IncomingError::Slow) | ExchangeError::Peer(PeerError::Slow { .. }) => 504,
+        ExchangeError::Spool(_) | ExchangeError::GivenUp => 500,
+        _ => 502,
+    }
+}
+
 /// A refusal as it goes to the client.
 pub(crate) fn response(refusal: &Refusal, record: &mut Record) -> Response<Full<Bytes>> {
     record.refused(refusal);
@@ -159,7 +192,13 @@ pub(crate) fn response(refusal: &Refusal, record: &mut Record) -> Response<Full<
     *response.status_mut() = StatusCode::from_u16(wire.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert("x-road-error", HeaderValue::from_static(wire.xroad));
+    let code = match refusal {
+        Refusal::Exchange(_) => FaultCode::parse(&wire.xroad).with_prefix(FaultCode::CLIENT_PROXY),
+        _ => FaultCode::parse(&wire.xroad),
+    };
+    if let Ok(code) = HeaderValue::from_str(code.as_str()) {
+        headers.insert("x-road-error", code);
+    }
     if let Some(retry_after) = refusal.retry_after() {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(retry_after)));
     }
@@ -242,12 +281,12 @@ impl Record {
         }
     }
 
-    fn refused(&mut self, refusal: &Refusal) {
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
         self.code = refusal.code();
         let (id, service, client) = (self.id_text(), &self.service, &self.client);
         let error = ErrorChain(refusal);
         match refusal {
-            Refusal::Call(_) | Refusal::Answer(_) => {
+            Refusal::Call(_) | Refusal::Answer(_) | Refusal::Exchange(_) => {
                 warn!(xroad.id = id, service.id = service, client.id = client, fault.code = self.code, %error, "{service} failed: {error}");
             }
             _ => {

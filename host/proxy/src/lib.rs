@@ -1,16 +1,35 @@
 //! The path of a message: one function per side that calls its stages in order.
 //!
-//! For now only the answering side is here ([`ServerProxy`]): clients of this server reach its local services. It knows
-//! nothing of files, databases or sockets; handles of the services come in, and values pass between them here.
-//! Start with `server_proxy.rs`; `fault.rs` is all that clients see when something goes wrong.
+//! [`ClientProxy`] takes requests of this server's clients to the servers of other members, [`ServerProxy`] answers those of
+//! others, and [`Provider`] is what answers in the end: an adapter. Nothing here knows of files, databases or sockets;
+//! handles of the services come in, and values pass between them here.
+//!
+//! Start with `provider.rs`, then read the two walks in `client_proxy.rs` and `server_proxy.rs`; `exchange.rs` is what both
+//! do with a message, `trust.rs` whom they believe, and `fault.rs` all that clients see when something goes wrong.
 
 #![warn(missing_docs)]
 
+mod client_proxy;
+mod provider;
+mod server_proxy;
+
+mod exchange;
+mod incoming;
+mod outgoing;
+mod spool;
+mod stages;
+mod trust;
+
+pub mod certificate_answers;
 mod drift;
 mod fault;
-mod server_proxy;
-mod stages;
 
+pub use client_proxy::ClientProxy;
 pub use drift::{Drift, drift};
+pub use exchange::{ExchangeConfig, ExchangeError, Services};
 pub use fault::Refusal;
-pub use server_proxy::{Conditions, Door, ServerProxy, ServerProxyConfig};
+pub use incoming::IncomingError;
+pub use outgoing::TransportBody;
+pub use provider::{Conditions, Door, Provider, ProviderConfig};
+pub use server_proxy::ServerProxy;
+pub use trust::TrustError;

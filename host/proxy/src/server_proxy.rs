@@ -1,122 +1,256 @@
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body_util::{BodyExt, Full};
 use tracing::Instrument;
-use uuk_globalconf::Catalog;
-use uuk_plugin_host::Registry;
-use uuk_process::Clock;
-use uuk_serverconf::Clients;
-use uuk_transport::Peer;
+use uuid::Uuid;
+use uuk_identifiers::ClientId;
+use uuk_message::{
+    Dialect, Direction as Way, FaultCode, Header, MessageKind, Part, RestRequest, RestResponse, Sha512,
+    SoapFault, TransportError,
+};
+use uuk_messagelog::Direction;
+use uuk_plugin_host::Arm;
+use uuk_transport::{PeerBody, ServerPeer};
 
-use crate::fault::{self, Refusal};
-use crate::stages::{adapt, answer, authorize, catalog, contract, receive};
+use crate::exchange::{Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
+use crate::fault::{self, Record, Refusal};
+use crate::incoming::{Closing, Incoming, Message, Opening};
+use crate::outgoing::{Outgoing, TransportBody};
+use crate::provider::{Door, Provider};
+use crate::spool::Spooled;
+use crate::stages::{authorize, receive};
 
-/// Settings of the answering side.
-#[derive(Debug, Clone, Copy)]
-pub struct ServerProxyConfig {
-    /// A request is given up after this, whatever it waits for.
-    pub request_time_max: Duration,
-    /// Longest request body.
-    pub body_bytes_max: u64,
-    /// Whether clients prove who they are with a certificate.
-    pub client_certificates: bool,
-}
-
-/// What decides over requests: a snapshot that a request takes once and keeps.
-#[derive(Debug, Default)]
-pub struct Conditions {
-    /// The services that exist.
-    pub catalog: Catalog,
-    /// This server's clients and their rights.
-    pub clients: Clients,
-}
-
-/// Where a request came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
-    /// A client's information system: `/r1/{service}/…`; its rights are checked here.
-    Client,
-    /// An X-Road security server that uses this one as its information system: `/{service}/…`; it has checked them.
-    Behind,
-}
-
-/// The answering side of the message path.
-#[derive(Debug)]
+/// The answering side of the message path: takes requests of other security servers, and answers them from this server's
+/// services, both signed and recorded.
 pub struct ServerProxy {
-    config: ServerProxyConfig,
-    conditions: ArcSwap<Conditions>,
-    registry: Registry,
-    clock: Clock,
+    exchange: Arc<Exchange>,
+    provider: Arc<Provider>,
+}
+
+/// A request that is verified and recorded, and what answers it.
+struct Accepted {
+    request: RestRequest,
+    head: receive::Head,
+    body: Option<Spooled>,
+    arm: Arm,
+    started: Instant,
 }
 
 impl ServerProxy {
-    /// A proxy for the plugins of `registry`; it refuses everything until [`ServerProxy::set_conditions`].
-    pub fn new(config: ServerProxyConfig, registry: Registry, clock: Clock) -> Self {
-        Self { config, conditions: ArcSwap::default(), registry, clock }
+    /// A proxy for the services of `provider`.
+    pub fn new(config: ExchangeConfig, services: Services, provider: Arc<Provider>) -> Self {
+        Self { exchange: Arc::new(Exchange::new(config, services)), provider }
     }
 
-    /// Replaces catalog and clients for requests from now on.
-    pub fn set_conditions(&self, conditions: Conditions) {
-        self.conditions.store(Arc::new(conditions));
+    /// Whether to go on with a handshake: `certificate`, DER, is that of a security server.
+    pub fn knows_server(&self, certificate: &[u8]) -> bool {
+        self.exchange.trust.in_force().is_ok_and(|trust| trust.knows_server(certificate))
     }
 
-    /// The conditions in force.
-    pub fn conditions(&self) -> Arc<Conditions> {
-        self.conditions.load_full()
-    }
-
-    /// Answers one request: with the adapter's answer or a fault, never with silence.
-    pub async fn answer(&self, door: Door, request: Request<Incoming>, peer: &Peer) -> Response<Full<Bytes>> {
-        let started = Instant::now();
-        let mut record = fault::Record::new(started);
+    /// Answers one request of another server: with the service's answer or a fault, never with silence.
+    pub async fn answer(
+        self: &Arc<Self>,
+        request: Request<PeerBody>,
+        peer: &ServerPeer,
+    ) -> Response<TransportBody> {
+        let record = Record::new(Instant::now());
         let span = tracing::info_span!("server_proxy");
-        if let Some(traceparent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok())
-        {
-            uuk_process::telemetry::continue_trace(&span, traceparent);
-        }
-        let exchange = self.exchange(door, request, peer, started, &mut record).instrument(span);
-        let response = match exchange.await {
-            Ok(answered) => answered.into_response(&record),
-            Err(refusal) => fault::response(&refusal, &mut record),
-        };
-        record.finish(response.status());
-        response
+        self.exchange(request, peer, record).instrument(span).await
     }
 
-    /// The walk of a request. Reading it is reading the protocol.
     async fn exchange(
-        &self,
-        door: Door,
-        request: Request<Incoming>,
-        peer: &Peer,
-        started: Instant,
-        record: &mut fault::Record,
-    ) -> Result<answer::Answered, Refusal> {
-        let conditions = self.conditions.load();
-        let deadline = started + self.config.request_time_max;
-
-        let (head, body) = receive::head(door, request)?;
-        record.identify(&head);
-        let catalogued = catalog::find(&conditions.catalog, &head.service)?;
-        if door == Door::Client {
-            let by_certificate = self.config.client_certificates.then_some(peer);
-            authorize::client(&conditions.clients, &head, by_certificate)?;
-        }
-        let route = catalog::route(&self.registry, catalogued)?;
-        let arm = route.pick().map_err(|retry_after| Refusal::Suspended { retry_after })?;
-        catalog::answers_as_catalogued(arm, catalogued)?;
-        let body = receive::body(body, self.config.body_bytes_max, deadline).await?;
-        let (operation, document) =
-            contract::request(&arm.contract, &head, &body, self.config.body_bytes_max)?;
-        record.operation(operation.id(), &arm.plugin);
-        let adapt = tracing::debug_span!("adapt", operation = operation.id());
-        let called =
-            adapt::call(arm, operation, &head, document, deadline, &self.clock).instrument(adapt).await;
-        answer::check(&self.registry, arm, operation, called)
+        self: &Arc<Self>,
+        request: Request<PeerBody>,
+        peer: &ServerPeer,
+        mut record: Record,
+    ) -> Response<TransportBody> {
+        let accepted = match self.accept(request, peer, &mut record).await {
+            Ok(accepted) => accepted,
+            Err(refusal) => return refused(&refusal, record),
+        };
+        // From here on the exchange goes to its end even if the other server goes away: what was recorded is evidence of
+        // what was done.
+        let this = Arc::clone(self);
+        let serving = async move {
+            match this.serve(accepted, &mut record).await {
+                Ok(response) => {
+                    record.finish(response.status());
+                    response
+                }
+                Err(error) => refused(&error.into(), record),
+            }
+        };
+        let served = self.exchange.tasks.spawn(serving.in_current_span()).await;
+        served.unwrap_or_else(|_| refused(&ExchangeError::GivenUp.into(), Record::new(Instant::now())))
     }
+
+    /// The walk of a request from another server, up to its record. Reading it is reading the protocol.
+    async fn accept(
+        &self,
+        request: Request<PeerBody>,
+        peer: &ServerPeer,
+        record: &mut Record,
+    ) -> Result<Accepted, Refusal> {
+        let started = Instant::now();
+        let trust = self.exchange.trust.in_force().map_err(ExchangeError::from)?;
+        let mut incoming = self.incoming(request, started)?;
+        let Opening { ocsp_answers, message } = incoming.open().await.map_err(ExchangeError::from)?;
+        let Message::RestRequest(request) = message else {
+            return Err(ExchangeError::from(TransportError::MissingRest).into());
+        };
+        let asked = request.head();
+        let head = head(&request)?;
+        record.identify(&head);
+
+        let conditions = self.provider.conditions();
+        let provider = ClientId::Subsystem(asked.service.provider.clone());
+        if !conditions.clients.is_registered(&provider) {
+            return Err(ExchangeError::NotHere { provider: Box::new(provider) }.into());
+        }
+        trust.check_server(&peer.certificates, &ocsp_answers, &asked.client).map_err(ExchangeError::from)?;
+        let closing = incoming.close().await.map_err(ExchangeError::from)?;
+        let arm = self.provider.find(&conditions, &head)?;
+        authorize::client(&conditions.clients, &head)?;
+
+        let Closing { attachments, signature } = closing;
+        let attachments: Vec<_> = attachments.into_iter().map(|(_, attachment)| attachment).collect();
+        let message = Sealed {
+            direction: Direction::Request,
+            party: &provider,
+            query_id: &asked.id,
+            request_id: asked.request_id.as_deref(),
+            message: request.bytes(),
+            attachments: &attachments.iter().collect::<Vec<_>>(),
+        };
+        self.exchange.accept(&trust, asked.client.member(), message, &signature).await?;
+        Ok(Accepted { head, body: attachments.into_iter().next(), arm, started, request: *request })
+    }
+
+    /// Answers a request that is verified and recorded. What the service refuses is an answer too, and evidence.
+    async fn serve(
+        &self,
+        accepted: Accepted,
+        record: &mut Record,
+    ) -> Result<Response<TransportBody>, ExchangeError> {
+        let Accepted { request, head, body, arm, started } = accepted;
+        let answered = match self.provider.body(body.as_ref()).await {
+            Ok(body) => self.provider.call(&arm, &head, &body, started, record).await,
+            Err(refusal) => Err(refusal),
+        };
+        let answer = match answered {
+            Ok(answered) => answered.into_response(record),
+            Err(refusal) => fault::response(&refusal, record),
+        };
+        let (parts, content) = answer.into_parts();
+        let content = content.collect().await.map(|content| content.to_bytes()).unwrap_or_default();
+        let content = Some(content).filter(|content| !content.is_empty()).map(Spooled::of);
+
+        let request_body = body.and_then(|body| Sha512::try_from(body.sha512().as_bytes()).ok());
+        let response = RestResponse::compose(
+            &request,
+            request.hash(request_body.as_ref()),
+            parts.status.as_u16(),
+            parts.status.canonical_reason().unwrap_or_default(),
+            &headers(&parts.headers),
+        )?;
+        let provider = ClientId::Subsystem(request.head().service.provider.clone());
+        let attachments: Vec<_> = content.iter().collect();
+        let message = Sealed {
+            direction: Direction::Response,
+            party: &provider,
+            query_id: &request.head().id,
+            request_id: request.head().request_id.as_deref(),
+            message: response.bytes(),
+            attachments: &attachments,
+        };
+        let signature = self.exchange.seal(message).await?;
+        let attachments: Vec<_> = attachments.iter().map(|content| (Part::RestBody, *content)).collect();
+        let (content_type, body) = Outgoing {
+            ocsp_answers: &[],
+            message: (Part::RestResponse, response.bytes()),
+            attachments: &attachments,
+            signature: &signature,
+        }
+        .write();
+        let mut sent = Response::new(body);
+        let content_type = HeaderValue::from_str(&content_type);
+        let content_type = content_type.map_err(|_| ExchangeError::Header { name: "content-type" })?;
+        sent.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        sent.headers_mut().insert("x-hash-algorithm", HeaderValue::from_static("SHA-512"));
+        Ok(sent)
+    }
+
+    /// Reads what the HTTP headers say of the message.
+    fn incoming(
+        &self,
+        request: Request<PeerBody>,
+        started: Instant,
+    ) -> Result<Incoming<PeerBody>, ExchangeError> {
+        if request.method() != Method::POST {
+            return Err(ExchangeError::Method);
+        }
+        let value = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        if !value("x-hash-algorithm").is_some_and(|name| name.eq_ignore_ascii_case("SHA-512")) {
+            return Err(ExchangeError::Header { name: "x-hash-algorithm" });
+        }
+        let kind = match value("x-road-message-type") {
+            Some("REST") => MessageKind::Rest,
+            _ => return Err(ExchangeError::Header { name: "x-road-message-type" }),
+        };
+        let content_type = value("content-type").ok_or(TransportError::MediaType)?.to_owned();
+        let config = &self.exchange.config;
+        Ok(Incoming::new(
+            &content_type,
+            (Way::Request, kind),
+            config.limits,
+            request.into_body(),
+            config.spool_folder.clone(),
+            started + config.message_time_max,
+        )?)
+    }
+}
+
+impl std::fmt::Debug for ServerProxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerProxy").field("exchange", &self.exchange).finish_non_exhaustive()
+    }
+}
+
+/// The same names as if the client had called here directly.
+fn head(request: &RestRequest) -> Result<receive::Head, Refusal> {
+    let asked = request.head();
+    let target = match &asked.query {
+        Some(query) => format!("{}?{query}", asked.path),
+        None => asked.path.clone(),
+    };
+    let method: &str = asked.method.into();
+    let mut direct = Request::builder().method(method).uri(target);
+    for header in &asked.headers {
+        direct = direct.header(&header.name, header.value.as_bytes());
+    }
+    let direct = direct.body(()).map_err(|_| ExchangeError::from(uuk_message::RestError::Target))?;
+    receive::head(Door::Client, direct).map(|(head, ())| head)
+}
+
+fn headers(headers: &HeaderMap) -> Vec<Header> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| Header::new(name.as_str(), text(value))).collect()
+}
+
+/// A refusal as other servers read it, REST or not.
+fn refused(refusal: &Refusal, mut record: Record) -> Response<TransportBody> {
+    record.refused(refusal);
+    let code = FaultCode::parse(&refusal.xroad_code()).with_prefix(FaultCode::SERVER_PROXY);
+    let fault =
+        SoapFault::new(code.spelled(Dialect::SnakeCase), refusal.to_string(), Uuid::new_v4().to_string());
+    let body: Bytes = fault.to_xml();
+    let mut response = Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml;charset=utf-8"));
+    headers.insert("soapaction", HeaderValue::from_static(""));
+    record.finish(response.status());
+    response
 }

@@ -13,11 +13,12 @@ use tracing::{error, info, warn};
 use uuk_plugin_host::reload::{Canary, Policy, Reload, ReloadConfig, ReloadError, ReloadHandle};
 use uuk_plugin_host::{CacheError, CompiledCache, Compiler, Engine, EngineConfig, EngineError};
 use uuk_process::{Clock, ErrorChain};
-use uuk_proxy::{Door, ServerProxy, ServerProxyConfig, drift};
+use uuk_proxy::{Door, Provider, ProviderConfig, drift};
 use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerError, ListenerTls};
 
 use crate::administration::{Administration, AdministrationError};
 use crate::config::Config;
+use crate::exchange::{ExchangeStartError, Exchanging};
 use crate::governance::{Fingerprint, Governance, GovernanceError};
 use crate::operations::{Operations, await_ready};
 
@@ -41,6 +42,8 @@ pub enum StartError {
     Listener(#[from] ListenerError),
     #[error(transparent)]
     Administration(#[from] AdministrationError),
+    #[error(transparent)]
+    Exchange(#[from] ExchangeStartError),
     #[error("cannot make the state folder {}", path.display())]
     State {
         path: PathBuf,
@@ -57,7 +60,7 @@ pub(crate) fn check(config: &Config) -> Result<(), GovernanceError> {
 /// A server that is ready to run.
 pub struct Server {
     config: Config,
-    proxy: Arc<ServerProxy>,
+    provider: Arc<Provider>,
     reload: Reload,
     handle: ReloadHandle,
     policy: watch::Sender<Arc<Policy>>,
@@ -66,13 +69,14 @@ pub struct Server {
     behind: Option<Listener>,
     operations: Listener,
     administration: Administration,
+    exchange: Option<Exchanging>,
 }
 
 impl Server {
     /// Reads the governance, opens state and engine, binds every listener.
     ///
     /// The socket of administration comes first: a folder that another server uses is left alone.
-    pub fn build(config: Config, clock: Clock, compiler: Compiler) -> Result<Self, StartError> {
+    pub async fn build(config: Config, clock: Clock, compiler: Compiler) -> Result<Self, StartError> {
         // Socket, ledger and compiled code are nobody else's to read.
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -99,13 +103,17 @@ impl Server {
         };
         let (reload, handle) = Reload::open(reload, engine, cache, clock.clone(), follow)?;
 
-        let limits = ServerProxyConfig {
+        let limits = ProviderConfig {
             request_time_max: config.requests.time_max,
             body_bytes_max: config.requests.body_bytes_max,
             client_certificates: config.listener.authentication == ClientAuthentication::Certificate,
         };
-        let proxy = Arc::new(ServerProxy::new(limits, handle.registry().clone(), clock));
-        proxy.set_conditions(governance.conditions);
+        let provider = Arc::new(Provider::new(limits, handle.registry().clone(), clock.clone()));
+        provider.set_conditions(governance.conditions);
+        let exchange = match &config.exchange {
+            Some(exchange) => Some(Exchanging::build(&config, exchange, clock, &provider).await?),
+            None => None,
+        };
 
         let mut listener = config.listener.clone();
         listener.client_certificates.extend(governance.client_certificates);
@@ -114,8 +122,9 @@ impl Server {
             behind: config.behind.clone().map(Listener::bind).transpose()?,
             operations: Listener::bind(plain(config.operations.address))?,
             administration,
+            exchange,
             config,
-            proxy,
+            provider,
             reload,
             handle,
             policy,
@@ -136,6 +145,11 @@ impl Server {
     /// Where an X-Road security server connects, likewise, if this server stands behind one.
     pub fn behind_base(&self) -> Option<String> {
         self.behind.as_ref().map(base)
+    }
+
+    /// Where other security servers connect, if this one takes part in an exchange.
+    pub fn exchange_address(&self) -> Option<std::net::SocketAddr> {
+        self.exchange.as_ref().map(Exchanging::address)
     }
 
     /// The plugins, to watch and to steer.
@@ -165,14 +179,14 @@ impl Server {
         services.spawn(follow_governance(
             self.config,
             self.fingerprint,
-            Arc::clone(&self.proxy),
+            Arc::clone(&self.provider),
             self.policy,
             self.listener.tls(),
             plugins_stop.clone(),
         ));
-        services.spawn(report_drift(Arc::clone(&self.proxy), self.handle.clone(), plugins_stop.clone()));
+        services.spawn(report_drift(Arc::clone(&self.provider), self.handle.clone(), plugins_stop.clone()));
         services.spawn(keep_up(metrics.clone(), plugins_stop.clone()));
-        let operations = Operations::new(metrics, Arc::clone(&self.proxy), self.handle.clone(), is_ready);
+        let operations = Operations::new(metrics, Arc::clone(&self.provider), self.handle.clone(), is_ready);
         let operations = Arc::new(operations);
         services.spawn(self.operations.run(
             move |request, _| {
@@ -184,9 +198,12 @@ impl Server {
         services.spawn(self.administration.run(self.handle, plugins_stop.clone()));
 
         let mut doors = JoinSet::new();
-        doors.spawn(serve(self.listener, Arc::clone(&self.proxy), Door::Client, stop.clone()));
+        match self.exchange {
+            Some(exchange) => doors.spawn(exchange.run(self.listener, stop.clone())),
+            None => doors.spawn(serve(self.listener, Arc::clone(&self.provider), Door::Client, stop.clone())),
+        };
         if let Some(behind) = self.behind {
-            doors.spawn(serve(behind, self.proxy, Door::Behind, stop.clone()));
+            doors.spawn(serve(behind, self.provider, Door::Behind, stop.clone()));
         }
         let doors = async {
             doors.join_all().await;
@@ -196,10 +213,10 @@ impl Server {
     }
 }
 
-async fn serve(listener: Listener, proxy: Arc<ServerProxy>, door: Door, stop: CancellationToken) {
+async fn serve(listener: Listener, provider: Arc<Provider>, door: Door, stop: CancellationToken) {
     let answer = move |request, peer: Arc<uuk_transport::Peer>| {
-        let proxy = Arc::clone(&proxy);
-        async move { proxy.answer(door, request, &peer).await }
+        let provider = Arc::clone(&provider);
+        async move { provider.answer(door, request, &peer).await }
     };
     listener.run(answer, stop).await;
 }
@@ -232,7 +249,7 @@ async fn keep_up(metrics: PrometheusHandle, stop: CancellationToken) {
 async fn follow_governance(
     config: Config,
     mut in_force: Fingerprint,
-    proxy: Arc<ServerProxy>,
+    provider: Arc<Provider>,
     policy: watch::Sender<Arc<Policy>>,
     tls: Option<ListenerTls>,
     stop: CancellationToken,
@@ -246,7 +263,7 @@ async fn follow_governance(
         match read_anew(&config, tls.as_ref()) {
             Ok(governance) => {
                 info!("Catalog, trust, clients and grants were read anew");
-                proxy.set_conditions(governance.conditions);
+                provider.set_conditions(governance.conditions);
                 policy.send_replace(Arc::new(governance.policy));
                 in_force = governance.fingerprint;
             }
@@ -272,11 +289,11 @@ fn read_anew(config: &Config, tls: Option<&ListenerTls>) -> Result<Governance, S
 }
 
 /// Says which services have a plugin and no catalog entry, and the other way round, whenever that changes.
-async fn report_drift(proxy: Arc<ServerProxy>, handle: ReloadHandle, stop: CancellationToken) {
+async fn report_drift(provider: Arc<Provider>, handle: ReloadHandle, stop: CancellationToken) {
     let mut status = handle.watch();
     let mut told = None;
     while let Some(Ok(())) = stop.run_until_cancelled(status.changed()).await {
-        let found = drift(&proxy.conditions().catalog, &handle.registry().snapshot());
+        let found = drift(&provider.conditions().catalog, &handle.registry().snapshot());
         if told.as_ref() == Some(&found) {
             continue;
         }

@@ -7,9 +7,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use uuk_globalconf::from_toml;
 use uuk_identifiers::ServerId;
+use uuk_messagelog::MessageLogConfig;
 use uuk_plugin_host::Share;
 use uuk_plugin_host::reload::Approval;
+use uuk_signer::SignerConfig;
 use uuk_transport::{ClientAuthentication, ListenerConfig};
+
+use crate::exchange::Exchange;
 
 /// The whole file, `uuk.toml`.
 #[derive(Debug, Deserialize)]
@@ -34,6 +38,15 @@ pub struct Config {
     /// Bounds on one request.
     #[serde(default)]
     pub(crate) requests: Requests,
+    /// How messages are exchanged with other security servers.
+    #[serde(default)]
+    pub(crate) exchange: Option<Exchange>,
+    /// Where keys are, and how they sign.
+    #[serde(default)]
+    pub(crate) signer: SignerConfig,
+    /// What is kept of messages, where, and for how long.
+    #[serde(default)]
+    pub(crate) message_log: MessageLogConfig,
     /// What is logged, and how.
     #[serde(default)]
     pub(crate) log: Log,
@@ -244,6 +257,7 @@ impl Config {
                     .to_owned(),
             );
         }
+        problems.extend(self.signer.problems());
         problems
     }
 
@@ -255,6 +269,11 @@ impl Config {
         for listener in [Some(&mut self.listener), self.behind.as_mut()].into_iter().flatten() {
             listener.resolve(base);
         }
+        if let Some(exchange) = &mut self.exchange {
+            exchange.resolve(base);
+        }
+        self.signer.resolve(base);
+        self.message_log.resolve(base);
     }
 }
 

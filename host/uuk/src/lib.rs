@@ -8,6 +8,7 @@ mod administration;
 mod assemble;
 mod commands;
 mod config;
+mod exchange;
 mod exit_code;
 mod governance;
 mod operations;

@@ -9,12 +9,12 @@ use http_body_util::Full;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use uuk_plugin_host::reload::{PluginStatus, ReloadHandle, Stage};
-use uuk_proxy::{ServerProxy, drift};
+use uuk_proxy::{Provider, drift};
 
 /// Answers of the operations listener.
 pub(crate) struct Operations {
     metrics: PrometheusHandle,
-    proxy: Arc<ServerProxy>,
+    provider: Arc<Provider>,
     plugins: ReloadHandle,
     is_ready: watch::Receiver<bool>,
     versions: Mutex<ActiveVersions>,
@@ -23,11 +23,11 @@ pub(crate) struct Operations {
 impl Operations {
     pub(crate) fn new(
         metrics: PrometheusHandle,
-        proxy: Arc<ServerProxy>,
+        provider: Arc<Provider>,
         plugins: ReloadHandle,
         is_ready: watch::Receiver<bool>,
     ) -> Self {
-        Self { metrics, proxy, plugins, is_ready, versions: Mutex::default() }
+        Self { metrics, provider, plugins, is_ready, versions: Mutex::default() }
     }
 
     pub(crate) fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
@@ -44,7 +44,7 @@ impl Operations {
 
     fn ready(&self) -> Response<Full<Bytes>> {
         let is_ready = *self.is_ready.borrow();
-        let found = drift(&self.proxy.conditions().catalog, &self.plugins.registry().snapshot());
+        let found = drift(&self.provider.conditions().catalog, &self.plugins.registry().snapshot());
         let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let body = serde_json::json!({ "ready": is_ready, "drift": found });
         respond(status, "application/json", format!("{body}\n"))

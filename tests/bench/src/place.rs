@@ -44,7 +44,7 @@ impl Place {
         // As the program itself, which this process is not.
         let program = target_folder().join("release/uuk");
         let compiler = Compiler::Apart { program, arguments: vec!["compile".into()] };
-        let server = uuk::Server::build(config, Clock::system(), compiler)?;
+        let server = uuk::Server::build(config, Clock::system(), compiler).await?;
         let (address, plugins) = (server.address().to_string(), server.plugins().clone());
         let stop = CancellationToken::new();
         let server = tokio::spawn(server.run(metrics, stop.clone()));

@@ -1,24 +1,32 @@
-//! Whether this client may call this service.
+//! Whether this is the client, and whether it may call this service.
 
+use uuk_identifiers::ClientId;
 use uuk_serverconf::Clients;
 use uuk_transport::Peer;
 
 use crate::fault::Refusal;
 use crate::stages::receive::Head;
 
-/// Checks registration, certificate (where clients have to show one) and access right, in X-Road's order.
-pub(crate) fn client(clients: &Clients, head: &Head, by_certificate: Option<&Peer>) -> Result<(), Refusal> {
-    if !clients.is_registered(&head.client) {
+/// Checks that `client` is registered here, and that the connection is one of its information systems', where they have to
+/// show a certificate.
+pub(crate) fn system(
+    clients: &Clients,
+    client: &ClientId,
+    by_certificate: Option<&Peer>,
+) -> Result<(), Refusal> {
+    if !clients.is_registered(client) {
         return Err(Refusal::UnknownClient);
     }
     if let Some(peer) = by_certificate {
         let certificate = peer.certificate.as_ref().ok_or(Refusal::ClientCertificate)?;
-        if !clients.has_certificate(&head.client, certificate.sha256()) {
+        if !clients.has_certificate(client, certificate.sha256()) {
             return Err(Refusal::ClientCertificate);
         }
     }
-    if !clients.may_call(&head.client, &head.service) {
-        return Err(Refusal::AccessDenied);
-    }
     Ok(())
+}
+
+/// Checks the client's right to the service.
+pub(crate) fn client(clients: &Clients, head: &Head) -> Result<(), Refusal> {
+    if clients.may_call(&head.client, &head.service) { Ok(()) } else { Err(Refusal::AccessDenied) }
 }

@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
     runtime.block_on(async {
         let telemetry = start_telemetry(&config)?;
         let id = config.server.id.clone();
-        let server = Server::build(config, Clock::system(), super::compile::apart());
+        let server = Server::build(config, Clock::system(), super::compile::apart()).await;
         let server = server.map_err(|error| start_failure(&error))?;
         let stop = CancellationToken::new();
         let signals = wait_for_signal(stop.clone()).map_err(environment)?;
@@ -107,6 +107,7 @@ fn start_failure(error: &StartError) -> Failure {
         StartError::Reload(_) | StartError::State { .. } => (ExitCode::Environment, "serve.folders"),
         StartError::Listener(error) => (ExitCode::Environment, error.code()),
         StartError::Administration(_) => (ExitCode::Environment, "serve.administration"),
+        StartError::Exchange(error) => (ExitCode::Environment, error.code()),
     };
     Failure::new(exit_code, code, error).causes(error)
 }

@@ -1,0 +1,253 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming as Body;
+use tracing::Instrument;
+use uuid::Uuid;
+use uuk_identifiers::{ClientId, SubsystemId};
+use uuk_message::{
+    Direction as Way, Header, MessageKind, Part, RestError, RestRequest, RestRequestHead, RestResponse,
+    Sha512, TransportError,
+};
+use uuk_messagelog::Direction;
+use uuk_transport::{Destination, Peer, PeerAddress, PeerBody, PeerCertificates, PeerConnector};
+
+use crate::certificate_answers;
+use crate::exchange::{Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
+use crate::fault::{self, Record, Refusal};
+use crate::incoming::{Closing, Incoming, Message};
+use crate::outgoing::{Outgoing, TransportBody, body};
+use crate::provider::{Door, Provider};
+use crate::spool::Spooled;
+use crate::stages::{authorize, receive};
+use crate::trust::{Trust, TrustError};
+
+/// X-Road's servers give OCSP answers at 5577 and take messages at 5500. With another port, it is as far away.
+const ANSWERS_AFTER: u16 = 77;
+
+/// What this server says it is: X-Road's servers may be told to refuse older ones.
+const PROXY_VERSION: &str = "7.8.0";
+
+/// The sending side of the message path: takes requests of this server's clients, and brings back the answers of other
+/// members' services, both signed and recorded.
+pub struct ClientProxy {
+    exchange: Arc<Exchange>,
+    connector: PeerConnector,
+    /// Who the clients of this server are.
+    provider: Arc<Provider>,
+}
+
+/// A request on its way, with what is known of it before it is signed.
+struct Sending {
+    trust: Trust,
+    addresses: Vec<PeerAddress>,
+    request: RestRequest,
+    body: Option<Spooled>,
+}
+
+impl ClientProxy {
+    /// A proxy for the clients that `provider` knows.
+    pub fn new(
+        config: ExchangeConfig,
+        services: Services,
+        connector: PeerConnector,
+        provider: Arc<Provider>,
+    ) -> Self {
+        Self { exchange: Arc::new(Exchange::new(config, services)), connector, provider }
+    }
+
+    /// Answers one request of a client: with the service's answer or a fault, never with silence.
+    pub async fn answer(self: &Arc<Self>, request: Request<Body>, peer: &Peer) -> Response<TransportBody> {
+        let mut record = Record::new(Instant::now());
+        let span = tracing::info_span!("client_proxy");
+        let exchanged = self.exchange(request, peer, &mut record).instrument(span).await;
+        let response = exchanged.unwrap_or_else(|refusal| {
+            fault::response(&refusal, &mut record)
+                .map(|body| body.map_err(|never| match never {}).boxed_unsync())
+        });
+        record.finish(response.status());
+        response
+    }
+
+    /// The walk of a request to another member's service. Reading it is reading the protocol.
+    async fn exchange(
+        self: &Arc<Self>,
+        request: Request<Body>,
+        peer: &Peer,
+        record: &mut Record,
+    ) -> Result<Response<TransportBody>, Refusal> {
+        let (head, body) = receive::head(Door::Client, request)?;
+        record.identify(&head);
+        let by_certificate = self.provider.asks_for_certificates().then_some(peer);
+        authorize::system(&self.provider.conditions().clients, &head.client, by_certificate)?;
+
+        let trust = self.exchange.trust.in_force().map_err(ExchangeError::from)?;
+        let request = compose(&head).map_err(ExchangeError::from)?;
+        let asked = request.head();
+        let provider = provider_of(&asked.service.provider);
+        let addresses = trust
+            .addresses(&provider, asked.security_server.as_ref(), self.exchange.config.port)
+            .map_err(ExchangeError::from)?;
+        let config = &self.exchange.config;
+        let body = receive::spooled(body, config).await?;
+
+        // From here on the exchange goes to its end even if the client goes away: what was recorded is evidence of what
+        // was done.
+        let sending = Sending { trust, addresses, request, body };
+        let this = Arc::clone(self);
+        let forwarding = async move { this.forward(sending).await }.in_current_span();
+        let forwarded = self.exchange.tasks.spawn(forwarding).await.map_err(|_| ExchangeError::GivenUp)?;
+        Ok(forwarded?)
+    }
+
+    async fn forward(&self, sending: Sending) -> Result<Response<TransportBody>, ExchangeError> {
+        let Sending { trust, addresses, request, body } = sending;
+        let asked = request.head();
+        let provider = provider_of(&asked.service.provider);
+        let sealed = |direction, message, attachments| Sealed {
+            direction,
+            party: &asked.client,
+            query_id: &asked.id,
+            request_id: asked.request_id.as_deref(),
+            message,
+            attachments,
+        };
+
+        let attachments: Vec<_> = body.iter().collect();
+        let sent = sealed(Direction::Request, request.bytes(), &attachments);
+        let signature = self.exchange.seal(sent).await?;
+        let identity = self.exchange.identity()?;
+        let attachments: Vec<_> = attachments.iter().map(|body| (Part::RestBody, *body)).collect();
+        let message = Outgoing {
+            ocsp_answers: &identity.ocsp_answers,
+            message: (Part::RestRequest, request.bytes()),
+            attachments: &attachments,
+            signature: &signature,
+        };
+        let response = self.send(&trust, &provider, &addresses, transport_request(asked, &message)?).await?;
+
+        let (response, body) = self.received(response, &request, body.as_ref()).await?;
+        let Closing { attachments, signature } = body;
+        let attachments: Vec<_> = attachments.iter().map(|(_, attachment)| attachment).collect();
+        let received = sealed(Direction::Response, response.bytes(), &attachments);
+        self.exchange.accept(&trust, provider.member(), received, &signature).await?;
+        Ok(delivered(&response, attachments.first().copied()))
+    }
+
+    async fn send(
+        &self,
+        trust: &Trust,
+        provider: &ClientId,
+        addresses: &[PeerAddress],
+        request: Request<TransportBody>,
+    ) -> Result<Response<PeerBody>, ExchangeError> {
+        let name = provider.to_string();
+        let destination = Destination { addresses, provider: &name };
+        let verify = |certificates: PeerCertificates, address: PeerAddress| async move {
+            let asked: Vec<_> = certificates.iter().cloned().collect();
+            let answers =
+                certificate_answers::ask(&address.host, address.port.saturating_add(ANSWERS_AFTER), &asked);
+            let answers = answers.await.map_err(TrustError::Unanswered)?;
+            trust.check_server(&certificates, &answers, provider)
+        };
+        Ok(self.connector.send(destination, verify, request).await?)
+    }
+
+    /// Reads the response and checks that it answers `request`. Nothing of it counts before its signature is verified.
+    async fn received(
+        &self,
+        response: Response<PeerBody>,
+        request: &RestRequest,
+        request_body: Option<&Spooled>,
+    ) -> Result<(RestResponse, Closing), ExchangeError> {
+        let status = response.status();
+        if status != StatusCode::OK && status != StatusCode::INTERNAL_SERVER_ERROR {
+            return Err(ExchangeError::Status { status: status.as_u16() });
+        }
+        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.ok_or(TransportError::MediaType)?.to_owned();
+        let config = &self.exchange.config;
+        let mut incoming = Incoming::new(
+            &content_type,
+            (Way::Response, MessageKind::Rest),
+            config.limits,
+            response.into_body(),
+            config.spool_folder.clone(),
+            Instant::now() + config.message_time_max,
+        )?;
+        let Message::RestResponse(response) = incoming.open().await?.message else {
+            return Err(TransportError::MissingRest.into());
+        };
+        let closing = incoming.close().await?;
+        let request_body = request_body.and_then(|body| Sha512::try_from(body.sha512().as_bytes()).ok());
+        response.check(request, request_body.as_ref())?;
+        Ok((*response, closing))
+    }
+}
+
+impl std::fmt::Debug for ClientProxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientProxy").field("exchange", &self.exchange).finish_non_exhaustive()
+    }
+}
+
+/// The message that is signed, from what the client sent.
+fn compose(head: &receive::Head) -> Result<RestRequest, RestError> {
+    let method = head.method().parse().map_err(|_| RestError::Method)?;
+    let headers = (1..).zip(head.headers()).map(|(position, (name, value))| {
+        let value = std::str::from_utf8(value.as_bytes()).map_err(|_| RestError::Header { position })?;
+        Ok(Header::new(name.as_str(), value))
+    });
+    let headers: Vec<_> = headers.collect::<Result<_, RestError>>()?;
+    let request_id = Uuid::new_v4().to_string();
+    RestRequest::compose(method, head.target(), &headers, &request_id, &head.id)
+}
+
+fn provider_of(provider: &SubsystemId) -> ClientId {
+    ClientId::Subsystem(provider.clone())
+}
+
+/// The HTTP request that carries a message to another server.
+fn transport_request(
+    asked: &RestRequestHead,
+    message: &Outgoing<'_>,
+) -> Result<Request<TransportBody>, ExchangeError> {
+    let (content_type, body) = message.write();
+    let mut request = Request::new(body);
+    *request.method_mut() = http::Method::POST;
+    let original = asked.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-type"));
+    let original = original.map(|header| header.value.as_str()).unwrap_or_default();
+    let headers = [
+        ("content-type", content_type.as_str()),
+        ("x-road-message-type", "REST"),
+        ("x-hash-algorithm", "SHA-512"),
+        ("x-proxy-version", PROXY_VERSION),
+        ("x-road-request-id", asked.request_id.as_deref().unwrap_or_default()),
+        ("x-original-content-type", original),
+    ];
+    for (name, value) in headers {
+        let value = HeaderValue::from_str(value).map_err(|_| ExchangeError::Header { name })?;
+        request.headers_mut().insert(name, value);
+    }
+    Ok(request)
+}
+
+/// The response as the client gets it.
+fn delivered(response: &RestResponse, content: Option<&Spooled>) -> Response<TransportBody> {
+    let content = match content {
+        Some(content) => body(content.stream()),
+        None => TransportBody::default(),
+    };
+    let mut delivered = Response::new(content);
+    let head = response.head();
+    *delivered.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);
+    for header in &head.headers {
+        let name = HeaderName::from_bytes(header.name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(header.value.as_bytes())) {
+            delivered.headers_mut().append(name, value);
+        }
+    }
+    delivered
+}

@@ -1,0 +1,252 @@
+//! What both sides of an exchange do with a message: sign and record it before it leaves, verify and record it before
+//! it is acted on.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use uuk_asic::{MessagePart, PartContent, SignatureDocuments};
+use uuk_globalconf::GlobalConfiguration;
+use uuk_identifiers::{ClientId, MemberId};
+use uuk_message::{InconsistentResponse, Limits, RestError, TransportError};
+use uuk_messagelog::{AppendError, Direction, LoggedAttachment, MessageLog, NewRecord};
+use uuk_pki::DigestAlgorithm;
+use uuk_process::Clock;
+use uuk_signer::{AuthenticationIdentity, Signer, SignerError};
+use uuk_transport::PeerError;
+
+use crate::incoming::IncomingError;
+use crate::spool::Spooled;
+use crate::trust::{Trust, TrustError, TrustSource};
+
+/// How messages are exchanged with other security servers.
+#[derive(Debug, Clone)]
+pub struct ExchangeConfig {
+    /// Where messages too large for memory are kept while they pass; files have no names.
+    pub spool_folder: PathBuf,
+    /// A message that does not come whole in this time is given up.
+    pub message_time_max: Duration,
+    /// Bounds on one message.
+    pub limits: Limits,
+    /// The port at which other servers take messages.
+    pub port: u16,
+}
+
+/// The services that an exchange needs.
+#[derive(Clone)]
+pub struct Services {
+    /// Signs for the members.
+    pub signer: Signer,
+    /// Keeps the evidence.
+    pub message_log: MessageLog,
+    /// Whom to trust.
+    pub configuration: watch::Receiver<Option<Arc<GlobalConfiguration>>>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Exchanges that go on although nobody waits for them any more.
+    pub tasks: TaskTracker,
+}
+
+/// Why there was no exchange.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExchangeError {
+    /// The other server or its message is not trusted, or nobody is for now.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// What the client or the service said cannot be carried.
+    #[error("the message cannot be carried")]
+    Rest(#[from] RestError),
+    /// The other server's message did not come.
+    #[error(transparent)]
+    Incoming(#[from] IncomingError),
+    /// It is not what was asked for.
+    #[error(transparent)]
+    Inconsistent(#[from] InconsistentResponse),
+    /// It came with this HTTP status.
+    #[error("the other security server answered with HTTP status {status}")]
+    Status {
+        /// Which.
+        status: u16,
+    },
+    /// The request of another server has no header that says what it is, or a wrong one.
+    #[error("the HTTP header `{name}` is missing or not supported")]
+    Header {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The request of another server is no POST.
+    #[error("messages are sent with POST")]
+    Method,
+    /// There was no way to the other server.
+    #[error(transparent)]
+    Peer(#[from] PeerError<TrustError>),
+    /// The service is not offered through this server.
+    #[error("`{provider}` is not a client of this security server")]
+    NotHere {
+        /// Whose service was asked for.
+        provider: Box<ClientId>,
+    },
+    /// The message was not signed.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// The message was not recorded, and therefore did not leave.
+    #[error(transparent)]
+    Log(#[from] AppendError),
+    /// This server has no identity to show to others.
+    #[error("this server has no authentication certificate in use")]
+    NoIdentity,
+    /// The message cannot be kept on its way.
+    #[error("the message cannot be kept on its way")]
+    Spool(#[source] std::io::Error),
+    /// The exchange ended within this server.
+    #[error("the exchange was given up")]
+    GivenUp,
+}
+
+impl From<TransportError> for ExchangeError {
+    fn from(error: TransportError) -> Self {
+        Self::Incoming(error.into())
+    }
+}
+
+impl ExchangeError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Trust(error) => error.code(),
+            Self::Rest(error) => error.code(),
+            Self::Incoming(IncomingError::Transport(error)) => error.code(),
+            Self::Incoming(IncomingError::Fault(_)) => "exchange.refused",
+            Self::Incoming(IncomingError::Broken(_)) => "exchange.broken_off",
+            Self::Incoming(IncomingError::Slow) => "exchange.slow",
+            Self::Incoming(IncomingError::Spool(_)) | Self::Spool(_) => "exchange.spool",
+            Self::Inconsistent(error) => error.code(),
+            Self::Status { .. } => "exchange.status",
+            Self::Header { .. } => "exchange.header",
+            Self::Method => "exchange.method",
+            Self::Peer(PeerError::Untrusted { source, .. }) => source.code(),
+            Self::Peer(error) => error.code(),
+            Self::NotHere { .. } => "exchange.not_here",
+            Self::Signer(error) => error.code(),
+            Self::Log(error) => error.code(),
+            Self::NoIdentity => "exchange.no_identity",
+            Self::GivenUp => "exchange.given_up",
+        }
+    }
+
+    /// X-Road's code, without the side that says it.
+    pub fn xroad_code(&self) -> String {
+        match self {
+            Self::Trust(error) => error.xroad_code(),
+            Self::Rest(error) => error.xroad_code().to_owned(),
+            Self::Incoming(IncomingError::Transport(error)) => error.xroad_code().to_owned(),
+            Self::Incoming(IncomingError::Fault(fault)) => fault.fault_code().as_str().to_owned(),
+            Self::Incoming(IncomingError::Broken(_) | IncomingError::Slow) => "network_error".to_owned(),
+            Self::Incoming(IncomingError::Spool(_)) | Self::Spool(_) => "io_error".to_owned(),
+            Self::Inconsistent(error) => error.xroad_code().to_owned(),
+            Self::Status { .. } => "http_error".to_owned(),
+            Self::Header { .. } | Self::GivenUp => "internal_error".to_owned(),
+            Self::Method => "invalid_http_method".to_owned(),
+            Self::Peer(PeerError::Untrusted { source, .. }) => source.xroad_code(),
+            Self::Peer(error) => error.xroad_code().to_owned(),
+            Self::NotHere { .. } => "unknown_member".to_owned(),
+            Self::Signer(error) => error.xroad_code().to_owned(),
+            Self::Log(error) => error.xroad_code().to_owned(),
+            Self::NoIdentity => "ssl_authentication_failed".to_owned(),
+        }
+    }
+}
+
+/// What both proxies work with.
+pub(crate) struct Exchange {
+    pub(crate) config: ExchangeConfig,
+    pub(crate) trust: TrustSource,
+    pub(crate) tasks: TaskTracker,
+    signer: Signer,
+    message_log: MessageLog,
+    identity: watch::Receiver<Option<Arc<AuthenticationIdentity>>>,
+}
+
+/// A message as it is signed, verified and recorded.
+pub(crate) struct Sealed<'m> {
+    pub(crate) direction: Direction,
+    /// The local one.
+    pub(crate) party: &'m ClientId,
+    pub(crate) query_id: &'m str,
+    pub(crate) request_id: Option<&'m str>,
+    pub(crate) message: &'m Bytes,
+    pub(crate) attachments: &'m [&'m Spooled],
+}
+
+impl Exchange {
+    pub(crate) fn new(config: ExchangeConfig, services: Services) -> Self {
+        let Services { signer, message_log, configuration, clock, tasks } = services;
+        let identity = signer.authentication();
+        Self { trust: TrustSource::new(configuration, clock), config, tasks, signer, message_log, identity }
+    }
+
+    /// What proves this server to others, now.
+    pub(crate) fn identity(&self) -> Result<Arc<AuthenticationIdentity>, ExchangeError> {
+        self.identity.borrow().clone().ok_or(ExchangeError::NoIdentity)
+    }
+
+    /// Signs a message of this server's own party, and records it. Only then may it leave.
+    pub(crate) async fn seal(&self, message: Sealed<'_>) -> Result<SignatureDocuments, ExchangeError> {
+        let digests = std::iter::once(DigestAlgorithm::Sha512.digest(message.message))
+            .chain(message.attachments.iter().map(|attachment| attachment.sha512().clone()));
+        let signature = self.signer.sign(message.party.member(), digests.collect()).await?;
+        self.record(message, &signature).await?;
+        Ok(signature)
+    }
+
+    /// Verifies that `sender` signed a message that came from another server, and records it. Only then may it be acted
+    /// on.
+    pub(crate) async fn accept(
+        &self,
+        trust: &Trust,
+        sender: &MemberId,
+        message: Sealed<'_>,
+        signature: &SignatureDocuments,
+    ) -> Result<(), ExchangeError> {
+        let attachments = message.attachments.iter().zip(1..).map(|(attachment, number)| {
+            MessagePart::attachment(number, PartContent::Digest(attachment.sha512()))
+        });
+        let parts: Vec<_> = std::iter::once(MessagePart::message(PartContent::Bytes(message.message)))
+            .chain(attachments)
+            .collect();
+        trust.check_message(signature, &parts, sender)?;
+        drop(parts);
+        self.record(message, signature).await
+    }
+
+    async fn record(&self, message: Sealed<'_>, signature: &SignatureDocuments) -> Result<(), ExchangeError> {
+        let mut attachments = Vec::with_capacity(message.attachments.len());
+        for (number, attachment) in (1..).zip(message.attachments) {
+            attachments.push(match self.message_log.keeps(number, attachment.size_bytes())? {
+                true => LoggedAttachment::Content(attachment.read().await.map_err(ExchangeError::Spool)?),
+                false => LoggedAttachment::LeftOut(attachment.sha512().clone()),
+            });
+        }
+        let record = NewRecord {
+            direction: message.direction,
+            party: message.party.clone(),
+            query_id: message.query_id.to_owned(),
+            request_id: message.request_id.unwrap_or_default().to_owned(),
+            message: message.message.clone(),
+            attachments,
+            signature: signature.clone(),
+        };
+        self.message_log.append(record).await?;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange").field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,157 @@
+//! Reading a transport message while it comes from a peer.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use uuk_asic::{ChainDocuments, SignatureDocuments};
+use uuk_message::{
+    Direction, Limits, MessageKind, PartHeaders, RestRequest, RestResponse, SoapFault, TransportError,
+    TransportEvent, TransportReader,
+};
+
+use crate::spool::{Spool, Spooled};
+
+/// Why a message did not come.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IncomingError {
+    /// It is malformed.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// A fault came in its place.
+    #[error("the other security server refused: {}: {}", .0.code, .0.string)]
+    Fault(Box<SoapFault>),
+    /// The connection broke off.
+    #[error("the message broke off")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It took too long.
+    #[error("the message did not come in time")]
+    Slow,
+    /// It cannot be kept while its signature is verified.
+    #[error("the message cannot be kept on its way")]
+    Spool(#[from] std::io::Error),
+}
+
+/// What stands before body and signature.
+pub(crate) struct Opening {
+    /// DER OCSP responses about the sender's authentication certificate and those above it.
+    pub(crate) ocsp_answers: Vec<Bytes>,
+    pub(crate) message: Message,
+}
+
+/// The message itself.
+#[derive(Debug)]
+pub(crate) enum Message {
+    RestRequest(Box<RestRequest>),
+    RestResponse(Box<RestResponse>),
+}
+
+/// What follows the message. Nothing of it counts before the signature is verified.
+pub(crate) struct Closing {
+    /// The REST body or the SOAP attachments, in their order.
+    pub(crate) attachments: Vec<(PartHeaders, Spooled)>,
+    pub(crate) signature: SignatureDocuments,
+}
+
+/// A transport message that is being read.
+pub(crate) struct Incoming<B> {
+    body: Pin<Box<B>>,
+    has_ended: bool,
+    reader: TransportReader,
+    folder: PathBuf,
+    deadline: Instant,
+}
+
+impl<B> Incoming<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+{
+    pub(crate) fn new(
+        content_type: &str,
+        (direction, kind): (Direction, MessageKind),
+        limits: Limits,
+        body: B,
+        folder: PathBuf,
+        deadline: Instant,
+    ) -> Result<Self, TransportError> {
+        let reader = TransportReader::new(content_type, direction, kind, limits)?;
+        Ok(Self { body: Box::pin(body), has_ended: false, reader, folder, deadline })
+    }
+
+    /// Reads up to the message, without what belongs to it.
+    pub(crate) async fn open(&mut self) -> Result<Opening, IncomingError> {
+        let mut ocsp_answers = Vec::new();
+        loop {
+            let message = match self.event().await? {
+                TransportEvent::OcspResponse(answer) => {
+                    ocsp_answers.push(answer);
+                    continue;
+                }
+                TransportEvent::RestRequest(request) => Message::RestRequest(request),
+                TransportEvent::RestResponse(response) => Message::RestResponse(response),
+                TransportEvent::Fault(fault) => return Err(IncomingError::Fault(fault.into())),
+                _ => return Err(TransportError::MissingSignature.into()),
+            };
+            return Ok(Opening { ocsp_answers, message });
+        }
+    }
+
+    /// Reads what follows the message, to the end.
+    pub(crate) async fn close(mut self) -> Result<Closing, IncomingError> {
+        let mut attachments = Vec::new();
+        let (mut result, mut chain, mut signatures) = (None, None, None);
+        loop {
+            match self.event().await? {
+                TransportEvent::BodyStart(headers) => attachments.push((headers, self.attachment().await?)),
+                TransportEvent::HashChainResult(text) => result = Some(text.into_bytes()),
+                TransportEvent::HashChain(text) => chain = Some(text.into_bytes()),
+                TransportEvent::Signature(text) => signatures = Some(text.into_bytes()),
+                TransportEvent::Fault(fault) => return Err(IncomingError::Fault(fault.into())),
+                TransportEvent::End => break,
+                _ => return Err(TransportError::MissingSignature.into()),
+            }
+        }
+        let signatures = signatures.ok_or(TransportError::MissingSignature)?;
+        let hash_chain = result.zip(chain).map(|(result, chain)| ChainDocuments { result, chain });
+        Ok(Closing { attachments, signature: SignatureDocuments { signatures, hash_chain } })
+    }
+
+    async fn attachment(&mut self) -> Result<Spooled, IncomingError> {
+        let mut spool = Spool::new(&self.folder);
+        loop {
+            match self.event().await? {
+                TransportEvent::Body(bytes) => spool.push(&bytes).await?,
+                TransportEvent::BodyEnd { .. } => return Ok(spool.finish().await?),
+                _ => return Err(TransportError::MissingSignature.into()),
+            }
+        }
+    }
+
+    async fn event(&mut self) -> Result<TransportEvent, IncomingError> {
+        loop {
+            if let Some(event) = self.reader.next_event()? {
+                return Ok(event);
+            }
+            if self.has_ended {
+                return Err(TransportError::MissingSignature.into());
+            }
+            let frame = tokio::time::timeout_at(self.deadline.into(), self.body.frame());
+            match frame.await.map_err(|_| IncomingError::Slow)? {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        self.reader.push(data);
+                    }
+                }
+                Some(Err(error)) => return Err(IncomingError::Broken(error.into())),
+                None => {
+                    self.has_ended = true;
+                    self.reader.end_of_input();
+                }
+            }
+        }
+    }
+}

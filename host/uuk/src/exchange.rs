@@ -1,0 +1,236 @@
+//! The wiring of the exchange with other security servers, for a server that takes part in one.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuk_configuration_client::{ConfigurationClient, ConfigurationClientConfig, RefreshError};
+use uuk_globalconf::GlobalConfiguration;
+use uuk_message::Limits;
+use uuk_messagelog::MessageLog;
+use uuk_pki::CertificateProfiles;
+use uuk_process::Clock;
+use uuk_proxy::{ClientProxy, ExchangeConfig, Provider, ServerProxy, Services, certificate_answers};
+use uuk_signer::{AuthenticationIdentity, Control, ControlError, Signer, SignerDependencies, TokenError};
+use uuk_transport::{
+    Listener, ListenerError, PeerConnector, PeerConnectorConfig, PeerIdentity, PeerListener,
+    PeerListenerConfig, PublicListener, PublicListenerConfig,
+};
+
+use crate::config::Config;
+
+/// Section `[exchange]`: requests of clients go to the security servers of other members, and theirs come here, signed and
+/// recorded. Without it, the server answers its clients from its own services alone.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Exchange {
+    /// Where other security servers connect.
+    pub(crate) listener: PeerListenerConfig,
+    /// Where they ask for OCSP answers about this server's certificate, over plain HTTP.
+    pub(crate) certificate_answers: PublicListenerConfig,
+    /// Where other security servers take messages, unless their address in the global configuration names a port; their
+    /// OCSP answers are 77 ports above. Default: 5500.
+    pub(crate) port: u16,
+    /// How they are called.
+    pub(crate) connector: PeerConnectorConfig,
+    /// A message that does not come whole in this time is given up. Default: 5 min.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub(crate) message_time_max: Duration,
+    /// Longest body of a message, or all its attachments together. Default: 4 GiB.
+    pub(crate) body_bytes_max: u64,
+    /// The global configuration of the instance.
+    pub(crate) global_configuration: ConfigurationClientConfig,
+}
+
+impl Default for Exchange {
+    fn default() -> Self {
+        Self {
+            listener: PeerListenerConfig::default(),
+            certificate_answers: PublicListenerConfig::default(),
+            port: 5500,
+            connector: PeerConnectorConfig::default(),
+            message_time_max: Duration::from_secs(300),
+            body_bytes_max: Limits::default().body_bytes_max,
+            global_configuration: ConfigurationClientConfig::new("anchor.xml", "global-configuration"),
+        }
+    }
+}
+
+/// Why there is no exchange.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeStartError {
+    #[error(transparent)]
+    Configuration(#[from] RefreshError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error(transparent)]
+    MessageLog(#[from] uuk_messagelog::BuildError),
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
+}
+
+impl ExchangeStartError {
+    pub(crate) fn code(&self) -> &str {
+        match self {
+            Self::Configuration(error) => error.code(),
+            Self::Token(error) => error.code(),
+            Self::Control(error) => error.code(),
+            Self::MessageLog(error) => error.code(),
+            Self::Listener(error) => error.code(),
+        }
+    }
+}
+
+/// The exchange of one server, ready to run.
+pub(crate) struct Exchanging {
+    client_proxy: Arc<ClientProxy>,
+    server_proxy: Arc<ServerProxy>,
+    peers: PeerListener,
+    answers: PublicListener,
+    configuration: ConfigurationClient,
+    signer: Signer,
+    control: Control,
+    message_log: MessageLog,
+    identity: watch::Sender<Option<Arc<PeerIdentity>>>,
+    tasks: TaskTracker,
+}
+
+impl Exchanging {
+    /// Opens keys and message log, and binds the doors for other servers.
+    pub(crate) async fn build(
+        config: &Config,
+        exchange: &Exchange,
+        clock: Clock,
+        provider: &Arc<Provider>,
+    ) -> Result<Self, ExchangeStartError> {
+        let profiles = CertificateProfiles::default();
+        let configuration =
+            ConfigurationClient::build(exchange.global_configuration.clone(), profiles, clock.clone())?;
+        let in_force: watch::Receiver<Option<Arc<GlobalConfiguration>>> = configuration.configuration();
+        let dependencies = SignerDependencies {
+            server: config.server.id.clone(),
+            clock: clock.clone(),
+            configuration: in_force.clone(),
+        };
+        let signer = Signer::build(config.signer.clone(), dependencies)?;
+        let control = Control::bind(signer.clone())?;
+        let message_log =
+            MessageLog::build(config.message_log.clone(), clock.clone(), in_force.clone()).await?;
+
+        let shown = signer.authentication().borrow().as_deref().map(peer_identity);
+        let (identity, shown) = watch::channel(shown);
+        let tasks = TaskTracker::new();
+        let services = Services {
+            signer: signer.clone(),
+            message_log: message_log.clone(),
+            configuration: in_force,
+            clock,
+            tasks: tasks.clone(),
+        };
+        let limits = ExchangeConfig {
+            spool_folder: config.files.state.clone(),
+            message_time_max: exchange.message_time_max,
+            limits: Limits { body_bytes_max: exchange.body_bytes_max, ..Limits::default() },
+            port: exchange.port,
+        };
+        let connector = PeerConnector::new(exchange.connector.clone(), shown.clone());
+        let client_proxy =
+            ClientProxy::new(limits.clone(), services.clone(), connector, Arc::clone(provider));
+        let server_proxy = Arc::new(ServerProxy::new(limits, services, Arc::clone(provider)));
+        let knows = Arc::clone(&server_proxy);
+        let admit = Arc::new(move |certificate: &[u8]| knows.knows_server(certificate));
+        Ok(Self {
+            client_proxy: Arc::new(client_proxy),
+            server_proxy,
+            peers: PeerListener::bind(exchange.listener.clone(), shown, admit)?,
+            answers: PublicListener::bind(exchange.certificate_answers.clone())?,
+            configuration,
+            signer,
+            control,
+            message_log,
+            identity,
+            tasks,
+        })
+    }
+
+    /// Where other servers connect.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.peers.address()
+    }
+
+    /// Serves the clients of `listener` and other servers until `stop`, and ends when the last exchange has.
+    pub(crate) async fn run(self, listener: Listener, stop: CancellationToken) {
+        let mut services = JoinSet::new();
+        // They outlive the doors: an exchange in progress still needs them.
+        let services_stop = CancellationToken::new();
+        services.spawn(self.configuration.run(services_stop.clone()));
+        services.spawn(self.control.run(services_stop.clone()));
+        services.spawn(self.message_log.run(services_stop.clone()));
+        services.spawn(show(self.signer.authentication(), self.identity, services_stop.clone()));
+        services.spawn(self.signer.clone().run(services_stop.clone()));
+
+        let (client_proxy, server_proxy, signer) = (self.client_proxy, self.server_proxy, self.signer);
+        let clients = listener.run(
+            move |request, peer| {
+                let client_proxy = Arc::clone(&client_proxy);
+                async move { client_proxy.answer(request, &peer).await }
+            },
+            stop.clone(),
+        );
+        let peers = self.peers.run(
+            move |request, peer| {
+                let server_proxy = Arc::clone(&server_proxy);
+                async move { server_proxy.answer(request, &peer).await }
+            },
+            stop.clone(),
+        );
+        let answers = self.answers.run(
+            move |request: http::Request<_>, _| {
+                let response = certificate_answers::respond(&request, |sha1| signer.ocsp_answer(sha1));
+                async move { response }
+            },
+            stop,
+        );
+        tokio::join!(clients, peers, answers);
+        self.tasks.close();
+        self.tasks.wait().await;
+        services_stop.cancel();
+        services.join_all().await;
+    }
+}
+
+/// Shows other servers the authentication certificate in use.
+async fn show(
+    mut authentication: watch::Receiver<Option<Arc<AuthenticationIdentity>>>,
+    identity: watch::Sender<Option<Arc<PeerIdentity>>>,
+    stop: CancellationToken,
+) {
+    loop {
+        identity.send_replace(authentication.borrow_and_update().as_deref().map(peer_identity));
+        match stop.run_until_cancelled(authentication.changed()).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) | None => return,
+        }
+    }
+}
+
+fn peer_identity(identity: &AuthenticationIdentity) -> Arc<PeerIdentity> {
+    let certificates = std::iter::once(&identity.certificate).chain(&identity.intermediates);
+    let certificates = certificates.map(|certificate| Bytes::copy_from_slice(certificate.der())).collect();
+    Arc::new(PeerIdentity { certificates, key: identity.key.clone() })
+}
+
+impl Exchange {
+    pub(crate) fn resolve(&mut self, folder: &Path) {
+        self.global_configuration.resolve(folder);
+    }
+}
