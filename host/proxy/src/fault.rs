@@ -192,10 +192,11 @@ pub(crate) fn response(refusal: &Refusal, record: &mut Record) -> Response<Full<
     *response.status_mut() = StatusCode::from_u16(wire.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    let code = match refusal {
-        Refusal::Exchange(_) => FaultCode::parse(&wire.xroad).with_prefix(FaultCode::CLIENT_PROXY),
-        _ => FaultCode::parse(&wire.xroad),
-    };
+    let mut code = FaultCode::parse(&wire.xroad);
+    // What another server refused with says already whose it was.
+    if matches!(refusal, Refusal::Exchange(_)) && !code.is_of_a_server() {
+        code = code.with_prefix(FaultCode::CLIENT_PROXY);
+    }
     if let Ok(code) = HeaderValue::from_str(code.as_str()) {
         headers.insert("x-road-error", code);
     }

@@ -3,12 +3,14 @@
 
 mod client;
 mod guests;
+mod network;
 mod operator;
 mod server;
 mod site;
 
 pub use client::{Client, Reply};
 pub use guests::{Guest, project_root, target_folder};
+pub use network::{Enrolled, Network};
 pub use operator::{Listed, Operator};
 pub use server::Server;
 pub use site::{CLIENT, PROVIDER, Parts, Site};

@@ -37,6 +37,17 @@ struct Identity {
 impl Site {
     /// Makes the folder with keys, trust and a configuration; `settings` are further lines of `uuk.toml`.
     pub fn new(folder: &Path, address: &str, operations: &str, settings: &str) -> Result<Self> {
+        Self::of_server("KG/GOV/70000001/ss1", folder, address, operations, settings)
+    }
+
+    /// As [`Site::new`], of another security server.
+    pub fn of_server(
+        server: &str,
+        folder: &Path,
+        address: &str,
+        operations: &str,
+        settings: &str,
+    ) -> Result<Self> {
         for part in ["plugins", "grants", "keys"] {
             fs::create_dir_all(folder.join(part))?;
         }
@@ -52,7 +63,7 @@ impl Site {
         fs::write(
             folder.join("uuk.toml"),
             format!(
-                "[server]\nid = \"KG/GOV/70000001/ss1\"\n\n\
+                "[server]\nid = \"{server}\"\n\n\
                  [listener]\naddress = \"{address}\"\n# Plain HTTP: on loopback only, and only because this says so.\n\
                  authentication = \"none\"\n\n[operations]\naddress = \"{operations}\"\n\n{settings}"
             ),
@@ -152,7 +163,10 @@ impl Site {
         }
         fs::write(self.folder.join("catalog.toml"), catalog)?;
         let services: Vec<String> = self.services.keys().map(|id| format!("\"{id}\"")).collect();
-        let clients = format!("[[client]]\nid = \"{CLIENT}\"\nservices = [{}]\n", services.join(", "));
+        let clients = format!(
+            "[[client]]\nid = \"{PROVIDER}\"\n\n[[client]]\nid = \"{CLIENT}\"\nservices = [{}]\n",
+            services.join(", ")
+        );
         Ok(fs::write(self.folder.join("clients.toml"), clients)?)
     }
 }

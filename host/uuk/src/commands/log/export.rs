@@ -25,7 +25,7 @@ pub(crate) struct ExportOptions {
     /// All records of this message identifier
     #[arg(long, value_name = "ID", conflicts_with = "records")]
     id: Option<String>,
-    /// Folder to write to
+    /// Folder to write to, which is made if it is not there
     #[arg(short, long, value_name = "FOLDER", default_value = ".")]
     out: PathBuf,
     /// Time-stamp now what is not; needs `--configuration`
@@ -45,6 +45,7 @@ pub(super) fn run(options: &ExportOptions, terminal: &Terminal) -> Result<(), Fa
     let trust = options.configuration.clone().map(|configuration| Trust { configuration, profiles: None });
     let configuration = trust.as_ref().map(Trust::read).transpose()?;
     let opened = options.server.open(configuration)?;
+    std::fs::create_dir_all(&options.out).map_err(|error| unwritable(&options.out, &error))?;
     let mut files = Vec::new();
     for record in records(options, &opened)? {
         let exported = opened.runtime.block_on(opened.log.export(record, options.stamp_now));
@@ -92,8 +93,10 @@ fn refusal(error: &ExportError) -> Failure {
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     use std::io::Write;
     let written = std::fs::File::create_new(path).and_then(|mut file| file.write_all(bytes));
-    written.map_err(|error| {
-        let message = format!("cannot write `{}`", path.display());
-        Failure::new(ExitCode::Remote, "log.file_unwritable", message).note(error)
-    })
+    written.map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    let message = format!("cannot write `{}`", path.display());
+    Failure::new(ExitCode::Remote, "log.file_unwritable", message).note(error)
 }
