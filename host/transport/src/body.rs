@@ -42,7 +42,10 @@ pub async fn read_body(body: Incoming, bytes_max: u64, deadline: Instant) -> Res
 }
 
 /// Reads a whole body of at most `bytes_max` bytes; the caller sets the deadline.
-pub(crate) async fn collect(mut body: Incoming, bytes_max: u64) -> Result<Bytes, BodyError> {
+pub(crate) async fn collect(
+    mut body: impl Body<Data = Bytes, Error = hyper::Error> + Unpin,
+    bytes_max: u64,
+) -> Result<Bytes, BodyError> {
     // A length that is announced need not be waited for.
     if body.size_hint().lower() > bytes_max {
         return Err(BodyError::TooLarge { bytes_max });

@@ -8,24 +8,34 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::Full;
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Body;
 use ipnet::IpNet;
 use rustls_pki_types::ServerName;
 use serde::Deserialize;
 use uuk_process::Secret;
 
-use crate::body::BodyError;
+use crate::body::{self, BodyError};
 use crate::tls::{self, IdentityFiles, TlsError};
 use base_url::BaseUrl;
 use networks::Networks;
 use pool::{Pool, Tls};
-use token::{Token, TokenSource};
+use token::TokenSource;
+pub use upstream_body::UpstreamBody;
 
 mod base_url;
 mod networks;
 mod pool;
 mod token;
+mod upstream_body;
+
+/// An answer that refuses a token is read up to this, so that its connection can be used again.
+const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
+
+/// The body of a request that streams.
+type RequestBody = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 
 /// An HTTP API that this server may call, as an operator describes it.
 #[derive(Debug, Clone, Deserialize)]
@@ -142,7 +152,7 @@ impl UpstreamConfig {
     }
 
     /// A pool for one of our URLs; `setting` is where it was written.
-    fn pool(&self, setting: &'static str, url: &str) -> Result<Pool, UpstreamBuildError> {
+    fn pool(&self, setting: &'static str, url: &str) -> Result<Arc<Pool>, UpstreamBuildError> {
         let base = BaseUrl::parse(url).map_err(|problem| UpstreamBuildError::Url { setting, problem })?;
         let networks = Networks::new(self.networks.clone(), base.literal());
         if let Some(address) = base.literal().filter(|address| !networks.permit(*address)) {
@@ -153,7 +163,7 @@ impl UpstreamConfig {
             return Err(UpstreamBuildError::PlainCredentials { setting });
         }
         let tls = if base.secure { Some(self.tls(&base)?) } else { None };
-        Ok(Pool::new(base, networks, tls, self.connect_timeout, self.connections_max))
+        Ok(Arc::new(Pool::new(base, networks, tls, self.connect_timeout, self.connections_max)))
     }
 
     fn tls(&self, base: &BaseUrl) -> Result<Tls, UpstreamBuildError> {
@@ -346,7 +356,7 @@ impl From<BodyError> for UpstreamError {
 /// It follows no redirect and no proxy of the environment, resolves names itself and dials only what it judged.
 #[derive(Debug)]
 pub struct Upstream {
-    pool: Pool,
+    pool: Arc<Pool>,
     credentials: Credentials,
     response_bytes_max: u64,
 }
@@ -408,50 +418,78 @@ impl Upstream {
         deadline: Instant,
         response_bytes_max: u64,
     ) -> Result<Response<Bytes>, UpstreamError> {
-        let exchange = self.exchange(request, response_bytes_max.min(self.response_bytes_max));
+        let bytes_max = response_bytes_max.min(self.response_bytes_max);
+        let (mut head, sent) = request.into_parts();
+        head.headers.remove(AUTHORIZATION);
+        let exchange = async {
+            let root = PathAndQuery::from_static("/");
+            let target = self.pool.base().target(head.uri.path_and_query().unwrap_or(&root));
+            let response =
+                self.exchange(target, Request::from_parts(head, ()), || Full::new(sent.clone())).await?;
+            let (head, body) = response.into_parts();
+            Ok(Response::from_parts(head, body::collect(body, bytes_max).await?))
+        };
         tokio::time::timeout_at(deadline.into(), exchange).await.unwrap_or(Err(UpstreamError::Deadline))
     }
 
-    async fn exchange(
+    /// Sends `head` with the body that `body` makes, as fast as the upstream reads it, and returns the answer as soon as
+    /// it begins, which has to be until `deadline`. The caller bounds what it reads of that.
+    ///
+    /// `target` is what follows the base in the URL: a path, a query, both or nothing; the URI of `head` does not count.
+    /// `Host` is replaced by ours, and so is `Authorization` if the operator set credentials. `body` is asked once more
+    /// if an access token was revoked meanwhile.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], as [`Upstream::send`].
+    ///
+    /// # Cancellation
+    /// Dropping the future, or the body of the answer before its end, closes the connection.
+    pub async fn stream<B>(
         &self,
-        request: Request<Bytes>,
-        response_bytes_max: u64,
-    ) -> Result<Response<Bytes>, UpstreamError> {
-        let mut request = request.map(Full::new);
-        let root = PathAndQuery::from_static("/");
-        let path_and_query = request.uri().path_and_query().unwrap_or(&root);
-        *request.uri_mut() =
-            self.pool.base().target(path_and_query).map_err(|source| UpstreamError::Request { source })?;
+        target: &str,
+        head: Request<()>,
+        body: impl Fn() -> B,
+        deadline: Instant,
+    ) -> Result<Response<UpstreamBody>, UpstreamError>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        let exchange = self.exchange(self.pool.base().followed_by(target), head, body);
+        tokio::time::timeout_at(deadline.into(), exchange).await.unwrap_or(Err(UpstreamError::Deadline))
+    }
+
+    async fn exchange<B>(
+        &self,
+        target: Result<Uri, http::Error>,
+        mut head: Request<()>,
+        body: impl Fn() -> B,
+    ) -> Result<Response<UpstreamBody>, UpstreamError>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
+        *head.uri_mut() = target.map_err(|source| UpstreamError::Request { source })?;
+        let request = |authorization: Option<HeaderValue>| {
+            let mut request = head.clone().map(|()| RequestBody::new(body().map_err(Into::into)));
+            if let Some(authorization) = authorization {
+                request.headers_mut().insert(AUTHORIZATION, authorization);
+            }
+            request
+        };
         match &self.credentials {
-            Credentials::None => {
-                request.headers_mut().remove(AUTHORIZATION);
-                self.pool.send(request, response_bytes_max).await
-            }
-            Credentials::Basic(authorization) => {
-                request.headers_mut().insert(AUTHORIZATION, authorization.clone());
-                self.pool.send(request, response_bytes_max).await
-            }
+            Credentials::None => self.pool.send(request(None)).await,
+            Credentials::Basic(authorization) => self.pool.send(request(Some(authorization.clone()))).await,
             Credentials::OAuth2(tokens) => {
                 let token = tokens.token().await?;
-                let response = self.send_with(&token, request.clone(), response_bytes_max).await?;
+                let response = self.pool.send(request(Some(token.authorization()))).await?;
                 if response.status() != StatusCode::UNAUTHORIZED {
                     return Ok(response);
                 }
+                let _ = body::collect(response.into_body(), REFUSAL_BYTES_MAX).await;
                 // The token was revoked before its time. Whatever refuses a fresh one too means what it says.
                 let token = tokens.fresh_token(&token).await?;
-                self.send_with(&token, request, response_bytes_max).await
+                self.pool.send(request(Some(token.authorization()))).await
             }
         }
-    }
-
-    async fn send_with(
-        &self,
-        token: &Token,
-        mut request: Request<Full<Bytes>>,
-        response_bytes_max: u64,
-    ) -> Result<Response<Bytes>, UpstreamError> {
-        request.headers_mut().insert(AUTHORIZATION, token.authorization());
-        self.pool.send(request, response_bytes_max).await
     }
 }
 

@@ -21,7 +21,9 @@ mod public_listener;
 mod tls;
 
 pub use body::{BodyError, read_body};
-pub use connector::{Authentication, Upstream, UpstreamBuildError, UpstreamConfig, UpstreamError};
+pub use connector::{
+    Authentication, Upstream, UpstreamBody, UpstreamBuildError, UpstreamConfig, UpstreamError,
+};
 pub use listener::{ClientAuthentication, Listener, ListenerConfig, ListenerError, ListenerTls};
 pub use listening_socket::{HEADER_BYTES_MAX, ListenerLimits};
 pub use peer::{ClientCertificate, Peer};

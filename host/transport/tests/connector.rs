@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -446,4 +447,30 @@ fn reads_its_section_and_refuses_unknown_settings() {
     };
     assert_eq!(client_secret_file, Path::new("/etc/uuk/vehicles.secret"));
     assert!(toml::from_str::<UpstreamConfig>(&format!("{section}\nclient_secret = \"written\"")).is_err());
+}
+
+#[tokio::test]
+async fn an_answer_that_streams_gives_its_connection_back_when_it_was_read() {
+    let server = upstream_with(Access::Open).await;
+    let upstream = Upstream::build(&UpstreamConfig::new(server.base())).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let sent: Bytes = vec![b'x'; 1 << 20].into();
+    let stream =
+        || upstream.stream("/vehicles/01KG007AAA", Request::new(()), || Full::new(sent.clone()), deadline);
+
+    server.behave(Behaviour::Huge(8 << 20));
+    for _ in 0..2 {
+        let mut body = stream().await.unwrap().into_body();
+        let mut size_bytes = 0;
+        while let Some(frame) = body.frame().await {
+            size_bytes += frame.unwrap().data_ref().map_or(0, Bytes::len);
+        }
+        assert_eq!(size_bytes, 8 << 20);
+    }
+    assert_eq!(server.connections(), 1);
+
+    drop(stream().await.unwrap());
+    server.behave(Behaviour::Answer);
+    assert_eq!(send(&upstream).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(server.connections(), 2, "half an answer was left on the first");
 }

@@ -68,8 +68,14 @@ impl BaseUrl {
         if self.path.is_empty() {
             return Ok(Uri::from(path_and_query.clone()));
         }
-        let joined = PathAndQuery::try_from(format!("{}{path_and_query}", self.path))?;
-        Ok(Uri::from(joined))
+        self.followed_by(path_and_query.as_str())
+    }
+
+    /// The base path with `text` behind it: a path, a query, both or nothing.
+    pub(super) fn followed_by(&self, text: &str) -> Result<Uri, http::Error> {
+        let joined = format!("{}{text}", self.path);
+        let root = if joined.starts_with('/') { "" } else { "/" };
+        Ok(Uri::from(PathAndQuery::try_from(format!("{root}{joined}"))?))
     }
 
     /// The base path itself, for a URL that is called as it stands.
@@ -104,6 +110,20 @@ mod tests {
         let target = base.target(&PathAndQuery::from_static("/vehicles?x=1")).unwrap();
         assert_eq!(target, "/v1/vehicles?x=1");
         assert_eq!((base.host.as_str(), base.port), ("api.example.kg", 8443));
+    }
+
+    #[test]
+    fn what_follows_the_base_may_be_a_query_or_nothing() {
+        for (base, text, target) in [
+            ("http://a/v1", "", "/v1"),
+            ("http://a/v1/", "/", "/v1/"),
+            ("http://a/v1", "?x=1", "/v1?x=1"),
+            ("http://a", "", "/"),
+            ("http://a", "?x=1", "/?x=1"),
+            ("http://a", "/b%2Fc?x=1", "/b%2Fc?x=1"),
+        ] {
+            assert_eq!(BaseUrl::parse(base).unwrap().followed_by(text).unwrap(), target, "{base} {text}");
+        }
     }
 
     #[test]

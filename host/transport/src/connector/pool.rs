@@ -1,26 +1,25 @@
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::header::HOST;
 use http::{Request, Response};
-use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::UpstreamError;
 use super::base_url::BaseUrl;
 use super::networks::Networks;
-use crate::body;
+use super::{RequestBody, UpstreamBody, UpstreamError};
 use crate::listening_socket::HEADER_BYTES_MAX;
 
 /// An idle connection older than this is not worth trying: peers close theirs after a minute or so.
@@ -28,15 +27,15 @@ const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// The connections to one host, reused one request after the other.
 ///
-/// A connection is driven by the call that uses it, and by nobody while idle: there is no task to own or to stop, and
-/// dropping a call closes its connection.
+/// A connection is driven by the call that uses it, then by whoever reads the answer, and by nobody while idle: there is
+/// no task to own or to stop, and dropping a call or an answer closes its connection.
 #[derive(Debug)]
 pub(super) struct Pool {
     base: BaseUrl,
     networks: Networks,
     tls: Option<Tls>,
     connect_timeout: Duration,
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -55,7 +54,7 @@ impl Pool {
         connect_timeout: Duration,
         connections_max: usize,
     ) -> Self {
-        let slots = Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS));
+        let slots = Arc::new(Semaphore::new(connections_max.min(Semaphore::MAX_PERMITS)));
         Self { base, networks, tls, connect_timeout, slots, idle: Mutex::default() }
     }
 
@@ -63,41 +62,36 @@ impl Pool {
         &self.base
     }
 
-    /// Sends `request`, whose URI is a path and query, and reads the whole answer.
+    /// Sends `request`, whose URI is a path and query, and returns the answer as soon as it begins.
     pub(super) async fn send(
-        &self,
-        mut request: Request<Full<Bytes>>,
-        response_bytes_max: u64,
-    ) -> Result<Response<Bytes>, UpstreamError> {
-        let slot = timeout(self.connect_timeout, self.slots.acquire()).await;
-        let Ok(Ok(_slot)) = slot else { return Err(UpstreamError::Busy) };
+        self: &Arc<Self>,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<UpstreamBody>, UpstreamError> {
+        let slot = timeout(self.connect_timeout, self.slots.clone().acquire_owned()).await;
+        let Ok(Ok(slot)) = slot else { return Err(UpstreamError::Busy) };
         request.headers_mut().insert(HOST, self.base.host_header.clone());
         while let Some(connection) = self.take_idle() {
-            match self.exchange(connection, request, response_bytes_max).await {
+            match connection.send(request).await {
                 // Closed by the peer while it was idle: nothing was sent, so another one may carry it.
                 Err(Failed { unsent: Some(unsent), .. }) => request = *unsent,
                 Err(failed) => return Err(failed.error),
-                Ok(response) => return Ok(response),
+                Ok(answered) => return Ok(self.answer(answered, slot)),
             }
         }
         let connection = timeout(self.connect_timeout, self.dial())
             .await
             .map_err(|_| UpstreamError::Connect { source: std::io::ErrorKind::TimedOut.into() })??;
-        self.exchange(connection, request, response_bytes_max).await.map_err(|failed| failed.error)
+        let answered = connection.send(request).await.map_err(|failed| failed.error)?;
+        Ok(self.answer(answered, slot))
     }
 
-    async fn exchange(
-        &self,
-        mut connection: Connection,
-        request: Request<Full<Bytes>>,
-        response_bytes_max: u64,
-    ) -> Result<Response<Bytes>, Failed> {
-        let response = connection.exchange(request, response_bytes_max).await?;
-        if connection.is_open() {
-            connection.idle_since = Instant::now();
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-        }
-        Ok(response)
+    fn answer(
+        self: &Arc<Self>,
+        (response, connection): (Response<Incoming>, Connection),
+        slot: OwnedSemaphorePermit,
+    ) -> Response<UpstreamBody> {
+        let exchange = Exchange { connection, pool: self.clone(), _slot: slot };
+        response.map(|body| UpstreamBody::new(body, exchange))
     }
 
     /// The connection used last: the least likely to be closed.
@@ -141,7 +135,7 @@ impl Pool {
 
 /// One connection: hyper's handle, and the work behind it for as long as there is any.
 struct Connection {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<RequestBody>,
     driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
     idle_since: Instant,
 }
@@ -149,7 +143,7 @@ struct Connection {
 /// Why an exchange failed, with the request if no byte of it was sent.
 struct Failed {
     error: UpstreamError,
-    unsent: Option<Box<Request<Full<Bytes>>>>,
+    unsent: Option<Box<Request<RequestBody>>>,
 }
 
 impl Connection {
@@ -168,24 +162,18 @@ impl Connection {
         self.driver.is_some() && !self.sender.is_closed()
     }
 
-    async fn exchange(
-        &mut self,
-        request: Request<Full<Bytes>>,
-        response_bytes_max: u64,
-    ) -> Result<Response<Bytes>, Failed> {
-        let Self { sender, driver, .. } = self;
+    /// Sends `request` and waits until an answer begins.
+    async fn send(mut self, request: Request<RequestBody>) -> Result<(Response<Incoming>, Self), Failed> {
+        let Self { sender, driver, .. } = &mut self;
         let exchange = async {
             if let Err(source) = sender.ready().await {
                 let error = UpstreamError::broken_off(source);
                 return Err(Failed { error, unsent: Some(Box::new(request)) });
             }
-            let response = sender.try_send_request(request).await.map_err(|mut failed| {
+            sender.try_send_request(request).await.map_err(|mut failed| {
                 let unsent = failed.take_message().map(Box::new);
                 Failed { error: UpstreamError::broken_off(failed.into_error()), unsent }
-            })?;
-            let (head, body) = response.into_parts();
-            let body = body::collect(body, response_bytes_max).await.map_err(UpstreamError::from)?;
-            Ok(Response::from_parts(head, body))
+            })
         };
         let work = async {
             if let Some(connection) = driver.as_mut() {
@@ -195,21 +183,48 @@ impl Connection {
             }
             pending().await
         };
-        tokio::select! {
-            outcome = exchange => outcome,
+        let response = tokio::select! {
+            outcome = exchange => outcome?,
             outcome = work => outcome,
-        }
+        };
+        Ok((response, self))
     }
 }
 
-impl From<UpstreamError> for Failed {
-    fn from(error: UpstreamError) -> Self {
-        Self { error, unsent: None }
+/// A connection whose answer is read, the slot it holds, and where it goes afterwards.
+pub(super) struct Exchange {
+    connection: Connection,
+    pool: Arc<Pool>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Exchange {
+    /// Moves what is to be sent and read.
+    pub(super) fn advance(&mut self, context: &mut Context<'_>) {
+        let driver = &mut self.connection.driver;
+        if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(context).is_ready()) {
+            *driver = None;
+        }
+    }
+
+    /// The answer was read to its end: the connection may carry another.
+    pub(super) fn end(self) {
+        let Self { mut connection, pool, .. } = self;
+        if connection.is_open() {
+            connection.idle_since = Instant::now();
+            pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
     }
 }
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("open", &self.is_open()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange").field("connection", &self.connection).finish_non_exhaustive()
     }
 }

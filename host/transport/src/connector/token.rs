@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -5,14 +6,15 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 use uuk_process::Secret;
 
-use super::UpstreamError;
 use super::pool::Pool;
+use super::{RequestBody, UpstreamError};
+use crate::body;
 
 /// A token endpoint answers with a token and little else.
 const RESPONSE_BYTES_MAX: u64 = 64 * 1024;
@@ -29,7 +31,7 @@ const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 /// Access tokens by OAuth 2 client credentials (RFC 6749 §4.4), one in force at a time.
 #[derive(Debug)]
 pub(super) struct TokenSource {
-    endpoint: Pool,
+    endpoint: Arc<Pool>,
     credentials: HeaderValue,
     form: Bytes,
     /// Held while a token is fetched: whoever comes meanwhile waits for that one instead of asking again.
@@ -52,7 +54,7 @@ impl Token {
 
 impl TokenSource {
     pub(super) fn new(
-        endpoint: Pool,
+        endpoint: Arc<Pool>,
         client_id: &str,
         client_secret: &Secret<String>,
         parameters: &[(&str, Option<&str>)],
@@ -98,18 +100,18 @@ impl TokenSource {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(ACCEPT, "application/json")
             .header(AUTHORIZATION, self.credentials.clone())
-            .body(Full::new(self.form.clone()))
+            .body(RequestBody::new(Full::new(self.form.clone()).map_err(|never| match never {})))
             .map_err(|source| UpstreamError::Request { source })?;
         let asked_at = Instant::now();
-        let response = self
-            .endpoint
-            .send(request, RESPONSE_BYTES_MAX)
-            .await
-            .map_err(|source| UpstreamError::Token { source: Box::new(source) })?;
-        if !response.status().is_success() {
-            return Err(UpstreamError::TokenRefused { status: response.status() });
+        let unreachable = |source| UpstreamError::Token { source: Box::new(source) };
+        let response = self.endpoint.send(request).await.map_err(unreachable)?;
+        let status = response.status();
+        let response = body::collect(response.into_body(), RESPONSE_BYTES_MAX).await;
+        let response = response.map_err(|error| unreachable(error.into()))?;
+        if !status.is_success() {
+            return Err(UpstreamError::TokenRefused { status });
         }
-        Token::parse(response.body(), asked_at).ok_or(UpstreamError::TokenMalformed)
+        Token::parse(&response, asked_at).ok_or(UpstreamError::TokenMalformed)
     }
 }
 
