@@ -2,6 +2,7 @@
 
 use crate::document::{self, Document, RestCall};
 use crate::limits::Limits;
+use crate::media_type;
 use crate::openapi::{self, ContractError};
 use crate::operation::{Method, Operation};
 use crate::percent;
@@ -15,6 +16,7 @@ pub struct Contract {
     pub(crate) title: String,
     pub(crate) version: String,
     pub(crate) sha256: [u8; 32],
+    pub(crate) source: Box<[u8]>,
     pub(crate) operations: Vec<Operation>,
     pub(crate) routes: Routes,
 }
@@ -41,6 +43,16 @@ impl Contract {
     /// SHA-256 of the exact bytes the contract was read from.
     pub fn sha256(&self) -> [u8; 32] {
         self.sha256
+    }
+
+    /// The exact bytes the contract was read from.
+    pub fn source(&self) -> &[u8] {
+        &self.source
+    }
+
+    /// The media type of [`Contract::source`].
+    pub fn media_type(&self) -> &'static str {
+        if openapi::is_json(&self.source) { media_type::JSON } else { media_type::YAML }
     }
 
     /// Every operation, in the order of the document.

@@ -46,7 +46,7 @@ mod limits;
 mod media_type;
 mod openapi;
 mod operation;
-mod percent;
+pub mod percent;
 mod problem;
 mod refusal;
 mod routes;

@@ -1,7 +1,10 @@
-//! The one media type of bodies and answers.
+//! The one media type of bodies and answers, and those of contracts.
 
 /// What bodies and answers are.
 pub(crate) const JSON: &str = "application/json";
+
+/// What a contract may be instead (X-Road PR-MREST, annex A).
+pub(crate) const YAML: &str = "text/yaml";
 
 /// Whether `text` is `application/json`, with no parameter but `charset=utf-8` (RFC 9110 §8.3.1).
 pub(crate) fn is_json(text: &str) -> bool {

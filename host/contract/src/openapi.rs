@@ -10,6 +10,7 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
 pub use error::ContractError;
+pub(crate) use source::is_json;
 
 use self::node::Node;
 use self::schema::{Dialect, Schemas, Uses};
@@ -107,6 +108,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Contract, ContractError> {
         title: info.require("title")?.text()?.to_owned(),
         version: info.require("version")?.text()?.to_owned(),
         sha256,
+        source: bytes.into(),
         operations: reading.operations,
         routes: reading.routes,
     })

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 ///
 /// # Errors
 /// One clause that says what is wrong.
-pub(crate) fn decode(raw: &str) -> Result<Cow<'_, str>, &'static str> {
+pub fn decode(raw: &str) -> Result<Cow<'_, str>, &'static str> {
     if raw.bytes().all(is_plain) {
         return Ok(Cow::Borrowed(raw));
     }
@@ -46,8 +46,12 @@ pub(crate) fn path_segments(path: &str) -> Result<Vec<Cow<'_, str>>, &'static st
     relative.split('/').map(path_segment).collect()
 }
 
-/// An encoded separator or a dot segment would mean one thing here and another to whoever decodes again.
-fn path_segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
+/// Decodes one segment of a path, once.
+///
+/// # Errors
+/// One clause that says what is wrong: an encoded separator or a dot segment would mean one thing here and another to
+/// whoever decodes again.
+pub fn path_segment(raw: &str) -> Result<Cow<'_, str>, &'static str> {
     let segment = decode(raw)?;
     match &*segment {
         "" => Err("has an empty segment or ends with `/`"),

@@ -1,8 +1,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming as Body;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -18,6 +19,7 @@ use crate::certificate_answers;
 use crate::exchange::{Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
 use crate::fault::{self, Record, Refusal};
 use crate::incoming::{Closing, Incoming, Message};
+use crate::metaservices;
 use crate::outgoing::{Outgoing, TransportBody, body};
 use crate::provider::{Door, Provider};
 use crate::spool::Spooled;
@@ -63,10 +65,7 @@ impl ClientProxy {
         let mut record = Record::new(Instant::now());
         let span = tracing::info_span!("client_proxy");
         let exchanged = self.exchange(request, peer, &mut record).instrument(span).await;
-        let response = exchanged.unwrap_or_else(|refusal| {
-            fault::response(&refusal, &mut record)
-                .map(|body| body.map_err(|never| match never {}).boxed_unsync())
-        });
+        let response = exchanged.unwrap_or_else(|refusal| fault::response(&refusal, &mut record).map(whole));
         record.finish(response.status());
         response
     }
@@ -78,6 +77,10 @@ impl ClientProxy {
         peer: &Peer,
         record: &mut Record,
     ) -> Result<Response<TransportBody>, Refusal> {
+        if metaservices::asks_for_clients(&request) {
+            let trust = self.exchange.trust.in_force().map_err(ExchangeError::from)?;
+            return Ok(metaservices::list_clients(&request, &trust)?.map(whole));
+        }
         let (head, body) = receive::head(Door::Client, request)?;
         record.identify(&head);
         let by_certificate = self.provider.asks_for_certificates().then_some(peer);
@@ -203,6 +206,10 @@ fn compose(head: &receive::Head) -> Result<RestRequest, RestError> {
     let headers: Vec<_> = headers.collect::<Result<_, RestError>>()?;
     let request_id = Uuid::new_v4().to_string();
     RestRequest::compose(method, head.target(), &headers, &request_id, &head.id)
+}
+
+fn whole(body: Full<Bytes>) -> TransportBody {
+    body.map_err(|never| match never {}).boxed_unsync()
 }
 
 fn provider_of(provider: &SubsystemId) -> ClientId {

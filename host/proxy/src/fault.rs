@@ -56,6 +56,18 @@ pub enum Refusal {
     /// The service is not catalogued.
     #[error("service is not in the catalog")]
     UnknownService,
+    /// The path below the service could be read in two ways.
+    #[error("path {reason}")]
+    AmbiguousPath {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The description of no service is asked for.
+    #[error("parameter serviceCode is missing or badly encoded")]
+    NoServiceCode,
+    /// The instance is neither this one nor federated with it.
+    #[error("instance is not one of the global configuration")]
+    UnknownInstance,
     /// The client has no right to it.
     #[error("client has no right to call this service")]
     AccessDenied,
@@ -119,6 +131,11 @@ impl Refusal {
             }
             Self::UnknownService => wire(404, "proxy.unknown_service", "server.serverproxy.unknown_service"),
             Self::AccessDenied => wire(403, "proxy.access_denied", "server.serverproxy.access_denied"),
+            Self::AmbiguousPath { .. } => {
+                wire(400, "proxy.ambiguous_path", "server.serverproxy.access_denied")
+            }
+            Self::NoServiceCode => wire(400, "proxy.no_service_code", "server.serverproxy.invalid_request"),
+            Self::UnknownInstance => wire(404, "proxy.unknown_instance", "client.bad_request"),
             Self::NoPlugin => wire(503, "proxy.no_plugin", "server.serverproxy.service_disabled"),
             Self::ContractDiffers => {
                 wire(503, "proxy.contract_differs", "server.serverproxy.service_disabled")

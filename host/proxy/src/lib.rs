@@ -15,6 +15,7 @@ mod server_proxy;
 
 mod exchange;
 mod incoming;
+mod metaservices;
 mod outgoing;
 mod spool;
 mod stages;

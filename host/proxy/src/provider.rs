@@ -7,7 +7,8 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tracing::Instrument;
-use uuk_globalconf::Catalog;
+use uuk_contract::Contract;
+use uuk_globalconf::{Catalog, CataloguedService};
 use uuk_plugin_host::{Arm, Registry};
 use uuk_process::Clock;
 use uuk_serverconf::Clients;
@@ -110,7 +111,8 @@ impl Provider {
         if door == Door::Client {
             let by_certificate = self.config.client_certificates.then_some(peer);
             authorize::system(&conditions.clients, &head.client, by_certificate)?;
-            authorize::client(&conditions.clients, &head)?;
+            // Without an exchange there is no global configuration that could say who is in a global group.
+            authorize::client(&conditions.clients, &head, |_| false)?;
         }
         let arm = catalog::arm(&self.registry, catalogued)?;
         let body = receive::body(body, self.config.body_bytes_max, deadline).await?;
@@ -120,6 +122,11 @@ impl Provider {
     /// The plugin version that answers this request, if its service exists and answers as catalogued.
     pub(crate) fn find(&self, conditions: &Conditions, head: &receive::Head) -> Result<Arm, Refusal> {
         catalog::arm(&self.registry, catalog::find(&conditions.catalog, &head.service)?)
+    }
+
+    /// The contract of a catalogued service, if it answers here.
+    pub(crate) fn contract(&self, catalogued: &CataloguedService) -> Option<Arc<Contract>> {
+        catalog::contract(&self.registry, catalogued)
     }
 
     /// The body of a request that came from another server, if it is not too long for an adapter.

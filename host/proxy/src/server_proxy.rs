@@ -18,6 +18,7 @@ use uuk_transport::{PeerBody, ServerPeer};
 use crate::exchange::{Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
 use crate::fault::{self, Record, Refusal};
 use crate::incoming::{Closing, Incoming, Message, Opening};
+use crate::metaservices::Metaservice;
 use crate::outgoing::{Outgoing, TransportBody};
 use crate::provider::{Door, Provider};
 use crate::spool::Spooled;
@@ -35,8 +36,14 @@ struct Accepted {
     request: RestRequest,
     head: receive::Head,
     body: Option<Spooled>,
-    arm: Arm,
+    answering: Answering,
     started: Instant,
+}
+
+/// Who answers a request: an adapter, or this server by itself.
+enum Answering {
+    Adapter(Arm),
+    Metaservice(Response<Full<Bytes>>),
 }
 
 impl ServerProxy {
@@ -112,8 +119,18 @@ impl ServerProxy {
         }
         trust.check_server(&peer.certificates, &ocsp_answers, &asked.client).map_err(ExchangeError::from)?;
         let closing = incoming.close().await.map_err(ExchangeError::from)?;
-        let arm = self.provider.find(&conditions, &head)?;
-        authorize::client(&conditions.clients, &head)?;
+        let is_in_global_group = |group: &_| trust.is_in_global_group(&head.client, group);
+        let answering = match Metaservice::called_by(&head) {
+            Some(metaservice) => {
+                let answer = metaservice.answer(&self.provider, &conditions, &head, is_in_global_group)?;
+                Answering::Metaservice(answer)
+            }
+            None => {
+                let arm = self.provider.find(&conditions, &head)?;
+                authorize::client(&conditions.clients, &head, is_in_global_group)?;
+                Answering::Adapter(arm)
+            }
+        };
 
         let Closing { attachments, signature } = closing;
         let attachments: Vec<_> = attachments.into_iter().map(|(_, attachment)| attachment).collect();
@@ -126,7 +143,7 @@ impl ServerProxy {
             attachments: &attachments.iter().collect::<Vec<_>>(),
         };
         self.exchange.accept(&trust, asked.client.member(), message, &signature).await?;
-        Ok(Accepted { head, body: attachments.into_iter().next(), arm, started, request: *request })
+        Ok(Accepted { head, body: attachments.into_iter().next(), answering, started, request: *request })
     }
 
     /// Answers a request that is verified and recorded. What the service refuses is an answer too, and evidence.
@@ -135,14 +152,21 @@ impl ServerProxy {
         accepted: Accepted,
         record: &mut Record,
     ) -> Result<Response<TransportBody>, ExchangeError> {
-        let Accepted { request, head, body, arm, started } = accepted;
-        let answered = match self.provider.body(body.as_ref()).await {
-            Ok(body) => self.provider.call(&arm, &head, &body, started, record).await,
-            Err(refusal) => Err(refusal),
-        };
-        let answer = match answered {
-            Ok(answered) => answered.into_response(record),
-            Err(refusal) => fault::response(&refusal, record),
+        let Accepted { request, head, body, answering, started } = accepted;
+        let (answer, body) = match answering {
+            // X-Road's metaservices do not hash the body of a request.
+            Answering::Metaservice(answer) => (answer, None),
+            Answering::Adapter(arm) => {
+                let answered = match self.provider.body(body.as_ref()).await {
+                    Ok(body) => self.provider.call(&arm, &head, &body, started, record).await,
+                    Err(refusal) => Err(refusal),
+                };
+                let answer = match answered {
+                    Ok(answered) => answered.into_response(record),
+                    Err(refusal) => fault::response(&refusal, record),
+                };
+                (answer, body)
+            }
         };
         let (parts, content) = answer.into_parts();
         let content = content.collect().await.map(|content| content.to_bytes()).unwrap_or_default();

@@ -11,7 +11,7 @@ use uuk_asic::{
     MessagePart, MessageSignatureError, SignatureDocuments, check_certificate, verify_message_by,
 };
 use uuk_globalconf::{GlobalConfiguration, GlobalConfigurationError, Instance};
-use uuk_identifiers::{ClientId, MemberId, ServerId};
+use uuk_identifiers::{ClientId, GlobalGroupId, MemberId, ServerId};
 use uuk_pki::{
     Certificate, CertificateError, CertificateUse, DigestAlgorithm, OcspError, OcspResponse, PathError,
 };
@@ -161,6 +161,16 @@ impl TrustSource {
 }
 
 impl Trust {
+    /// The instance of this name, or this server's own.
+    pub(crate) fn instance(&self, name: Option<&str>) -> Option<&Instance> {
+        self.configuration.instance(name.unwrap_or(self.configuration.main()), self.now)
+    }
+
+    /// Whether `client`, exactly, is in a global group.
+    pub(crate) fn is_in_global_group(&self, client: &ClientId, group: &GlobalGroupId) -> bool {
+        self.configuration.is_in_global_group(client, group, self.now)
+    }
+
     /// Whether this is the authentication certificate of any security server: enough for a handshake, and no more.
     pub(crate) fn knows_server(&self, certificate: &[u8]) -> bool {
         Certificate::from_der(certificate).is_ok_and(|certificate| {

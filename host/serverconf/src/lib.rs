@@ -5,8 +5,12 @@
 
 #![warn(missing_docs)]
 
+mod access_rights;
 mod clients;
+mod endpoint;
 mod grants;
 
+pub use access_rights::Rights;
 pub use clients::{Clients, ClientsError};
+pub use endpoint::ServicePath;
 pub use grants::{DatasourceGrant, GrantError, GrantFile};

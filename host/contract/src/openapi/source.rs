@@ -26,7 +26,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, ContractError> {
     if bytes.len() > DOCUMENT_BYTES_MAX {
         return Err(ContractError::TooLarge { bytes_max: DOCUMENT_BYTES_MAX });
     }
-    if bytes.trim_ascii_start().starts_with(b"{") {
+    if is_json(bytes) {
         return json::read(bytes, &LIMITS).map_err(|fault| refusal(&fault, "JSON"));
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
@@ -50,6 +50,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Value, ContractError> {
             let syntax = JsonFaultKind::Syntax { line: line as usize, column: column as usize };
             refusal(&reader.fault(syntax), "YAML")
         })
+}
+
+/// Whether a document is read as JSON.
+pub(crate) fn is_json(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{")
 }
 
 fn refusal(fault: &JsonFault, format: &'static str) -> ContractError {

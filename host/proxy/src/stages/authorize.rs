@@ -1,7 +1,7 @@
 //! Whether this is the client, and whether it may call this service.
 
-use uuk_identifiers::ClientId;
-use uuk_serverconf::Clients;
+use uuk_identifiers::{ClientId, GlobalGroupId};
+use uuk_serverconf::{Clients, ServicePath};
 use uuk_transport::Peer;
 
 use crate::fault::Refusal;
@@ -26,7 +26,15 @@ pub(crate) fn system(
     Ok(())
 }
 
-/// Checks the client's right to the service.
-pub(crate) fn client(clients: &Clients, head: &Head) -> Result<(), Refusal> {
-    if clients.may_call(&head.client, &head.service) { Ok(()) } else { Err(Refusal::AccessDenied) }
+/// Checks the client's right to what it calls: the service, or this endpoint of it. `is_in_global_group` says of which global
+/// groups the client is a member.
+pub(crate) fn client(
+    clients: &Clients,
+    head: &Head,
+    is_in_global_group: impl Fn(&GlobalGroupId) -> bool,
+) -> Result<(), Refusal> {
+    // Before matching, and whatever the right: no service gets a path that others could read differently.
+    let path = ServicePath::decode(head.path()).map_err(|reason| Refusal::AmbiguousPath { reason })?;
+    let rights = clients.rights(&head.client, &head.service, is_in_global_group);
+    if rights.cover(head.method(), &path) { Ok(()) } else { Err(Refusal::AccessDenied) }
 }

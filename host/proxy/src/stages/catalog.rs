@@ -1,5 +1,8 @@
 //! Catalog before service: what is not catalogued does not answer, and what answers does so as catalogued.
 
+use std::sync::Arc;
+
+use uuk_contract::Contract;
 use uuk_globalconf::{Catalog, CataloguedService};
 use uuk_identifiers::ServiceId;
 use uuk_plugin_host::{Arm, Registry};
@@ -9,6 +12,13 @@ use crate::fault::Refusal;
 /// The catalog's entry of `service`.
 pub(crate) fn find<'a>(catalog: &'a Catalog, service: &ServiceId) -> Result<&'a CataloguedService, Refusal> {
     catalog.service(service).ok_or(Refusal::UnknownService)
+}
+
+/// The contract of a service whose plugin stands here and answers as catalogued.
+pub(crate) fn contract(registry: &Registry, catalogued: &CataloguedService) -> Option<Arc<Contract>> {
+    let route = registry.route(&catalogued.id)?;
+    let contract = &route.active().contract;
+    (contract.sha256() == catalogued.contract.0).then(|| Arc::clone(contract))
 }
 
 /// The plugin version that answers this call, by the catalogued contract.

@@ -1,0 +1,251 @@
+//! What security servers say of an instance and of their services, to whoever asks: no right is needed for it.
+//!
+//! Source: X-Road PR-META and PR-MREST.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body_util::Full;
+use serde::Serialize;
+use uuk_contract::{Contract, percent};
+use uuk_identifiers::{GlobalGroupId, MemberId, ServiceId, SubsystemId};
+use uuk_serverconf::ServicePath;
+
+use crate::fault::Refusal;
+use crate::provider::{Conditions, Provider};
+use crate::stages::catalog;
+use crate::stages::receive::Head;
+use crate::trust::Trust;
+
+/// The members and subsystems of an instance, which a client proxy tells by itself.
+const LIST_CLIENTS: &str = "/listClients";
+
+/// A service that every provider's server answers by itself, called with GET like one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "camelCase")]
+pub(crate) enum Metaservice {
+    /// What the provider offers.
+    ListMethods,
+    /// What of it the client may call.
+    AllowedMethods,
+    /// The contract of one of its services.
+    #[strum(serialize = "getOpenAPI")]
+    GetOpenApi,
+}
+
+/// The answer of `listMethods` and `allowedMethods`.
+#[derive(Debug, Serialize)]
+struct ServiceList<'a> {
+    service: Vec<ListedService<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListedService<'a> {
+    member_class: &'a str,
+    member_code: &'a str,
+    object_type: &'static str,
+    service_code: &'a str,
+    service_type: &'static str,
+    subsystem_code: &'a str,
+    xroad_instance: &'a str,
+    endpoint_list: Vec<ListedEndpoint>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListedEndpoint {
+    method: &'static str,
+    path: String,
+}
+
+/// The answer of `listClients`.
+#[derive(Debug, Serialize)]
+struct ClientList<'a> {
+    member: Vec<ListedClient<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListedClient<'a> {
+    id: ListedId<'a>,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subsystem_name: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct ListedId<'a> {
+    member_class: &'a str,
+    member_code: &'a str,
+    object_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subsystem_code: Option<&'a str>,
+    xroad_instance: &'a str,
+}
+
+impl Metaservice {
+    /// The one that a request calls, if it calls one.
+    pub(crate) fn called_by(head: &Head) -> Option<Self> {
+        if head.method() == Method::GET.as_str() { head.service.code.parse().ok() } else { None }
+    }
+
+    /// Answers from catalog, contracts and rights. `is_in_global_group` says of which global groups the client is a member.
+    pub(crate) fn answer(
+        self,
+        provider: &Provider,
+        conditions: &Conditions,
+        head: &Head,
+        is_in_global_group: impl Fn(&GlobalGroupId) -> bool,
+    ) -> Result<Response<Full<Bytes>>, Refusal> {
+        if self == Self::GetOpenApi {
+            return contract(provider, conditions, head);
+        }
+        let lists_all = self == Self::ListMethods;
+        let mut service: Vec<_> = offered(provider, conditions, &head.service.provider)
+            .filter_map(|(id, contract)| {
+                let rights = conditions.clients.rights(&head.client, id, &is_in_global_group);
+                let is_listed = |method: &str, path: &_| lists_all || rights.cover(method, path);
+                (lists_all || !rights.is_empty()).then(|| ListedService::new(id, &contract, is_listed))
+            })
+            .collect();
+        service.sort_unstable_by_key(|listed| listed.service_code);
+        Ok(respond("application/json", json(&ServiceList { service })))
+    }
+}
+
+/// The services of `provider` that are catalogued and answer here as catalogued.
+fn offered<'c>(
+    registry: &Provider,
+    conditions: &'c Conditions,
+    provider: &SubsystemId,
+) -> impl Iterator<Item = (&'c ServiceId, Arc<Contract>)> {
+    let catalogued = conditions.catalog.services().filter(move |service| service.id.provider == *provider);
+    catalogued.filter_map(|service| Some((&service.id, registry.contract(service)?)))
+}
+
+/// The catalogued bytes as they are, so that the client can compare their digest with the catalog's. X-Road rewrites the
+/// addresses in them; here they name no server, or one that the author wanted named.
+fn contract(
+    provider: &Provider,
+    conditions: &Conditions,
+    head: &Head,
+) -> Result<Response<Full<Bytes>>, Refusal> {
+    let code = parameter(head.query(), "serviceCode").ok_or(Refusal::NoServiceCode)?;
+    let id = ServiceId { provider: head.service.provider.clone(), code };
+    let contract = provider.contract(catalog::find(&conditions.catalog, &id)?).ok_or(Refusal::NoPlugin)?;
+    Ok(respond(contract.media_type(), Bytes::copy_from_slice(contract.source())))
+}
+
+impl<'a> ListedService<'a> {
+    fn new(id: &'a ServiceId, contract: &Contract, is_listed: impl Fn(&str, &ServicePath) -> bool) -> Self {
+        let endpoints = contract.operations().iter().filter_map(|operation| {
+            let (method, path) = (operation.method().into(), ServicePath::of_operation(operation.path()));
+            is_listed(method, &path).then(|| ListedEndpoint { method, path: path.to_string() })
+        });
+        let MemberId { instance, class, code } = &id.provider.member;
+        Self {
+            member_class: class,
+            member_code: code,
+            object_type: "SERVICE",
+            service_code: &id.code,
+            service_type: "OPENAPI",
+            subsystem_code: &id.provider.code,
+            xroad_instance: instance,
+            endpoint_list: endpoints.collect(),
+        }
+    }
+}
+
+/// Whether a request to a client proxy is for the list of clients.
+pub(crate) fn asks_for_clients<B>(request: &Request<B>) -> bool {
+    request.method() == Method::GET && request.uri().path() == LIST_CLIENTS
+}
+
+/// The members and subsystems of this instance, or of the federated one that the request names.
+pub(crate) fn list_clients<B>(request: &Request<B>, trust: &Trust) -> Result<Response<Full<Bytes>>, Refusal> {
+    let instance = trust.instance(parameter(request.uri().query(), "xRoadInstance").as_deref());
+    let instance = instance.ok_or(Refusal::UnknownInstance)?;
+    let members = instance.shared().members.iter().flat_map(|member| {
+        let subsystems = member.subsystems.iter().map(|subsystem| {
+            ListedClient::new(&member.id, &member.name, Some((&subsystem.id.code, subsystem.name.as_deref())))
+        });
+        std::iter::once(ListedClient::new(&member.id, &member.name, None)).chain(subsystems)
+    });
+    let list = ClientList { member: members.collect() };
+    Ok(match accepts_json(request.headers()) {
+        true => respond("application/json; charset=utf-8", json(&list)),
+        false => respond("text/xml; charset=UTF-8", list.to_xml().into()),
+    })
+}
+
+impl<'a> ListedClient<'a> {
+    fn new(member: &'a MemberId, name: &'a str, subsystem: Option<(&'a str, Option<&'a str>)>) -> Self {
+        let id = ListedId {
+            member_class: &member.class,
+            member_code: &member.code,
+            object_type: if subsystem.is_some() { "SUBSYSTEM" } else { "MEMBER" },
+            subsystem_code: subsystem.map(|(code, _)| code),
+            xroad_instance: &member.instance,
+        };
+        Self { id, name, subsystem_name: subsystem.and_then(|(_, name)| name) }
+    }
+}
+
+impl ClientList<'_> {
+    fn to_xml(&self) -> String {
+        let mut xml = String::from(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <xroad:clientList xmlns:xroad=\"http://x-road.eu/xsd/xroad.xsd\" \
+             xmlns:id=\"http://x-road.eu/xsd/identifiers\">",
+        );
+        for ListedClient { id, name, subsystem_name } in &self.member {
+            let object_type = id.object_type;
+            xml += &format!("<xroad:member><xroad:id id:objectType=\"{object_type}\">");
+            element(&mut xml, "id:xRoadInstance", id.xroad_instance);
+            element(&mut xml, "id:memberClass", id.member_class);
+            element(&mut xml, "id:memberCode", id.member_code);
+            if let Some(code) = id.subsystem_code {
+                element(&mut xml, "id:subsystemCode", code);
+            }
+            xml += "</xroad:id>";
+            element(&mut xml, "xroad:name", name);
+            if let Some(name) = subsystem_name {
+                element(&mut xml, "xroad:subsystemName", name);
+            }
+            xml += "</xroad:member>";
+        }
+        xml + "</xroad:clientList>"
+    }
+}
+
+/// Names come from the global configuration, which is XML: characters that XML cannot hold are not in them.
+fn element(xml: &mut String, name: &str, text: &str) {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    *xml += &format!("<{name}>{text}</{name}>");
+}
+
+/// Whether JSON is among what the client takes. How much it likes it does not count, as in X-Road.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|media_type| {
+        let essence = media_type.split(';').next().unwrap_or_default();
+        essence.trim().eq_ignore_ascii_case("application/json")
+    })
+}
+
+/// The value of a parameter of the query, unless it is empty or badly encoded.
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+    percent::decode(value).ok().filter(|value| !value.is_empty()).map(Into::into)
+}
+
+fn json(list: &impl Serialize) -> Bytes {
+    // Maps of texts and lists of them: there is nothing that JSON could not hold.
+    serde_json::to_vec(list).unwrap_or_default().into()
+}
+
+fn respond(media_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
