@@ -43,6 +43,18 @@ impl Network {
     /// Registers the security server `server`, such as `GOV/70000001/ss1`, with one client, and makes its folder.
     /// `settings` are further lines of `uuk.toml`.
     pub fn enrol(&self, server: &str, client: &str, folder: &Path, settings: &str) -> Result<Enrolled> {
+        self.enrol_at(["127.0.0.1:0"; 2], server, client, folder, settings)
+    }
+
+    /// As [`Network::enrol`]; its clients connect to the first address, and its metrics are at the second.
+    pub fn enrol_at(
+        &self,
+        [clients, operations]: [&str; 2],
+        server: &str,
+        client: &str,
+        folder: &Path,
+        settings: &str,
+    ) -> Result<Enrolled> {
         let port = free_port()?;
         let registered = self.instance.server(server, &format!("127.0.0.1:{port}"))?.client(client)?;
         let answers = port + ANSWERS_AFTER;
@@ -56,7 +68,7 @@ impl Network {
              [[message_log.time_stamping.authorities]]\nbase = \"{time_stamping}\"\nnetworks = [\"127.0.0.0/8\"]\n"
         );
         let name = format!("{}/{server}", self.instance.name());
-        let site = Site::of_server(&name, folder, "127.0.0.1:0", "127.0.0.1:0", &settings)?;
+        let site = Site::of_server(&name, folder, clients, operations, &settings)?;
         fs::write(folder.join("anchor.xml"), self.instance.anchor().write())?;
         fs::write(folder.join("pin"), "1234\n")?;
         let owner = registered.id().owner.clone();

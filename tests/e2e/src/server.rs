@@ -25,18 +25,29 @@ impl Server {
         Self::start_program(&target_folder().join("debug/uuk"), site, Stdio::null())
     }
 
+    /// Starts the program as it was built; it ends with the calling thread, even if this process is killed.
+    pub fn start_with_us(site: &Site) -> Result<Self> {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(target_folder().join("debug/uuk"));
+        Self::start_command(command, site, Stdio::null())
+    }
+
     /// Starts `program` on `site`; its log goes to `log`.
     pub fn start_program(program: &Path, site: &Site, log: Stdio) -> Result<Self> {
+        Self::start_command(Command::new(program), site, log)
+    }
+
+    fn start_command(mut command: Command, site: &Site, log: Stdio) -> Result<Self> {
         // What it says of itself is on standard error, together with the log: both are read until it is ready.
         let keep_log = site.folder().join("server.log");
-        let mut process = Command::new(program)
+        let mut process = command
             .args(["serve", "--no-color", "--config"])
             .arg(site.folder().join("uuk.toml"))
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
+            .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         let errors = process.stderr.take().context("no standard error")?;
         let mut lines = BufReader::new(errors).lines();
         let mut told = Vec::new();

@@ -1,24 +1,35 @@
-//! `cargo xtask demo`: the server with its examples, from a clean clone to requests that are answered.
+//! `cargo xtask demo`: two agencies with their security servers, from a clean clone to requests that are answered.
 
-use anyhow::Result;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::{Context, Result, bail};
 
 use crate::command::{become_command, run as run_command};
 use crate::prepare;
 use crate::project::Project;
 
-/// Start the server with the examples and print requests to paste; Ctrl-C ends it and leaves nothing behind
+/// Let two agencies exchange with all examples, and print requests to paste; Ctrl-C ends it and leaves nothing behind
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoOptions {
     /// Keep the register of people in PostgreSQL instead of SQLite
     #[arg(long)]
     postgres: bool,
+    /// Port for requests; the next one above is for metrics
+    #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..65535))]
+    port: u16,
 }
 
 pub(crate) fn run(options: &DemoOptions, project: &Project) -> Result<()> {
-    prepare::toolchain(project)?;
+    // First what only its user can mend.
+    for port in [options.port, options.port.saturating_add(1)] {
+        ensure_free(port)?;
+    }
+    prepare::packages(&[prepare::CURL])?;
     if options.postgres {
         prepare::packages(&[prepare::POSTGRESQL])?;
     }
+    prepare::toolchain(project)?;
     // Together: one after the other, what they share would be built twice, with other features.
     run_command(&mut project.cargo(&[
         "build",
@@ -30,8 +41,20 @@ pub(crate) fn run(options: &DemoOptions, project: &Project) -> Result<()> {
         "demo",
     ]))?;
     let mut demo = project.command(project.target.join("debug/examples/demo"));
+    demo.env("CARGO_TARGET_DIR", &project.target).arg(format!("--port={}", options.port));
     if options.postgres {
         demo.arg("--postgres");
     }
     Err(become_command(&mut demo))
+}
+
+fn ensure_free(port: u16) -> Result<()> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => bail!(
+            "port {port} is taken, by another demo or something else; end that (`ss -tlnp sport = :{port}` names it), \
+             or choose another with --port"
+        ),
+        Err(error) => Err(error).with_context(|| format!("cannot listen on port {port}")),
+    }
 }

@@ -28,6 +28,7 @@ pub(crate) struct Package {
     service: Option<&'static str>,
 }
 
+pub(crate) const CURL: Package = Package { name: "curl", is_installed: || is_on_path("curl"), service: None };
 // libFuzzer is written in C++.
 const CPP_COMPILER: Package = Package { name: "g++", is_installed: || is_on_path("c++"), service: None };
 const MARIADB: Package = Package {
