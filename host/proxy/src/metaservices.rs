@@ -249,3 +249,60 @@ fn respond(media_type: &'static str, body: Bytes) -> Response<Full<Bytes>> {
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::Door;
+    use crate::stages::receive;
+
+    fn called_by(method: Method, service: &str) -> Option<Metaservice> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/r1/KG/GOV/70000001/registry/{service}"))
+            .header("x-road-client", "KG/GOV/70000002/portal")
+            .body(());
+        let (head, ()) = receive::head(Door::Client, request.unwrap()).ok().unwrap();
+        Metaservice::called_by(&head)
+    }
+
+    #[test]
+    fn metaservices_have_their_names_and_are_asked_with_get() {
+        assert_eq!(called_by(Method::GET, "listMethods"), Some(Metaservice::ListMethods));
+        assert_eq!(called_by(Method::GET, "allowedMethods"), Some(Metaservice::AllowedMethods));
+        assert_eq!(called_by(Method::GET, "getOpenAPI/x?serviceCode=person"), Some(Metaservice::GetOpenApi));
+        assert_eq!(called_by(Method::POST, "listMethods"), None);
+        assert_eq!(called_by(Method::GET, "person"), None);
+    }
+
+    #[test]
+    fn clients_take_json_if_they_say_so() {
+        let accepts = |values: &[&'static str]| {
+            let value = |value: &&'static str| (header::ACCEPT, HeaderValue::from_static(value));
+            accepts_json(&values.iter().map(value).collect())
+        };
+        assert!(accepts(&["text/xml, Application/JSON;q=0.9"]) && accepts(&["text/xml", "application/json"]));
+        assert!(!accepts(&["*/*"]) && !accepts(&[]) && !accepts(&["application/jsonp"]));
+    }
+
+    #[test]
+    fn a_parameter_is_decoded_once() {
+        assert_eq!(parameter(Some("a=1&ServiceCode=p%252F%20x"), "serviceCode").as_deref(), Some("p%2F x"));
+        for query in [None, Some(""), Some("serviceCode"), Some("serviceCode="), Some("serviceCode=%2")] {
+            assert_eq!(parameter(query, "serviceCode"), None, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn the_list_as_xml_escapes_names() {
+        let member: MemberId = "KG/GOV/7&8".parse().unwrap();
+        let list =
+            ClientList { member: vec![ListedClient::new(&member, "A <b>", Some(("reg", Some("R & D"))))] };
+        assert!(list.to_xml().ends_with(
+            "<xroad:member><xroad:id id:objectType=\"SUBSYSTEM\"><id:xRoadInstance>KG</id:xRoadInstance>\
+             <id:memberClass>GOV</id:memberClass><id:memberCode>7&amp;8</id:memberCode>\
+             <id:subsystemCode>reg</id:subsystemCode></xroad:id><xroad:name>A &lt;b&gt;</xroad:name>\
+             <xroad:subsystemName>R &amp; D</xroad:subsystemName></xroad:member></xroad:clientList>"
+        ));
+    }
+}

@@ -38,3 +38,47 @@ pub(crate) fn client(
     let rights = clients.rights(&head.client, &head.service, is_in_global_group);
     if rights.cover(head.method(), &path) { Ok(()) } else { Err(Refusal::AccessDenied) }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::provider::Door;
+    use crate::stages::receive;
+
+    /// What becomes of a call by a client who may call everything, or only `GET /people/*`.
+    fn refused(path: &str, endpoints: &str) -> Option<&'static str> {
+        let text = format!(
+            "[[access_right]]\nclient = 'KG/GOV/70000002/portal'\n\
+             services = ['KG/GOV/70000001/registry/person']\n{endpoints}"
+        );
+        let clients = Clients::parse(&text, |_| Err("no certificates".into())).unwrap();
+        let request = Request::get(format!("/r1/KG/GOV/70000001/registry/person{path}"))
+            .header("x-road-client", "KG/GOV/70000002/portal");
+        let (head, ()) = receive::head(Door::Client, request.body(()).unwrap()).ok().unwrap();
+        client(&clients, &head, |_| false).err().map(|refusal| refusal.code())
+    }
+
+    #[test]
+    fn the_path_that_is_authorised_is_the_one_the_service_gets() {
+        assert_eq!(refused("/people/%31", "endpoints = ['GET /people/1']"), None);
+        assert_eq!(refused("/people/%2531", "endpoints = ['GET /people/1']"), Some("proxy.access_denied"));
+    }
+
+    #[test]
+    fn refuses_an_encoded_slash_whatever_the_right() {
+        for endpoints in ["", "endpoints = ['* **']"] {
+            assert_eq!(refused("/people%2f1", endpoints), Some("proxy.ambiguous_path"));
+            assert_eq!(refused("/people/a%5Cb", endpoints), Some("proxy.ambiguous_path"));
+        }
+    }
+
+    #[test]
+    fn refuses_encoded_traversal_whatever_the_right() {
+        for endpoints in ["", "endpoints = ['* **']"] {
+            assert_eq!(refused("/people/%2e%2e/secrets", endpoints), Some("proxy.ambiguous_path"));
+            assert_eq!(refused("/people/.%2E/secrets", endpoints), Some("proxy.ambiguous_path"));
+        }
+    }
+}
