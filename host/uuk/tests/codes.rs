@@ -68,12 +68,13 @@ const OTHER_ENDINGS: [&str; 17] = [
     ".toml", ".txt", ".wasm", ".xml", ".yaml",
 ];
 /// Families of X-Road's codes, and those of its codes whose family is also one of ours.
-const XROAD: [&str; 8] = [
+const XROAD: [&str; 9] = [
     "client.",
     "invalid_cert_path.",
     "malformed_signature.",
     "mlog.",
     "server.",
+    "service_failed.",
     "signer.cannot_sign",
     "signer.internal_error",
     "signer.unknown_member",

@@ -25,17 +25,45 @@ fn every_key_of_the_configuration_is_described() {
     let cases = [
         ("[server]", least("[server]")),
         ("[listener]", least("[listener]")),
-        ("[listener.identity]", format!("{LEAST}[listener.identity]\n{UNKNOWN}")),
-        ("[listener.limits]", format!("{LEAST}[listener.limits]\n{UNKNOWN}")),
-        ("[operations]", format!("{LEAST}[operations]\n{UNKNOWN}")),
-        ("[files]", format!("{LEAST}[files]\n{UNKNOWN}")),
-        ("[plugins]", format!("{LEAST}[plugins]\n{UNKNOWN}")),
-        ("[requests]", format!("{LEAST}[requests]\n{UNKNOWN}")),
-        ("[log]", format!("{LEAST}[log]\n{UNKNOWN}")),
+        ("[listener.identity]", within("[listener.identity]")),
+        ("[listener.limits]", within("[listener.limits]")),
+        ("[operations]", within("[operations]")),
+        ("[files]", within("[files]")),
+        ("[plugins]", within("[plugins]")),
+        ("[requests]", within("[requests]")),
+        ("[exchange]", within("[exchange]")),
+        ("[exchange.listener]", within("[exchange.listener]")),
+        ("[exchange.certificate_answers]", within("[exchange.certificate_answers]")),
+        ("[exchange.connector]", within("[exchange.connector]")),
+        ("[exchange.global_configuration]", within("[exchange.global_configuration]")),
+        ("[signer]", within("[signer]")),
+        ("[signer.tokens.NAME]", within("[signer.tokens.NAME]")),
+        ("[signer.tokens.NAME.pkcs11]", within("[signer.tokens.NAME.pkcs11]")),
+        ("[message_log]", within("[message_log]")),
+        ("[[message_log.encryption_keys]]", within("[[message_log.encryption_keys]]")),
+        ("[message_log.time_stamping]", within("[message_log.time_stamping]")),
+        ("[message_log.archive]", within("[message_log.archive]")),
+        ("[message_log.archive.bucket]", within("[message_log.archive.bucket]")),
+        ("[log]", within("[log]")),
     ];
     for (section, text) in cases {
         let known = keys_known(&[("uuk.toml", &text)]);
         assert_eq!(keys_described(CONFIGURATION, section), known, "{section}");
+    }
+}
+
+#[test]
+fn sections_that_take_the_keys_of_another_have_the_same() {
+    let cases = [
+        ("[exchange.listener.limits]", CONFIGURATION, "[listener.limits]"),
+        ("[exchange.certificate_answers.limits]", CONFIGURATION, "[listener.limits]"),
+        ("[behind]", CONFIGURATION, "[listener]"),
+        ("[[message_log.time_stamping.authorities]]", FILES, "[upstream.NAME] of a grant"),
+        ("[message_log.archive.bucket.upstream]", FILES, "[upstream.NAME] of a grant"),
+    ];
+    for (section, manual, described) in cases {
+        let known = keys_known(&[("uuk.toml", &within(section))]);
+        assert_eq!(keys_described(manual, described), known, "{section}");
     }
 }
 
@@ -60,6 +88,8 @@ fn every_key_of_the_files_that_decide_is_described() {
         ("[[service]] of catalog.toml", "catalog.toml", format!("[[service]]\n{UNKNOWN}")),
         ("keys of trust.toml", "trust.toml", UNKNOWN.to_owned()),
         ("[[client]] of clients.toml", "clients.toml", format!("[[client]]\n{UNKNOWN}")),
+        ("[[local_group]] of clients.toml", "clients.toml", format!("[[local_group]]\n{UNKNOWN}")),
+        ("[[access_right]] of clients.toml", "clients.toml", format!("[[access_right]]\n{UNKNOWN}")),
         ("a grant", "grants/x.toml", UNKNOWN.to_owned()),
         ("[datasource.NAME] of a grant", "grants/x.toml", grant(&format!("[datasource.a]\n{UNKNOWN}"))),
         ("[upstream.NAME] of a grant", "grants/x.toml", grant(&format!("[upstream.a]\n{UNKNOWN}"))),
@@ -75,15 +105,13 @@ fn every_key_of_the_files_that_decide_is_described() {
 #[test]
 fn every_metric_is_described() {
     let mut emitted = BTreeSet::new();
-    let sources = [
-        include_str!("../../proxy/src/fault.rs"),
-        include_str!("../../plugin-host/src/capabilities/http.rs"),
-        include_str!("../../plugin-host/src/meter.rs"),
-        include_str!("../src/operations.rs"),
-    ];
-    for source in sources {
+    let mut see = |source: &str| {
         let names = source.split("!(\"uuk_").skip(1).filter_map(|rest| rest.split('"').next());
         emitted.extend(names.map(|name| format!("uuk_{name}")));
+    };
+    let host = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for crate_folder in std::fs::read_dir(host).unwrap() {
+        for_each_source(&crate_folder.unwrap().path().join("src"), &mut see);
     }
     let described: BTreeSet<String> = first_cells(METRICS, "Metrics").collect();
     assert!(!emitted.is_empty());
@@ -109,6 +137,23 @@ fn the_front_page_shows_the_code_that_the_example_has() {
         let shown = |page: &'static str| page.split("```").find_map(|block| block.strip_prefix(language));
         assert!(shown(front).is_some());
         assert_eq!(shown(front), shown(example), "{language}");
+    }
+}
+
+/// The least configuration, with an unknown key in one more section.
+fn within(section: &str) -> String {
+    format!("{LEAST}{section}\n{UNKNOWN}\n")
+}
+
+fn for_each_source(folder: &Path, see: &mut impl FnMut(&str)) {
+    // Not every folder beside the crates is one.
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            for_each_source(&path, see);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            see(&std::fs::read_to_string(&path).unwrap());
+        }
     }
 }
 
