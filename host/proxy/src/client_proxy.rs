@@ -18,7 +18,7 @@ use uuk_transport::{Destination, Peer, PeerAddress, PeerBody, PeerCertificates, 
 use crate::certificate_answers;
 use crate::exchange::{Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
 use crate::fault::{self, Record, Refusal};
-use crate::incoming::{Closing, Incoming, Message};
+use crate::incoming::{self, Closing, Incoming, Message};
 use crate::metaservices;
 use crate::outgoing::{Outgoing, TransportBody, body};
 use crate::provider::{Door, Provider};
@@ -94,7 +94,8 @@ impl ClientProxy {
             .addresses(&provider, asked.security_server.as_ref(), self.exchange.config.port)
             .map_err(ExchangeError::from)?;
         let config = &self.exchange.config;
-        let body = receive::spooled(body, config).await?;
+        let deadline = Instant::now() + config.message_time_max;
+        let body = incoming::whole(body, config, deadline).await.map_err(ExchangeError::from)?;
 
         // From here on the exchange goes to its end even if the client goes away: what was recorded is evidence of what
         // was done.

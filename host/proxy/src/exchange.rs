@@ -18,7 +18,9 @@ use uuk_process::Clock;
 use uuk_signer::{AuthenticationIdentity, Signer, SignerError};
 use uuk_transport::PeerError;
 
+use crate::backend::BackendError;
 use crate::incoming::IncomingError;
+use crate::replays::Replays;
 use crate::spool::Spooled;
 use crate::trust::{Trust, TrustError, TrustSource};
 
@@ -90,6 +92,12 @@ pub enum ExchangeError {
         /// Whose service was asked for.
         provider: Box<ClientId>,
     },
+    /// It came before.
+    #[error("this very request was accepted before")]
+    Replayed,
+    /// The information system that answers the service did not.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The message was not signed.
     #[error(transparent)]
     Signer(#[from] SignerError),
@@ -123,6 +131,7 @@ impl ExchangeError {
             Self::Incoming(IncomingError::Fault(_)) => "exchange.refused",
             Self::Incoming(IncomingError::Broken(_)) => "exchange.broken_off",
             Self::Incoming(IncomingError::Slow) => "exchange.slow",
+            Self::Incoming(IncomingError::TooLarge { .. }) => "exchange.too_large",
             Self::Incoming(IncomingError::Spool(_)) | Self::Spool(_) => "exchange.spool",
             Self::Inconsistent(error) => error.code(),
             Self::Status { .. } => "exchange.status",
@@ -131,6 +140,8 @@ impl ExchangeError {
             Self::Peer(PeerError::Untrusted { source, .. }) => source.code(),
             Self::Peer(error) => error.code(),
             Self::NotHere { .. } => "exchange.not_here",
+            Self::Replayed => "exchange.replayed",
+            Self::Backend(error) => error.code(),
             Self::Signer(error) => error.code(),
             Self::Log(error) => error.code(),
             Self::NoIdentity => "exchange.no_identity",
@@ -146,6 +157,7 @@ impl ExchangeError {
             Self::Incoming(IncomingError::Transport(error)) => error.xroad_code().to_owned(),
             Self::Incoming(IncomingError::Fault(fault)) => fault.fault_code().as_str().to_owned(),
             Self::Incoming(IncomingError::Broken(_) | IncomingError::Slow) => "network_error".to_owned(),
+            Self::Incoming(IncomingError::TooLarge { .. }) => "invalid_message".to_owned(),
             Self::Incoming(IncomingError::Spool(_)) | Self::Spool(_) => "io_error".to_owned(),
             Self::Inconsistent(error) => error.xroad_code().to_owned(),
             Self::Status { .. } => "http_error".to_owned(),
@@ -154,6 +166,8 @@ impl ExchangeError {
             Self::Peer(PeerError::Untrusted { source, .. }) => source.xroad_code(),
             Self::Peer(error) => error.xroad_code().to_owned(),
             Self::NotHere { .. } => "unknown_member".to_owned(),
+            Self::Replayed => "invalid_request".to_owned(),
+            Self::Backend(error) => error.xroad_code().to_owned(),
             Self::Signer(error) => error.xroad_code().to_owned(),
             Self::Log(error) => error.xroad_code().to_owned(),
             Self::NoIdentity => "ssl_authentication_failed".to_owned(),
@@ -168,6 +182,7 @@ pub(crate) struct Exchange {
     pub(crate) tasks: TaskTracker,
     signer: Signer,
     message_log: MessageLog,
+    replays: Replays,
     identity: watch::Receiver<Option<Arc<AuthenticationIdentity>>>,
 }
 
@@ -186,7 +201,8 @@ impl Exchange {
     pub(crate) fn new(config: ExchangeConfig, services: Services) -> Self {
         let Services { signer, message_log, configuration, clock, tasks } = services;
         let identity = signer.authentication();
-        Self { trust: TrustSource::new(configuration, clock), config, tasks, signer, message_log, identity }
+        let (trust, replays) = (TrustSource::new(configuration, clock), Replays::default());
+        Self { config, trust, tasks, signer, message_log, replays, identity }
     }
 
     /// What proves this server to others, now.
@@ -218,8 +234,12 @@ impl Exchange {
         let parts: Vec<_> = std::iter::once(MessagePart::message(PartContent::Bytes(message.message)))
             .chain(attachments)
             .collect();
-        trust.check_message(signature, &parts, sender)?;
+        let signed = trust.check_message(signature, &parts, sender)?;
         drop(parts);
+        // A response answers one request by its hash, and is asked for once.
+        if message.direction == Direction::Request && !self.replays.is_first(message.message, signed) {
+            return Err(ExchangeError::Replayed);
+        }
         self.record(message, signature).await
     }
 

@@ -195,6 +195,7 @@ fn exchange_status(error: &ExchangeError) -> u16 {
         | ExchangeError::Signer(_)
         | ExchangeError::Log(_)
         | ExchangeError::NoIdentity => 503,
+        ExchangeError::Incoming(IncomingError::TooLarge { .. }) => 413,
         ExchangeError::Incoming(IncomingError::Slow) | ExchangeError::Peer(PeerError::Slow { .. }) => 504,
         ExchangeError::Spool(_) | ExchangeError::GivenUp => 500,
         _ => 502,

@@ -13,6 +13,7 @@ use uuk_message::{
     TransportEvent, TransportReader,
 };
 
+use crate::exchange::ExchangeConfig;
 use crate::spool::{Spool, Spooled};
 
 /// Why a message did not come.
@@ -31,6 +32,12 @@ pub enum IncomingError {
     /// It took too long.
     #[error("the message did not come in time")]
     Slow,
+    /// There is too much of it.
+    #[error("the body of the message is larger than {bytes_max} bytes")]
+    TooLarge {
+        /// The limit.
+        bytes_max: u64,
+    },
     /// It cannot be kept while its signature is verified.
     #[error("the message cannot be kept on its way")]
     Spool(#[from] std::io::Error),
@@ -55,6 +62,34 @@ pub(crate) struct Closing {
     /// The REST body or the SOAP attachments, in their order.
     pub(crate) attachments: Vec<(PartHeaders, Spooled)>,
     pub(crate) signature: SignatureDocuments,
+}
+
+/// Takes a body as it comes from a client or an information system, or finds that there is none.
+pub(crate) async fn whole<B>(
+    mut body: B,
+    config: &ExchangeConfig,
+    deadline: Instant,
+) -> Result<Option<Spooled>, IncomingError>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+{
+    let bytes_max = config.limits.body_bytes_max;
+    let mut spool = Spool::new(&config.spool_folder);
+    loop {
+        let frame = tokio::time::timeout_at(deadline.into(), body.frame());
+        match frame.await.map_err(|_| IncomingError::Slow)? {
+            None => break,
+            Some(Err(error)) => return Err(IncomingError::Broken(error.into())),
+            Some(Ok(frame)) => {
+                let Some(data) = frame.data_ref() else { continue };
+                if spool.size_bytes() + data.len() as u64 > bytes_max {
+                    return Err(IncomingError::TooLarge { bytes_max });
+                }
+                spool.push(data).await?;
+            }
+        }
+    }
+    Ok(Some(spool.finish().await?).filter(|body| body.size_bytes() > 0))
 }
 
 /// A transport message that is being read.

@@ -14,6 +14,7 @@ use uuk_process::Clock;
 use uuk_serverconf::Clients;
 use uuk_transport::{BodyError, Peer};
 
+use crate::backend::Backends;
 use crate::exchange::ExchangeError;
 use crate::fault::{self, Refusal};
 use crate::spool::Spooled;
@@ -37,6 +38,8 @@ pub struct Conditions {
     pub catalog: Catalog,
     /// This server's clients and their rights.
     pub clients: Clients,
+    /// The services that information systems answer themselves, to requests of other security servers.
+    pub backends: Backends,
 }
 
 /// Where a request came in.

@@ -15,6 +15,7 @@ use uuk_messagelog::Direction;
 use uuk_plugin_host::Arm;
 use uuk_transport::{PeerBody, ServerPeer};
 
+use crate::backend::Backend;
 use crate::exchange::{Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
 use crate::fault::{self, Record, Refusal};
 use crate::incoming::{Closing, Incoming, Message, Opening};
@@ -40,9 +41,10 @@ struct Accepted {
     started: Instant,
 }
 
-/// Who answers a request: an adapter, or this server by itself.
+/// Who answers a request: an adapter, an information system, or this server by itself.
 enum Answering {
     Adapter(Arm),
+    Backend(Arc<Backend>),
     Metaservice(Response<Full<Bytes>>),
 }
 
@@ -126,9 +128,12 @@ impl ServerProxy {
                 Answering::Metaservice(answer)
             }
             None => {
-                let arm = self.provider.find(&conditions, &head)?;
+                let answering = match conditions.backends.find(&head.service) {
+                    Some(backend) => Answering::Backend(backend),
+                    None => Answering::Adapter(self.provider.find(&conditions, &head)?),
+                };
                 authorize::client(&conditions.clients, &head, is_in_global_group)?;
-                Answering::Adapter(arm)
+                answering
             }
         };
 
@@ -155,7 +160,11 @@ impl ServerProxy {
         let Accepted { request, head, body, answering, started } = accepted;
         let (answer, body) = match answering {
             // X-Road's metaservices do not hash the body of a request.
-            Answering::Metaservice(answer) => (answer, None),
+            Answering::Metaservice(answer) => (in_memory(answer).await, None),
+            Answering::Backend(backend) => {
+                let answer = backend.call(request.head(), body.as_ref(), &self.exchange.config).await?;
+                (answer, body)
+            }
             Answering::Adapter(arm) => {
                 let answered = match self.provider.body(body.as_ref()).await {
                     Ok(body) => self.provider.call(&arm, &head, &body, started, record).await,
@@ -165,12 +174,10 @@ impl ServerProxy {
                     Ok(answered) => answered.into_response(record),
                     Err(refusal) => fault::response(&refusal, record),
                 };
-                (answer, body)
+                (in_memory(answer).await, body)
             }
         };
         let (parts, content) = answer.into_parts();
-        let content = content.collect().await.map(|content| content.to_bytes()).unwrap_or_default();
-        let content = Some(content).filter(|content| !content.is_empty()).map(Spooled::of);
 
         let request_body = body.and_then(|body| Sha512::try_from(body.sha512().as_bytes()).ok());
         let response = RestResponse::compose(
@@ -257,6 +264,12 @@ fn head(request: &RestRequest) -> Result<receive::Head, Refusal> {
     }
     let direct = direct.body(()).map_err(|_| ExchangeError::from(uuk_message::RestError::Target))?;
     receive::head(Door::Client, direct).map(|(head, ())| head)
+}
+
+async fn in_memory(answer: Response<Full<Bytes>>) -> Response<Option<Spooled>> {
+    let (parts, content) = answer.into_parts();
+    let content = content.collect().await.map(|content| content.to_bytes()).unwrap_or_default();
+    Response::from_parts(parts, Some(content).filter(|content| !content.is_empty()).map(Spooled::of))
 }
 
 fn headers(headers: &HeaderMap) -> Vec<Header> {

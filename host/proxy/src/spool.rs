@@ -105,6 +105,11 @@ impl Spool {
         Self { folder: folder.to_owned(), memory: BytesMut::new(), file: None, size_bytes: 0, sha512 }
     }
 
+    /// What has come so far.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
     pub(crate) async fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.memory.extend_from_slice(bytes);
         self.size_bytes += bytes.len() as u64;

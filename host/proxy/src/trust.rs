@@ -136,6 +136,17 @@ pub(crate) struct Trust {
     remembered: Arc<Mutex<Remembered>>,
 }
 
+/// When a message was signed that is verified.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Signed {
+    /// What the sender says.
+    pub(crate) at: Timestamp,
+    /// When it was verified.
+    pub(crate) verified_at: Timestamp,
+    /// At the latest then, the OCSP answers in the signature are too old, and it is refused.
+    pub(crate) counts_for: Duration,
+}
+
 /// Certificates that were found good with their OCSP answers, by a configuration.
 #[derive(Debug, Default)]
 struct Remembered {
@@ -245,16 +256,17 @@ impl Trust {
         signature: &SignatureDocuments,
         parts: &[MessagePart<'_>],
         sender: &MemberId,
-    ) -> Result<(), TrustError> {
+    ) -> Result<Signed, TrustError> {
         let instance = self.configuration.instance(&sender.instance, self.now);
         let no_server = || TrustError::NoServer { client: Box::new(ClientId::Member(sender.clone())) };
         let authorities = instance.ok_or_else(no_server)?.authorities();
-        verify_message_by(signature, parts, sender, authorities, |certificate, answers| {
+        let verified = verify_message_by(signature, parts, sender, authorities, |certificate, answers| {
             self.remember(certificate.der(), answers, || {
                 check_certificate(certificate, answers, authorities, self.now)
             })
         })?;
-        Ok(())
+        let counts_for = authorities.ocsp_freshness;
+        Ok(Signed { at: verified.claimed_time, verified_at: self.now, counts_for })
     }
 
     fn instance_of(&self, client: &ClientId) -> Result<&Instance, TrustError> {

@@ -88,6 +88,8 @@ pub(crate) struct Files {
     pub(crate) trust: PathBuf,
     /// Clients and their rights. Default: `clients.toml`.
     pub(crate) clients: PathBuf,
+    /// Information systems that answer services over HTTP themselves; there need be none. Default: `backends.toml`.
+    pub(crate) backends: PathBuf,
     /// The server's own folder. Default: `state`.
     pub(crate) state: PathBuf,
 }
@@ -100,6 +102,7 @@ impl Default for Files {
             catalog: "catalog.toml".into(),
             trust: "trust.toml".into(),
             clients: "clients.toml".into(),
+            backends: "backends.toml".into(),
             state: "state".into(),
         }
     }
@@ -262,8 +265,8 @@ impl Config {
     }
 
     fn resolve(&mut self, base: &Path) {
-        let Files { plugins, grants, catalog, trust, clients, state } = &mut self.files;
-        for file in [plugins, grants, catalog, trust, clients, state] {
+        let Files { plugins, grants, catalog, trust, clients, backends, state } = &mut self.files;
+        for file in [plugins, grants, catalog, trust, clients, backends, state] {
             *file = base.join(&*file);
         }
         for listener in [Some(&mut self.listener), self.behind.as_mut()].into_iter().flatten() {

@@ -15,7 +15,7 @@ use uuk_plugin_host::Grant;
 use uuk_plugin_host::capabilities::sql::DatabaseGrant;
 use uuk_plugin_host::reload::{Deployment, Policy};
 use uuk_process::{ErrorChain, Secret};
-use uuk_proxy::Conditions;
+use uuk_proxy::{Backends, BackendsError, Conditions};
 use uuk_serverconf::{Clients, ClientsError, DatasourceGrant, GrantError, GrantFile};
 use uuk_transport::{Authentication, UpstreamConfig};
 
@@ -64,6 +64,12 @@ pub enum GovernanceError {
         source: ClientsError,
     },
     #[error("{}", path.display())]
+    Backends {
+        path: PathBuf,
+        #[source]
+        source: BackendsError,
+    },
+    #[error("{}", path.display())]
     Grant {
         path: PathBuf,
         #[source]
@@ -91,8 +97,9 @@ impl Governance {
             trust: reader.trust(&files.trust)?,
             catalogued: catalog.services().map(|entry| (entry.id.clone(), entry.contract.0)).collect(),
         };
+        let backends = reader.backends(&files.backends)?;
         let fingerprint = Fingerprint(reader.seen.into_inner());
-        Ok(Self { conditions: Conditions { catalog, clients }, policy, client_certificates, fingerprint })
+        Ok(Self { conditions: Conditions { catalog, clients, backends }, policy, client_certificates, fingerprint })
     }
 }
 
@@ -139,6 +146,18 @@ impl Reader {
         let clients = Clients::parse(&self.read(path)?, certificate)
             .map_err(|source| GovernanceError::Clients { path: path.to_owned(), source })?;
         Ok((clients, files.into_inner()))
+    }
+
+    /// The list of backends. A server that has none has no such file.
+    fn backends(&self, path: &Path) -> Result<Backends, GovernanceError> {
+        self.note(path);
+        if !path.exists() {
+            return Ok(Backends::default());
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let note = |upstream: &UpstreamConfig| files_of(upstream).for_each(|file| self.note(file));
+        Backends::parse(&self.read(path)?, folder, note)
+            .map_err(|source| GovernanceError::Backends { path: path.to_owned(), source })
     }
 
     fn deployments(&self, folder: &Path) -> Result<Vec<Deployment>, GovernanceError> {
@@ -305,6 +324,7 @@ mod tests {
             catalog: at("catalog.toml"),
             trust: at("trust.toml"),
             clients: at("clients.toml"),
+            backends: at("backends.toml"),
             state: at("state"),
         };
         (folder, files)
@@ -329,6 +349,10 @@ mod tests {
         let before = read();
         fs::write(files.grants.join("ca.pem"), "new").unwrap();
         assert!(!before.is_current(&files), "the authorities of an upstream");
+
+        let before = read();
+        fs::write(&files.backends, "").unwrap();
+        assert!(!before.is_current(&files), "the first backends");
 
         let before = read();
         fs::write(files.grants.join("other.toml"), "").unwrap();

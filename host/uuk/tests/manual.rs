@@ -90,6 +90,7 @@ fn every_key_of_the_files_that_decide_is_described() {
         ("[[client]] of clients.toml", "clients.toml", format!("[[client]]\n{UNKNOWN}")),
         ("[[local_group]] of clients.toml", "clients.toml", format!("[[local_group]]\n{UNKNOWN}")),
         ("[[access_right]] of clients.toml", "clients.toml", format!("[[access_right]]\n{UNKNOWN}")),
+        ("[[backend]] of backends.toml", "backends.toml", format!("[[backend]]\n{UNKNOWN}")),
         ("a grant", "grants/x.toml", UNKNOWN.to_owned()),
         ("[datasource.NAME] of a grant", "grants/x.toml", grant(&format!("[datasource.a]\n{UNKNOWN}"))),
         ("[upstream.NAME] of a grant", "grants/x.toml", grant(&format!("[upstream.a]\n{UNKNOWN}"))),

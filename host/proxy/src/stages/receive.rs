@@ -4,16 +4,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use uuid::Uuid;
 use uuk_identifiers::{ClientId, ServiceId};
 
-use crate::exchange::{ExchangeConfig, ExchangeError};
 use crate::fault::Refusal;
-use crate::incoming::IncomingError;
 use crate::provider::Door;
-use crate::spool::{Spool, Spooled};
 
 /// Longest value of a header that names something.
 const HEADER_BYTES_MAX: usize = 1_024;
@@ -96,30 +92,6 @@ pub(crate) fn head<B>(door: Door, request: Request<B>) -> Result<(Head, B), Refu
 /// Reads the whole body.
 pub(crate) async fn body(body: Incoming, bytes_max: u64, deadline: Instant) -> Result<Bytes, Refusal> {
     uuk_transport::read_body(body, bytes_max, deadline).await.map_err(Refusal::Body)
-}
-
-/// Reads the whole body, however large, or finds that there is none.
-pub(crate) async fn spooled(
-    mut body: Incoming,
-    config: &ExchangeConfig,
-) -> Result<Option<Spooled>, ExchangeError> {
-    let deadline = Instant::now() + config.message_time_max;
-    let mut spool = Spool::new(&config.spool_folder);
-    loop {
-        let frame = tokio::time::timeout_at(deadline.into(), body.frame());
-        match frame.await.map_err(|_| IncomingError::Slow)? {
-            None => {
-                let body = spool.finish().await.map_err(ExchangeError::Spool)?;
-                return Ok(Some(body).filter(|body| body.size_bytes() > 0));
-            }
-            Some(Err(error)) => return Err(IncomingError::Broken(error.into()).into()),
-            Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref() {
-                    spool.push(data).await.map_err(ExchangeError::Spool)?;
-                }
-            }
-        }
-    }
 }
 
 /// A header that may stand once. X-Road takes the last of several; two that differ would let one system authorise what
