@@ -192,6 +192,8 @@ impl fmt::Display for ServicePath {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -334,5 +336,37 @@ mod tests {
     #[test]
     fn refuses_a_pattern_that_is_too_long() {
         check_refused(&format!("GET /{}", "x".repeat(255)), "longer than 255");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// X-Road makes regular expressions of its patterns.
+        #[test]
+        fn matches_as_a_regular_expression_would(pattern in "/[a/*]{0,8}", path in "/[ab/]{0,8}") {
+            let mut expression = String::new();
+            let mut rest = pattern.as_str();
+            while let Some(first) = rest.chars().next() {
+                let stars = rest.len() - rest.trim_start_matches('*').len();
+                expression += match stars {
+                    0 => rest.get(..first.len_utf8()).unwrap(),
+                    1 => "[^/]*",
+                    _ => ".*",
+                };
+                rest = &rest[stars.max(1)..];
+            }
+            let expected = regex::Regex::new(&format!("^{expression}$")).unwrap().is_match(&path);
+            let endpoint: Endpoint = format!("GET {pattern}").parse().unwrap();
+            prop_assert_eq!(endpoint.covers("GET", &ServicePath::decode(&path).unwrap()), expected);
+        }
+
+        #[test]
+        fn decoding_adds_no_separators_and_no_dot_segments(raw in "/([a./]|%2e|%2E|%2f|%5C|%25|%)*") {
+            if let Ok(path) = ServicePath::decode(&raw) {
+                prop_assert_eq!(path.as_str().matches('/').count(), raw.matches('/').count());
+                prop_assert!(!path.as_str().split('/').any(|segment| [".", ".."].contains(&segment)));
+                prop_assert!(!path.as_str().contains('\\'));
+            }
+        }
     }
 }
