@@ -25,10 +25,11 @@ pub(crate) fn run(options: &DemoOptions, project: &Project) -> Result<()> {
     for port in [options.port, options.port.saturating_add(1)] {
         ensure_free(port)?;
     }
-    prepare::packages(&[prepare::CURL])?;
+    let mut packages = vec![prepare::CURL, prepare::OPENSSL_HEADERS, prepare::PKG_CONFIG];
     if options.postgres {
-        prepare::packages(&[prepare::POSTGRESQL])?;
+        packages.push(prepare::POSTGRESQL);
     }
+    prepare::packages(&packages)?;
     prepare::toolchain(project)?;
     // Together: one after the other, what they share would be built twice, with other features.
     run_command(&mut project.cargo(&[

@@ -40,12 +40,12 @@ pub(crate) const POSTGRESQL: Package =
     Package { name: "postgresql", is_installed: has_postgresql, service: Some("postgresql") };
 const OPENSSL: Package = Package { name: "openssl", is_installed: || is_on_path("openssl"), service: None };
 // What the host is linked with.
-const OPENSSL_HEADERS: Package = Package {
+pub(crate) const OPENSSL_HEADERS: Package = Package {
     name: "libssl-dev",
     is_installed: || Path::new("/usr/include/openssl/ssl.h").is_file(),
     service: None,
 };
-const PKG_CONFIG: Package =
+pub(crate) const PKG_CONFIG: Package =
     Package { name: "pkg-config", is_installed: || is_on_path("pkg-config"), service: None };
 const SOFTHSM: Package =
     Package { name: "softhsm2", is_installed: || is_on_path("softhsm2-util"), service: None };

@@ -6,7 +6,7 @@ mod joining;
 
 use std::convert::Infallible;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use http::StatusCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use uuk_e2e::{CLIENT, Client, Enrolled, Guest, Network, PROVIDER, Reply, Server, Site, target_folder};
+use uuk_e2e::{CLIENT, Client, Guest, Network, PROVIDER, Reply, Server, Site, target_folder};
 use uuk_testkit::databases::{self, PostgreSql};
 use uuk_testkit::upstream::{Access, PASSWORD, USER, UpstreamOptions, VehiclesUpstream};
 
@@ -86,11 +86,14 @@ async fn show(folder: &Folder, options: &Options) -> Result<Infallible> {
         "an instance, KG: certification authority with OCSP, time-stamping authority, configuration source",
     );
     let network = Network::start().await?;
-    let any = "127.0.0.1:0".to_owned();
-    let mut provider = enrol(&network, [&any, &any], "GOV/70000001", "registry", &folder.join("agency-1"))?;
+    let chosen = ["127.0.0.1:0"; 2];
     let [clients, metrics] =
         [options.port, options.port.saturating_add(1)].map(|port| format!("127.0.0.1:{port}"));
-    let consumer = enrol(&network, [&clients, &metrics], "GOV/70000002", "portal", &folder.join("agency-2"))?;
+    let (one, two) = (folder.join("agency-1"), folder.join("agency-2"));
+    let mut provider =
+        network.enrol_at(chosen, "GOV/70000001/ss1", "GOV/70000001/registry", &one, SETTINGS)?;
+    let consumer =
+        network.enrol_at([&clients, &metrics], "GOV/70000002/ss2", "GOV/70000002/portal", &two, SETTINGS)?;
     // Both live as long as the demo.
     let _database = register_of_people(&mut provider.site, options.postgres).await?;
     let _upstream = registry_of_vehicles(&mut provider.site).await?;
@@ -115,21 +118,6 @@ async fn show(folder: &Folder, options: &Options) -> Result<Infallible> {
     // Both servers live until now.
     let _servers = [provider_server, consumer_server];
     std::future::pending().await
-}
-
-/// Registers the server of an agency, and makes its folder.
-fn enrol(
-    network: &Network,
-    addresses: [&str; 2],
-    member: &str,
-    subsystem: &str,
-    folder: &Path,
-) -> Result<Enrolled> {
-    fs::create_dir(folder)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    let code = if subsystem == "registry" { "ss1" } else { "ss2" };
-    let (server, client) = (format!("{member}/{code}"), format!("{member}/{subsystem}"));
-    network.enrol_at(addresses, &server, &client, folder, SETTINGS)
 }
 
 /// 10,000 generated people; gives the database server, if there is one.
@@ -220,7 +208,7 @@ fn say(verb: &str, what: &str) {
 }
 
 fn tell(server: &Server, reply: &Reply, folder: &Path) -> Result<()> {
-    let (base, demo) = (format!("http://{}/r1/{PROVIDER}", server.address()), folder.display());
+    let (base, demo) = (format!("http://{}/r1/{PROVIDER}", server.address()), for_shell(folder));
     let header = |name: &str| -> Result<&str> {
         Ok(reply.headers.get(name).with_context(|| format!("an answer without {name}"))?.to_str()?)
     };
@@ -270,6 +258,13 @@ All files are in {demo}, each server's log is server.log in its folder. Ctrl-C e
         operations = server.operations(),
     );
     Ok(())
+}
+
+/// A path as a shell takes it.
+fn for_shell(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |character: char| character.is_alphanumeric() || "/._-".contains(character);
+    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }
 
 /// The signals that end the demo: Ctrl-C, a polite `kill`, and a terminal that is closed.
