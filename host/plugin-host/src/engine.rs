@@ -10,11 +10,11 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 use crate::api_0_1;
 use crate::compiler::Compiler;
 use crate::instance::CallState;
-use crate::turns::Turns;
+use crate::turns::Background;
 
 /// How often the epoch moves, and so the grain in which a guest's computing time is counted: what a call computes
-/// beyond one tick, it computes in turns.
-pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(2);
+/// beyond one tick, it computes aside.
+pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(1);
 
 /// The largest linear memory any plugin can be given.
 pub const MEMORY_BYTES_LIMIT: u64 = 256 << 20;
@@ -55,6 +55,9 @@ pub enum EngineError {
         /// wasmtime's reason.
         reason: String,
     },
+    /// The threads for long calls could not be started.
+    #[error("cannot start the threads for long calls")]
+    Background(#[source] std::io::Error),
     /// The epoch's thread could not be started.
     #[error("cannot start the epoch thread")]
     EpochThread(#[source] std::io::Error),
@@ -70,8 +73,8 @@ pub struct Engine {
     /// One permit per memory of the pool, so that a full pool makes calls wait, in order, instead of fail.
     pub(crate) memories: Semaphore,
     pub(crate) compilations: Semaphore,
-    /// Of calls that compute for long, over all plugins.
-    pub(crate) turns: Arc<Semaphore>,
+    /// Where calls go on that compute for long.
+    pub(crate) background: Arc<Background>,
     pub(crate) compiler: Compiler,
     epoch: Epoch,
 }
@@ -96,7 +99,7 @@ impl Engine {
             epoch: Epoch::start(wasmtime.clone()).map_err(EngineError::EpochThread)?,
             memories: Semaphore::new(memories(config.instances_max) as usize),
             compilations: Semaphore::new(config.compilations_max as usize),
-            turns: Turns::shared(),
+            background: Background::start().map_err(EngineError::Background)?,
             compiler: config.compiler,
             linker,
             wasmtime,

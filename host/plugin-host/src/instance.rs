@@ -12,13 +12,15 @@ use crate::api_0_1;
 use crate::call::{Call, CallContext, CallError, Outcome, Usage};
 use crate::capabilities::log::LogBudget;
 use crate::component::{Entry, bounded, reason};
-use crate::engine::{EPOCH_TICK, resource_table};
+use crate::engine::resource_table;
 use crate::host_calls::HostCalls;
 use crate::limits::CallLimits;
 use crate::plugin::Plugin;
-use crate::turns::Turn;
+use crate::turns::Pace;
 use crate::wasi_http::{self, HttpDoor, ResponseTooLong};
 
+/// An instance with more memory is dropped where its call computed.
+const HOME_BYTES_MAX: u64 = 1 << 20;
 /// Random bytes that a guest is given at once: making them is the host's work.
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
@@ -34,18 +36,14 @@ pub(crate) struct CallState {
     /// Notes of the adapter, to stand beside the record of the message.
     pub(crate) annotations: Vec<(String, String)>,
     memory: MemoryMeter,
-    /// Ticks of computing so far, and how many more before the guest is stopped.
-    guest_ticks: u32,
-    guest_ticks_left: u32,
-    turn: Turn,
+    pace: Pace,
     wasi: Option<WasiCtx>,
     pub(crate) http_door: Option<HttpDoor>,
 }
 
 impl CallState {
-    fn new(plugin: &Arc<Plugin>, context: Arc<CallContext>, deadline: Instant) -> Self {
+    fn new(plugin: &Arc<Plugin>, context: Arc<CallContext>, deadline: Instant, pace: Pace) -> Self {
         let limits = *plugin.limits();
-        let ticks = limits.guest_time_max.as_nanos().div_ceil(EPOCH_TICK.as_nanos());
         Self {
             plugin: Arc::clone(plugin),
             deadline,
@@ -55,10 +53,7 @@ impl CallState {
             host_calls: HostCalls::new(limits.host_calls_max),
             annotations: Vec::new(),
             memory: MemoryMeter { bytes_max: limits.memory_bytes_max, ..MemoryMeter::default() },
-            guest_ticks: 0,
-            // One tick more, because the first may come right after the start.
-            guest_ticks_left: u32::try_from(ticks).unwrap_or(u32::MAX).saturating_add(1),
-            turn: Turn::default(),
+            pace,
             wasi: None,
             http_door: None,
             context,
@@ -147,7 +142,11 @@ pub struct Finding {
 /// # Cancellation
 /// Dropping the future stops the guest where it is and drops its store; host calls in progress are cancelled on
 /// the server by their own guards.
-pub(crate) async fn run(plugin: &Arc<Plugin>, errand: Errand) -> (Result<Errands, CallError>, Usage) {
+pub(crate) async fn run(
+    plugin: &Arc<Plugin>,
+    errand: Errand,
+    pace: Pace,
+) -> (Result<Errands, CallError>, Usage) {
     let started = Instant::now();
     let (context, asked_deadline) = match &errand {
         Errand::Handle(call) => (Arc::clone(&call.context), call.deadline),
@@ -159,15 +158,18 @@ pub(crate) async fn run(plugin: &Arc<Plugin>, errand: Errand) -> (Result<Errands
     if deadline <= started {
         return (Err(CallError::WallTime { wall_time_max: Duration::ZERO }), Usage::default());
     }
-    let mut store = store(plugin, context, deadline);
-    let turn = store.data().turn.clone();
+    let mut store = store(plugin, CallState::new(plugin, context, deadline, pace.clone()));
 
     // The clock of tokio surrounds everything, because epochs do not reach a guest that waits in a host call.
     let ended = {
         // Pinned here, so that what surrounds it moves a pointer and not the state of a whole instance.
-        let work = pin!(AssertUnwindSafe(enter(&mut store, plugin, errand)).catch_unwind());
-        tokio::time::timeout_at(deadline.into(), turn.take(work)).await
+        let work = pin!(AssertUnwindSafe(enter(&mut store, plugin, errand, &pace)).catch_unwind());
+        tokio::time::timeout_at(deadline.into(), work).await
     };
+    // Giving back much memory takes as long as computing.
+    if store.data().memory.bytes_peak <= HOME_BYTES_MAX {
+        pace.come_back().await;
+    }
     let result = match ended {
         Err(_) => Err(out_of_time(store.data(), deadline - started, deadline == own_deadline)),
         Ok(Err(_panic)) => {
@@ -188,40 +190,46 @@ pub(crate) async fn run(plugin: &Arc<Plugin>, errand: Errand) -> (Result<Errands
     (result, usage)
 }
 
-fn store(plugin: &Arc<Plugin>, context: Arc<CallContext>, deadline: Instant) -> Store<CallState> {
-    let state = CallState::new(plugin, context, deadline);
+fn store(plugin: &Plugin, state: CallState) -> Store<CallState> {
     let mut store = Store::new(plugin.engine().wasmtime(), state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(plugin.limits().host_call_bytes_max);
     store.set_epoch_deadline(1);
-    // Called once per tick while the guest computes, and once after a host call that was longer: so the ticks counted
-    // are the guest's own.
+    // Called when the epoch has moved, which it also does while a call waits or another thread has the processor.
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();
-        match state.guest_ticks_left.checked_sub(1) {
-            Some(left) => {
-                state.guest_ticks_left = left;
-                state.guest_ticks += 1;
-                Ok(UpdateDeadline::YieldCustom(1, state.turn.next(state.plugin.turns())))
-            }
-            None => Err(GuestTimeUsedUp.into()),
+        let computed = state.pace.computed();
+        if computed >= state.limits.guest_time_max {
+            return Err(GuestTimeUsedUp.into());
         }
+        Ok(match state.pace.is_computing() {
+            true => UpdateDeadline::YieldCustom(1, state.pace.next_turn(state.plugin.turns())),
+            false => UpdateDeadline::Continue(1),
+        })
     });
     store
 }
 
-async fn enter(store: &mut Store<CallState>, plugin: &Plugin, errand: Errand) -> wasmtime::Result<Errands> {
+async fn enter(
+    store: &mut Store<CallState>,
+    plugin: &Plugin,
+    errand: Errand,
+    pace: &Pace,
+) -> wasmtime::Result<Errands> {
     match (plugin.entry(), errand) {
         (Entry::Adapter(pre), Errand::Handle(call)) => {
             let adapter = pre.instantiate_async(&mut *store).await?;
+            pace.before_guest(plugin.turns()).await;
             api_0_1::handle(store, &adapter, &call).await.map(Errands::Handled)
         }
         (Entry::Adapter(pre), Errand::Probe { deep, .. }) => {
             let adapter = pre.instantiate_async(&mut *store).await?;
+            pace.before_guest(plugin.turns()).await;
             api_0_1::probe(store, &adapter, deep).await.map(Errands::Probed)
         }
         (Entry::Http(pre), Errand::Handle(call)) => {
             let proxy = pre.instantiate_async(&mut *store).await?;
+            pace.before_guest(plugin.turns()).await;
             wasi_http::handle(store, &proxy, &call).await.map(Errands::Handled)
         }
         (Entry::Http(pre), Errand::Probe { .. }) => {
@@ -235,8 +243,9 @@ async fn enter(store: &mut Store<CallState>, plugin: &Plugin, errand: Errand) ->
 /// The deadline came: was the adapter computing, or waiting for a database or upstream that it can not help? A client
 /// that left little time is no reason to blame it.
 fn out_of_time(state: &CallState, wall_time_max: Duration, had_its_own_time: bool) -> CallError {
-    let computed = EPOCH_TICK.saturating_mul(state.guest_ticks);
-    if had_its_own_time && computed >= wall_time_max / 2 {
+    let computed = state.pace.computed();
+    // A call that computes also waits for its turns, so that a quarter of what it may compute is enough to tell.
+    if had_its_own_time && computed >= (wall_time_max / 2).min(state.limits.guest_time_max / 4) {
         CallError::GuestTime { guest_time_max: computed.min(wall_time_max) }
     } else {
         CallError::WallTime { wall_time_max }

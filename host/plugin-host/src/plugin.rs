@@ -20,7 +20,7 @@ use crate::instance::{self, Errand, Errands, Finding};
 use crate::limits::CallLimits;
 use crate::meter::Meters;
 use crate::slots::Slots;
-use crate::turns::Turns;
+use crate::turns::{Lost, Pace, Turns};
 
 /// Why a bundle did not become a plugin.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +126,7 @@ impl Plugin {
             upstreams,
             configuration,
             slots: Slots::new(limits.concurrency_max),
-            turns: Turns::new(&engine.turns),
+            turns: Turns::new(&engine.background),
             memories: memories(&component),
             log: PluginLog::new(manifest.plugin.id.clone(), manifest.plugin.version.to_string()),
             health: Health::default(),
@@ -163,6 +163,18 @@ impl Plugin {
     }
 
     async fn run(self: &Arc<Self>, errand: Errand, deadline: Instant) -> (Result<Errands, CallError>, Usage) {
+        let pace = Pace::default();
+        let errand = Arc::clone(self).run_errand(errand, deadline, pace.clone());
+        let ended = pace.run(&self.turns, errand).await;
+        ended.unwrap_or_else(|Lost| (Err(CallError::Host), Usage::default()))
+    }
+
+    async fn run_errand(
+        self: Arc<Self>,
+        errand: Errand,
+        deadline: Instant,
+        pace: Pace,
+    ) -> (Result<Errands, CallError>, Usage) {
         let _place = match self.slots.take(deadline).await {
             Ok(place) => place,
             Err(error) => return (Err(error), Usage::default()),
@@ -173,7 +185,7 @@ impl Plugin {
             let concurrency_max = self.limits.concurrency_max;
             return (Err(CallError::Busy { concurrency_max }), Usage::default());
         };
-        instance::run(self, errand).await
+        instance::run(&self, errand, pace).await
     }
 
     /// Counts how a call ended; true when this version has failed too often.

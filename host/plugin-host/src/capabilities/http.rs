@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::debug;
 use uuk_process::ErrorChain;
 use uuk_transport::{Upstream, UpstreamError};
@@ -122,8 +123,11 @@ impl HttpUpstreams {
             None => deadline,
         };
         let request = granted.judge(request, context)?;
-        let response = granted.upstream.send(request, deadline, granted.response_bytes_max).await;
-        let response = response.map_err(|error| {
+        let (upstream_granted, bytes_max) = (Arc::clone(&granted.upstream), granted.response_bytes_max);
+        // By the runtime: who asks may be on a thread that gives way, and what resolves names would be like it for ever.
+        let sending = async move { upstream_granted.send(request, deadline, bytes_max).await };
+        let sent = AbortOnDropHandle::new(tokio::spawn(sending)).await;
+        let response = sent.map_err(|_| HttpError::Other("the host failed".into()))?.map_err(|error| {
             let code = error.code();
             // Only names that the manifest declares get here.
             let labels =

@@ -9,7 +9,7 @@ use futures_util::TryStreamExt;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{info, warn};
 use uuk_process::ErrorChain;
 
@@ -68,7 +68,7 @@ impl Leases {
         let connector = Connector {
             datasource: grant.datasource.clone(),
             application_name: grant.application_name.clone(),
-            options,
+            options: Arc::new(options),
             is_down: AtomicBool::new(false),
         };
         let pool =
@@ -222,7 +222,7 @@ impl Cleanup {
 struct Connector {
     datasource: String,
     application_name: String,
-    options: SessionOptions,
+    options: Arc<SessionOptions>,
     /// Whether the last attempt failed, so that the log tells of a change and not of every attempt.
     is_down: AtomicBool,
 }
@@ -230,7 +230,7 @@ struct Connector {
 impl Connector {
     /// What the guest learns; the operator learns the whole.
     fn cannot_connect(&self, error: &sqlx::Error) -> SqlError {
-        let failure = match self.options {
+        let failure = match *self.options {
             SessionOptions::Sqlite { .. } => sqlite::failure(error, &[]),
             SessionOptions::Postgres(_) => postgres::failure(error, &[]),
             SessionOptions::Mariadb(_) => mariadb::failure(error, &[]),
@@ -251,8 +251,10 @@ impl managed::Manager for Connector {
     type Error = sqlx::Error;
 
     async fn create(&self) -> Result<Session, sqlx::Error> {
-        // In a box: it is rare and large, and would be moved with every lease.
-        let session = Box::pin(self.options.connect()).await?;
+        let options = Arc::clone(&self.options);
+        // By the runtime: who asks may be on a thread that gives way, and the connection's own would be like it for ever.
+        let connecting = AbortOnDropHandle::new(tokio::spawn(async move { options.connect().await }));
+        let session = connecting.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
         if self.is_down.swap(false, Ordering::Relaxed) {
             let (datasource, user) = (&self.datasource, &self.application_name);
             info!(datasource, "Datasource {datasource} is back for {user}");
