@@ -6,10 +6,10 @@
 exec awk '
 function escaped(text) { gsub(/&/, "\\&amp;", text); gsub(/</, "\\&lt;", text); gsub(/>/, "\\&gt;", text); return text }
 function colour(text) {
-    if (text ~ /^\$ /) return "#ffffff"
+    if (text ~ /^ *\$ /) return "#ffffff"
     if (text ~ /^error\[/ || text ~ / (rejected|failed) /) return "#ff8a80"
     if (text ~ /^  = / || text ~ /^    [a-z_]+\.[a-z_]+: /) return "#ffd180"
-    if (text ~ /^  [a-z]+  / || text ~ / (active|standby) /) return "#a5d6a7"
+    if (text ~ /^  [a-z]+( [0-9])?  / || text ~ /^proven: / || text ~ / (active|standby) /) return "#a5d6a7"
     return "#cfd8dc"
 }
 { lines[NR] = $0; if (length($0) > widest) widest = length($0) }
