@@ -5,6 +5,7 @@ mod client;
 mod guests;
 mod network;
 mod operator;
+mod pair;
 mod server;
 mod site;
 
@@ -12,5 +13,6 @@ pub use client::{Client, Reply};
 pub use guests::{Guest, project_root, target_folder};
 pub use network::{Enrolled, Network};
 pub use operator::{Listed, Operator};
+pub use pair::Pair;
 pub use server::Server;
 pub use site::{CLIENT, PROVIDER, Parts, Site};

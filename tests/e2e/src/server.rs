@@ -1,5 +1,5 @@
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -21,8 +21,13 @@ pub struct Server {
 impl Server {
     /// Builds the program, starts it on `site` and waits until it says where it listens.
     pub fn start(site: &Site) -> Result<Self> {
+        Self::start_program(&Self::program()?, site, Stdio::null())
+    }
+
+    /// Builds the program, and says where it is.
+    pub fn program() -> Result<PathBuf> {
         build()?;
-        Self::start_program(&target_folder().join("debug/uuk"), site, Stdio::null())
+        Ok(target_folder().join("debug/uuk"))
     }
 
     /// Starts the program as it was built; it ends with the calling thread, even if this process is killed.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
-use crate::command::become_command;
+use crate::command::{become_command, run as run_command};
 use crate::prepare;
 use crate::project::Project;
 
@@ -18,7 +18,18 @@ pub(crate) struct BenchOptions {
 
 pub(crate) fn run(options: &BenchOptions, project: &Project) -> Result<()> {
     prepare::toolchain(project)?;
-    let mut bench =
-        project.cargo(&["run", "--quiet", "--release", "--locked", "--package", "uuk-bench", "--"]);
+    // Together: one after the other, what they share would be built twice, with other features.
+    run_command(&mut project.cargo(&[
+        "build",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--workspace",
+        "--bin",
+        "uuk",
+        "--bin",
+        "uuk-bench",
+    ]))?;
+    let mut bench = project.command(project.target.join("release/uuk-bench"));
     Err(become_command(bench.args(&options.arguments)))
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's tasks. `demo` and `test` do all the set-up themselves; start reading at `test.rs`.
 
 mod bench;
+mod chaos;
 mod command;
 mod demo;
 mod fuzz;
@@ -25,6 +26,7 @@ enum Task {
     Demo(demo::DemoOptions),
     Test(test::TestOptions),
     Bench(bench::BenchOptions),
+    Chaos(chaos::ChaosOptions),
     Layers(layers::LayersOptions),
     Plugins(plugins::PluginsOptions),
 }
@@ -42,6 +44,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Demo(options) => demo::run(options, &project),
         Task::Test(options) => test::run(options, &project),
         Task::Bench(options) => bench::run(options, &project),
+        Task::Chaos(options) => chaos::run(options, &project),
         Task::Layers(options) => layers::run(options, &project),
         Task::Plugins(_) => plugins::run(&project),
     }

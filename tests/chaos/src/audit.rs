@@ -1,0 +1,112 @@
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use uuk_configuration_client::{ConfigurationClient, ConfigurationClientConfig};
+use uuk_e2e::Enrolled;
+use uuk_globalconf::GlobalConfiguration;
+use uuk_messagelog::{Direction, FoundRecord, MessageLog, MessageLogConfig, Query, verify};
+use uuk_pki::CertificateProfiles;
+use uuk_process::{Clock, ErrorChain};
+
+use crate::load::{Call, Outcome};
+use crate::report::Report;
+use crate::scene::Remains;
+
+/// Records found at once.
+const PAGE: u32 = 1_000;
+
+/// The messages that a log holds, by identifier and direction.
+type Held = HashMap<(String, Direction), usize>;
+
+/// Judges what the logs of both servers hold.
+pub(crate) async fn audit(report: &mut Report, calls: &[Call], remains: &Remains) -> Result<()> {
+    let mut held = Vec::new();
+    for (name, side) in [("client's", &remains.pair.consumer), ("provider's", &remains.pair.provider)] {
+        held.push(audit_log(report, name, side).await?);
+    }
+    let [consumer, provider] = held.as_slice() else { return Ok(()) };
+
+    let of = |held: &Held, wanted: Direction| {
+        let ids = held.keys().filter(|(_, direction)| *direction == wanted);
+        ids.map(|(id, _)| id.clone()).collect::<BTreeSet<_>>()
+    };
+    // Each was on the disk before the next could come to be.
+    let chain = [
+        ("the request at the client's server", of(consumer, Direction::Request)),
+        ("the request at the provider's", of(provider, Direction::Request)),
+        ("the response at the provider's", of(provider, Direction::Response)),
+        ("the response at the client's", of(consumer, Direction::Response)),
+    ];
+    for pair in chain.windows(2) {
+        let [(earlier_name, earlier), (later_name, later)] = pair else { continue };
+        for id in later.difference(earlier) {
+            report.violation(format!("{id}: {later_name} is recorded, but not {earlier_name}"));
+        }
+    }
+    for call in calls.iter().filter(|call| call.outcome == Outcome::Answered) {
+        for (name, ids) in &chain {
+            if !ids.contains(&call.id) {
+                report.violation(format!("{}: answered, but {name} is not recorded", call.id));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Judges every record of one log by itself.
+async fn audit_log(report: &mut Report, name: &'static str, side: &Enrolled) -> Result<Held> {
+    let folder = side.site.folder();
+    let known = ConfigurationClientConfig::new(folder.join("anchor.xml"), folder.join("audit"));
+    let known = ConfigurationClient::build(known, CertificateProfiles::default(), Clock::system())?;
+    known.refresh_once().await?;
+    let configuration = known.configuration();
+    let log = MessageLog::build(log_config(folder)?, Clock::system(), configuration.clone()).await?;
+    let configuration = configuration.borrow().clone().context("no global configuration")?;
+    while log.time_stamp().await? > 0 {}
+
+    let (mut held, mut after) = (Held::new(), None);
+    loop {
+        let page = log.find(&Query { after, ..Query::default() }, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        for record in page {
+            let proven = match log.export(record.id, false).await {
+                Ok(container) => prove(&container.bytes, &record, &configuration),
+                Err(error) => Err(ErrorChain(&error).to_string()),
+            };
+            report.record(name);
+            if let Err(why) = proven {
+                report.violation(format!("record {} of the {name} log: {why}", record.id));
+            }
+            *held.entry((record.query_id, record.direction)).or_default() += 1;
+        }
+    }
+    for ((id, direction), count) in held.iter().filter(|(_, count)| **count > 1) {
+        report.violation(format!("{id}: the {direction} is recorded {count} times in the {name} log"));
+    }
+    Ok(held)
+}
+
+/// Whether a container proves the message that the record says it is.
+fn prove(container: &[u8], record: &FoundRecord, configuration: &GlobalConfiguration) -> Result<(), String> {
+    let report = verify(container, None, configuration).map_err(|error| error.to_string())?;
+    let [container] = report.containers.as_slice() else { return Err("no container".to_owned()) };
+    if let Err(disproof) = &container.verdict {
+        return Err(ErrorChain(disproof).to_string());
+    }
+    match &container.message {
+        Some(names) if (&names.id, names.direction) == (&record.query_id, record.direction) => Ok(()),
+        other => {
+            Err(format!("it is recorded as {} of {} and is {other:?}", record.direction, record.query_id))
+        }
+    }
+}
+
+fn log_config(folder: &Path) -> Result<MessageLogConfig> {
+    let mut config: toml::Table = std::fs::read_to_string(folder.join("uuk.toml"))?.parse()?;
+    let section = config.remove("message_log").context("no section [message_log]")?;
+    let mut config: MessageLogConfig = section.try_into()?;
+    config.resolve(folder);
+    Ok(config)
+}
