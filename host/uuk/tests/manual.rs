@@ -141,6 +141,24 @@ fn the_front_page_shows_the_code_that_the_example_has() {
     }
 }
 
+#[test]
+fn every_command_shown_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shown = 0;
+    for page in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operating")).unwrap() {
+        let page = std::fs::read_to_string(page.unwrap().path()).unwrap().replace("\\\n", " ");
+        for command in page.lines().filter_map(|line| line.strip_prefix("$ uuk ")) {
+            // What stands before `--help` is read first, and refused if there is no such thing.
+            let typed = format!("\"$0\" {command} --help");
+            let shell = ["-c", &typed, env!("CARGO_BIN_EXE_uuk")];
+            let output = Command::new("sh").args(shell).current_dir(folder.path()).output().unwrap();
+            assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+            shown += 1;
+        }
+    }
+    assert!(shown > 20, "only {shown} commands were found");
+}
+
 /// The least configuration, with an unknown key in one more section.
 fn within(section: &str) -> String {
     format!("{LEAST}{section}\n{UNKNOWN}\n")
