@@ -99,6 +99,11 @@ impl Backends {
         Ok(backends)
     }
 
+    /// The REST services that information systems answer.
+    pub(crate) fn rest_services(&self) -> impl Iterator<Item = &ServiceId> {
+        self.rest.keys()
+    }
+
     /// What answers `service`, if no adapter does.
     pub(crate) fn find(&self, service: &ServiceId) -> Option<Arc<Backend>> {
         self.rest.get(service).cloned()

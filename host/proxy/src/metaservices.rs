@@ -104,7 +104,8 @@ impl Metaservice {
             .filter_map(|(id, contract)| {
                 let rights = conditions.clients.rights(&head.client, id, &is_in_global_group);
                 let is_listed = |method: &str, path: &_| lists_all || rights.cover(method, path);
-                (lists_all || !rights.is_empty()).then(|| ListedService::new(id, &contract, is_listed))
+                (lists_all || !rights.is_empty())
+                    .then(|| ListedService::new(id, contract.as_deref(), is_listed))
             })
             .collect();
         service.sort_unstable_by_key(|listed| listed.service_code);
@@ -112,14 +113,20 @@ impl Metaservice {
     }
 }
 
-/// The services of `provider` that are catalogued and answer here as catalogued.
+/// The services of `subsystem` that answer here: those of information systems, which have no contract, and those of adapters,
+/// if they answer as catalogued.
 fn offered<'c>(
-    registry: &Provider,
+    provider: &Provider,
     conditions: &'c Conditions,
-    provider: &SubsystemId,
-) -> impl Iterator<Item = (&'c ServiceId, Arc<Contract>)> {
-    let catalogued = conditions.catalog.services().filter(move |service| service.id.provider == *provider);
-    catalogued.filter_map(|service| Some((&service.id, registry.contract(service)?)))
+    subsystem: &SubsystemId,
+) -> impl Iterator<Item = (&'c ServiceId, Option<Arc<Contract>>)> {
+    let is_own = |id: &ServiceId| id.provider == *subsystem;
+    let by_systems = conditions.backends.rest_services().filter(move |id| is_own(id)).map(|id| (id, None));
+    let catalogued = conditions
+        .catalog
+        .services()
+        .filter(move |service| is_own(&service.id) && conditions.backends.find(&service.id).is_none());
+    by_systems.chain(catalogued.filter_map(|service| Some((&service.id, Some(provider.contract(service)?)))))
 }
 
 /// The catalogued bytes as they are, so that the client can compare their digest with the catalog's. X-Road rewrites the
@@ -136,8 +143,13 @@ fn contract(
 }
 
 impl<'a> ListedService<'a> {
-    fn new(id: &'a ServiceId, contract: &Contract, is_listed: impl Fn(&str, &ServicePath) -> bool) -> Self {
-        let endpoints = contract.operations().iter().filter_map(|operation| {
+    fn new(
+        id: &'a ServiceId,
+        contract: Option<&Contract>,
+        is_listed: impl Fn(&str, &ServicePath) -> bool,
+    ) -> Self {
+        let operations = contract.map(Contract::operations).unwrap_or_default();
+        let endpoints = operations.iter().filter_map(|operation| {
             let (method, path) = (operation.method().into(), ServicePath::of_operation(operation.path()));
             is_listed(method, &path).then(|| ListedEndpoint { method, path: path.to_string() })
         });
@@ -147,7 +159,7 @@ impl<'a> ListedService<'a> {
             member_code: code,
             object_type: "SERVICE",
             service_code: &id.code,
-            service_type: "OPENAPI",
+            service_type: if contract.is_some() { "OPENAPI" } else { "REST" },
             subsystem_code: &id.provider.code,
             xroad_instance: instance,
             endpoint_list: endpoints.collect(),
