@@ -6,6 +6,7 @@ mod guests;
 mod network;
 mod operator;
 mod pair;
+mod raw_peer;
 mod server;
 mod site;
 
@@ -14,5 +15,6 @@ pub use guests::{Guest, project_root, target_folder};
 pub use network::{Enrolled, Network};
 pub use operator::{Listed, Operator};
 pub use pair::Pair;
+pub use raw_peer::{RawMessage, RawPeer};
 pub use server::Server;
 pub use site::{CLIENT, PROVIDER, Parts, Site};

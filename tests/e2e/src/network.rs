@@ -30,6 +30,8 @@ pub struct Enrolled {
     pub site: Site,
     /// What the instance knows of it.
     pub registered: Registered,
+    /// Where other servers connect, on 127.0.0.1.
+    pub port: u16,
     owner: MemberId,
     keys: PathBuf,
 }
@@ -72,7 +74,7 @@ impl Network {
         fs::write(folder.join("anchor.xml"), self.instance.anchor().write())?;
         fs::write(folder.join("pin"), "1234\n")?;
         let owner = registered.id().owner.clone();
-        Ok(Enrolled { site, registered, owner, keys: folder.join("keys") })
+        Ok(Enrolled { site, registered, port, owner, keys: folder.join("keys") })
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Site {
     author: Identity,
     vetter: Identity,
     services: BTreeMap<String, uuk_bundle::BundleDigest>,
+    /// Where the information systems are that answer services themselves.
+    backends: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ impl Site {
             author: Identity::keep(&authors.issue("Example Integrator", KeyKind::P256)?, folder, "author")?,
             vetter: Identity::keep(&operator.issue("Vetting 2026", KeyKind::P256)?, folder, "vetting")?,
             services: BTreeMap::new(),
+            backends: BTreeMap::new(),
         };
         site.write_governance()?;
         Ok(site)
@@ -139,6 +142,13 @@ impl Site {
         self.write_governance()
     }
 
+    /// Lets the information system at `base` answer a service of [`PROVIDER`] by itself, and gives [`CLIENT`] the right to
+    /// call it.
+    pub fn backend(&mut self, service: &str, base: &str) -> Result<()> {
+        self.backends.insert(format!("{PROVIDER}/{service}"), base.to_owned());
+        self.write_governance()
+    }
+
     /// Writes the grant of a plugin; `grants` are the lines after `plugin` and `provider`.
     pub fn grant(&self, plugin: &str, grants: &str) -> Result<()> {
         let text = format!("plugin = \"{plugin}\"\nprovider = \"{PROVIDER}\"\n\n{grants}");
@@ -162,7 +172,15 @@ impl Site {
             writeln!(catalog, "[[service]]\nid = \"{id}\"\ncontract = \"{contract}\"\n")?;
         }
         fs::write(self.folder.join("catalog.toml"), catalog)?;
-        let services: Vec<String> = self.services.keys().map(|id| format!("\"{id}\"")).collect();
+        let mut backends = String::new();
+        for (id, base) in &self.backends {
+            writeln!(backends, "[[backend]]\nservice = \"{id}\"\nupstream.base = \"{base}\"\n")?;
+        }
+        if !backends.is_empty() {
+            fs::write(self.folder.join("backends.toml"), backends)?;
+        }
+        let services = self.services.keys().chain(self.backends.keys());
+        let services: Vec<String> = services.map(|id| format!("\"{id}\"")).collect();
         let clients = format!(
             "[[client]]\nid = \"{PROVIDER}\"\n\n[[client]]\nid = \"{CLIENT}\"\nservices = [{}]\n",
             services.join(", ")
