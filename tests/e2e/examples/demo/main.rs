@@ -222,7 +222,7 @@ The portal of agency 2 asked its own security server, which asked that of agency
   {body}
 
 Paste into another terminal:
-
+{proxy}
   # the same, as the portal
   curl -s -H 'X-Road-Client: {CLIENT}' '{base}/person{PERSON}'
 
@@ -248,11 +248,18 @@ Paste into another terminal:
   curl -s http://{operations}/metrics | grep uuk_requests
 
 All files are in {demo}, each server's log is server.log in its folder. Ctrl-C ends the demo.",
+        proxy = if is_behind_proxy() { "\n  export no_proxy=127.0.0.1\n" } else { "" },
         status = reply.status,
         body = String::from_utf8_lossy(&reply.body),
         operations = server.operations(),
     );
     Ok(())
+}
+
+/// Whether curl would ask a proxy for what is on this machine.
+fn is_behind_proxy() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    is_set("http_proxy") || is_set("all_proxy") || is_set("ALL_PROXY")
 }
 
 /// A path as a shell takes it.
