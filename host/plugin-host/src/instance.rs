@@ -177,6 +177,10 @@ pub(crate) async fn run(
             Err(CallError::Host)
         }
         Ok(Ok(Err(error))) => Err(classify(&error, store.data())),
+        // Made of what a host call said at the very end: nobody waits for it any more.
+        Ok(Ok(Ok(_))) if Instant::now() >= deadline => {
+            Err(out_of_time(store.data(), deadline - started, deadline == own_deadline))
+        }
         Ok(Ok(Ok(errands))) => Ok(errands),
     };
     let mut usage = store.data().usage(started);
