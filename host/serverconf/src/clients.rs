@@ -409,7 +409,7 @@ mod tests {
         let text = right("client = 'KG/GOV/70000005/other'\nendpoints = ['GET people']");
         let Err(ClientsError::Malformed(malformed)) = parse(&text) else { panic!("it is taken") };
         assert_eq!(malformed.line, 8);
-        assert!(malformed.reason.contains("begins with `/`"), "{malformed}");
+        assert!(malformed.reason.contains("does not begin with `/`"), "{malformed}");
     }
 
     #[test]
