@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use uuk_asic::{MessagePart, PartContent, SignatureDocuments};
 use uuk_globalconf::GlobalConfiguration;
-use uuk_identifiers::{ClientId, MemberId};
-use uuk_message::{InconsistentResponse, Limits, RestError, TransportError};
+use uuk_identifiers::{ClientId, MemberId, ServerId};
+use uuk_message::{Dialect, InconsistentResponse, Limits, MessageKind, RestError, TransportError};
 use uuk_messagelog::{AppendError, Direction, LoggedAttachment, MessageLog, NewRecord};
 use uuk_pki::DigestAlgorithm;
 use uuk_process::Clock;
@@ -35,6 +35,10 @@ pub struct ExchangeConfig {
     pub limits: Limits,
     /// The port at which other servers take messages.
     pub port: u16,
+    /// This server, as it is registered.
+    pub server: ServerId,
+    /// How the codes of faults are spelled that this server gives.
+    pub dialect: Dialect,
 }
 
 /// The services that an exchange needs.
@@ -85,12 +89,18 @@ pub enum ExchangeError {
     Method,
     /// There was no way to the other server.
     #[error(transparent)]
-    Peer(#[from] PeerError<TrustError>),
+    Peer(Box<PeerError<TrustError>>),
     /// The service is not offered through this server.
     #[error("`{provider}` is not a client of this security server")]
     NotHere {
         /// Whose service was asked for.
         provider: Box<ClientId>,
+    },
+    /// The client wants another security server to answer.
+    #[error("the message is for the security server `{server}`")]
+    OtherServer {
+        /// Which.
+        server: Box<ServerId>,
     },
     /// It came before.
     #[error("this very request was accepted before")]
@@ -115,6 +125,12 @@ pub enum ExchangeError {
     GivenUp,
 }
 
+impl From<PeerError<TrustError>> for ExchangeError {
+    fn from(error: PeerError<TrustError>) -> Self {
+        Self::Peer(error.into())
+    }
+}
+
 impl From<TransportError> for ExchangeError {
     fn from(error: TransportError) -> Self {
         Self::Incoming(error.into())
@@ -128,6 +144,7 @@ impl ExchangeError {
             Self::Trust(error) => error.code(),
             Self::Rest(error) => error.code(),
             Self::Incoming(IncomingError::Transport(error)) => error.code(),
+            Self::Incoming(IncomingError::Related(error)) => error.code(),
             Self::Incoming(IncomingError::Fault(_)) => "exchange.refused",
             Self::Incoming(IncomingError::Broken(_)) => "exchange.broken_off",
             Self::Incoming(IncomingError::Slow) => "exchange.slow",
@@ -137,9 +154,12 @@ impl ExchangeError {
             Self::Status { .. } => "exchange.status",
             Self::Header { .. } => "exchange.header",
             Self::Method => "exchange.method",
-            Self::Peer(PeerError::Untrusted { source, .. }) => source.code(),
-            Self::Peer(error) => error.code(),
+            Self::Peer(error) => match &**error {
+                PeerError::Untrusted { source, .. } => source.code(),
+                error => error.code(),
+            },
             Self::NotHere { .. } => "exchange.not_here",
+            Self::OtherServer { .. } => "exchange.other_server",
             Self::Replayed => "exchange.replayed",
             Self::Backend(error) => error.code(),
             Self::Signer(error) => error.code(),
@@ -155,6 +175,7 @@ impl ExchangeError {
             Self::Trust(error) => error.xroad_code(),
             Self::Rest(error) => error.xroad_code().to_owned(),
             Self::Incoming(IncomingError::Transport(error)) => error.xroad_code().to_owned(),
+            Self::Incoming(IncomingError::Related(error)) => error.xroad_code().to_owned(),
             Self::Incoming(IncomingError::Fault(fault)) => fault.fault_code().as_str().to_owned(),
             Self::Incoming(IncomingError::Broken(_) | IncomingError::Slow) => "network_error".to_owned(),
             Self::Incoming(IncomingError::TooLarge { .. }) => "invalid_message".to_owned(),
@@ -163,11 +184,14 @@ impl ExchangeError {
             Self::Status { .. } => "http_error".to_owned(),
             Self::Header { .. } | Self::GivenUp => "internal_error".to_owned(),
             Self::Method => "invalid_http_method".to_owned(),
-            Self::Peer(PeerError::Untrusted { source, .. }) => source.xroad_code(),
-            Self::Peer(error) => error.xroad_code().to_owned(),
+            Self::Peer(error) => match &**error {
+                PeerError::Untrusted { source, .. } => source.xroad_code(),
+                error => error.xroad_code().to_owned(),
+            },
             Self::NotHere { .. } => "unknown_member".to_owned(),
+            Self::OtherServer { .. } => "invalid_security_server".to_owned(),
             Self::Replayed => "invalid_request".to_owned(),
-            Self::Backend(error) => error.xroad_code().to_owned(),
+            Self::Backend(error) => error.xroad_code(),
             Self::Signer(error) => error.xroad_code().to_owned(),
             Self::Log(error) => error.xroad_code().to_owned(),
             Self::NoIdentity => "ssl_authentication_failed".to_owned(),
@@ -188,6 +212,7 @@ pub(crate) struct Exchange {
 
 /// A message as it is signed, verified and recorded.
 pub(crate) struct Sealed<'m> {
+    pub(crate) kind: MessageKind,
     pub(crate) direction: Direction,
     /// The local one.
     pub(crate) party: &'m ClientId,
@@ -244,12 +269,16 @@ impl Exchange {
     }
 
     async fn record(&self, message: Sealed<'_>, signature: &SignatureDocuments) -> Result<(), ExchangeError> {
+        // As X-Road: attachments of SOAP are proven by their digests alone, where the signature is of a hash chain.
+        let by_digest = message.kind == MessageKind::Soap && signature.hash_chain.is_some();
         let mut attachments = Vec::with_capacity(message.attachments.len());
         for (number, attachment) in (1..).zip(message.attachments) {
-            attachments.push(match self.message_log.keeps(number, attachment.size_bytes())? {
-                true => LoggedAttachment::Content(attachment.read().await.map_err(ExchangeError::Spool)?),
-                false => LoggedAttachment::LeftOut(attachment.sha512().clone()),
-            });
+            attachments.push(
+                match !by_digest && self.message_log.keeps(number, attachment.size_bytes())? {
+                    true => LoggedAttachment::Content(attachment.read().await.map_err(ExchangeError::Spool)?),
+                    false => LoggedAttachment::LeftOut(attachment.sha512().clone()),
+                },
+            );
         }
         let record = NewRecord {
             direction: message.direction,

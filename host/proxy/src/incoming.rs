@@ -9,8 +9,8 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use uuk_asic::{ChainDocuments, SignatureDocuments};
 use uuk_message::{
-    Direction, Limits, MessageKind, PartHeaders, RestRequest, RestResponse, SoapFault, TransportError,
-    TransportEvent, TransportReader,
+    Direction, Limits, MessageKind, PartHeaders, RelatedError, RestRequest, RestResponse, SoapFault,
+    SoapMessage, TransportError, TransportEvent, TransportReader,
 };
 
 use crate::exchange::ExchangeConfig;
@@ -23,6 +23,9 @@ pub enum IncomingError {
     /// It is malformed.
     #[error(transparent)]
     Transport(#[from] TransportError),
+    /// An information system's SOAP message is malformed.
+    #[error(transparent)]
+    Related(Box<RelatedError>),
     /// A fault came in its place.
     #[error("the other security server refused: {}: {}", .0.code, .0.string)]
     Fault(Box<SoapFault>),
@@ -43,6 +46,12 @@ pub enum IncomingError {
     Spool(#[from] std::io::Error),
 }
 
+impl From<RelatedError> for IncomingError {
+    fn from(error: RelatedError) -> Self {
+        Self::Related(error.into())
+    }
+}
+
 /// What stands before body and signature.
 pub(crate) struct Opening {
     /// DER OCSP responses about the sender's authentication certificate and those above it.
@@ -55,6 +64,7 @@ pub(crate) struct Opening {
 pub(crate) enum Message {
     RestRequest(Box<RestRequest>),
     RestResponse(Box<RestResponse>),
+    Soap(PartHeaders, Box<SoapMessage>),
 }
 
 /// What follows the message. Nothing of it counts before the signature is verified.
@@ -128,6 +138,7 @@ where
                 }
                 TransportEvent::RestRequest(request) => Message::RestRequest(request),
                 TransportEvent::RestResponse(response) => Message::RestResponse(response),
+                TransportEvent::Soap(headers, message) => Message::Soap(headers, message),
                 TransportEvent::Fault(fault) => return Err(IncomingError::Fault(fault.into())),
                 _ => return Err(TransportError::MissingSignature.into()),
             };

@@ -18,6 +18,7 @@ mod exchange;
 mod incoming;
 mod metaservices;
 mod outgoing;
+mod related;
 mod replays;
 mod spool;
 mod stages;

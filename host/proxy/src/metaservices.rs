@@ -19,7 +19,7 @@ use crate::stages::receive::Head;
 use crate::trust::Trust;
 
 /// The members and subsystems of an instance, which a client proxy tells by itself.
-const LIST_CLIENTS: &str = "/listClients";
+pub(crate) const LIST_CLIENTS: &str = "/listClients";
 
 /// A service that every provider's server answers by itself, called with GET like one of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]

@@ -25,7 +25,7 @@ pub(crate) struct Outgoing<'m> {
 }
 
 /// A piece of what is written.
-enum Piece {
+pub(crate) enum Piece {
     Written(Bytes),
     Spooled(Spooled),
 }
@@ -54,8 +54,13 @@ impl Outgoing<'_> {
         writer.write(&mut out, Part::Signature, &self.signature.signatures);
         writer.finish(&mut out);
         pieces.push(Piece::Written(out.into()));
-        (content_type, body(stream::iter(pieces).flat_map(Piece::stream)))
+        (content_type, self::pieces(pieces))
     }
+}
+
+/// A body of these pieces.
+pub(crate) fn pieces(pieces: Vec<Piece>) -> TransportBody {
+    body(stream::iter(pieces).flat_map(Piece::stream))
 }
 
 /// A body of what `stream` gives.

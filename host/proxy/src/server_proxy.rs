@@ -3,13 +3,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use tracing::Instrument;
-use uuid::Uuid;
 use uuk_identifiers::ClientId;
 use uuk_message::{
     Dialect, Direction as Way, FaultCode, Header, MessageKind, Part, RestRequest, RestResponse, Sha512,
-    SoapFault, TransportError,
+    TransportError,
 };
 use uuk_messagelog::Direction;
 use uuk_plugin_host::Arm;
@@ -24,6 +23,9 @@ use crate::outgoing::{Outgoing, TransportBody};
 use crate::provider::{Door, Provider};
 use crate::spool::Spooled;
 use crate::stages::{authorize, receive};
+use soap::Opened;
+
+mod soap;
 
 /// The answering side of the message path: takes requests of other security servers, and answers them from this server's
 /// services, both signed and recorded.
@@ -32,8 +34,14 @@ pub struct ServerProxy {
     provider: Arc<Provider>,
 }
 
-/// A request that is verified and recorded, and what answers it.
-struct Accepted {
+/// A request that is verified and recorded.
+enum Accepted {
+    Rest(Box<AcceptedRest>),
+    Soap(soap::Accepted),
+}
+
+/// What answers it, too.
+struct AcceptedRest {
     request: RestRequest,
     head: receive::Head,
     body: Option<Spooled>,
@@ -76,24 +84,30 @@ impl ServerProxy {
         peer: &ServerPeer,
         mut record: Record,
     ) -> Response<TransportBody> {
+        let dialect = self.exchange.config.dialect;
         let accepted = match self.accept(request, peer, &mut record).await {
             Ok(accepted) => accepted,
-            Err(refusal) => return refused(&refusal, record),
+            Err(refusal) => return refused(&refusal, dialect, record),
         };
         // From here on the exchange goes to its end even if the other server goes away: what was recorded is evidence of
         // what was done.
         let this = Arc::clone(self);
         let serving = async move {
-            match this.serve(accepted, &mut record).await {
+            let served = match accepted {
+                Accepted::Rest(accepted) => this.serve(*accepted, &mut record).await,
+                Accepted::Soap(accepted) => this.serve_soap(accepted).await,
+            };
+            match served {
                 Ok(response) => {
                     record.finish(response.status());
                     response
                 }
-                Err(error) => refused(&error.into(), record),
+                Err(error) => refused(&error.into(), dialect, record),
             }
         };
         let served = self.exchange.tasks.spawn(serving.in_current_span()).await;
-        served.unwrap_or_else(|_| refused(&ExchangeError::GivenUp.into(), Record::new(Instant::now())))
+        served
+            .unwrap_or_else(|_| refused(&ExchangeError::GivenUp.into(), dialect, Record::new(Instant::now())))
     }
 
     /// The walk of a request from another server, up to its record. Reading it is reading the protocol.
@@ -105,10 +119,16 @@ impl ServerProxy {
     ) -> Result<Accepted, Refusal> {
         let started = Instant::now();
         let trust = self.exchange.trust.in_force().map_err(ExchangeError::from)?;
+        let http = request.headers().clone();
         let mut incoming = self.incoming(request, started)?;
         let Opening { ocsp_answers, message } = incoming.open().await.map_err(ExchangeError::from)?;
-        let Message::RestRequest(request) = message else {
-            return Err(ExchangeError::from(TransportError::MissingRest).into());
+        let request = match message {
+            Message::RestRequest(request) => request,
+            Message::Soap(headers, request) => {
+                let opened = Opened { trust, peer, ocsp_answers, http, headers, request, incoming };
+                return self.accept_soap(opened, record).await.map(Accepted::Soap);
+            }
+            Message::RestResponse(_) => return Err(ExchangeError::from(TransportError::MissingRest).into()),
         };
         let asked = request.head();
         let head = head(&request)?;
@@ -140,6 +160,7 @@ impl ServerProxy {
         let Closing { attachments, signature } = closing;
         let attachments: Vec<_> = attachments.into_iter().map(|(_, attachment)| attachment).collect();
         let message = Sealed {
+            kind: MessageKind::Rest,
             direction: Direction::Request,
             party: &provider,
             query_id: &asked.id,
@@ -148,16 +169,17 @@ impl ServerProxy {
             attachments: &attachments.iter().collect::<Vec<_>>(),
         };
         self.exchange.accept(&trust, asked.client.member(), message, &signature).await?;
-        Ok(Accepted { head, body: attachments.into_iter().next(), answering, started, request: *request })
+        let body = attachments.into_iter().next();
+        Ok(Accepted::Rest(Box::new(AcceptedRest { head, body, answering, started, request: *request })))
     }
 
     /// Answers a request that is verified and recorded. What the service refuses is an answer too, and evidence.
     async fn serve(
         &self,
-        accepted: Accepted,
+        accepted: AcceptedRest,
         record: &mut Record,
     ) -> Result<Response<TransportBody>, ExchangeError> {
-        let Accepted { request, head, body, answering, started } = accepted;
+        let AcceptedRest { request, head, body, answering, started } = accepted;
         let (answer, body) = match answering {
             // X-Road's metaservices do not hash the body of a request.
             Answering::Metaservice(answer) => (in_memory(answer).await, None),
@@ -190,6 +212,7 @@ impl ServerProxy {
         let provider = ClientId::Subsystem(request.head().service.provider.clone());
         let attachments: Vec<_> = content.iter().collect();
         let message = Sealed {
+            kind: MessageKind::Rest,
             direction: Direction::Response,
             party: &provider,
             query_id: &request.head().id,
@@ -199,19 +222,12 @@ impl ServerProxy {
         };
         let signature = self.exchange.seal(message).await?;
         let attachments: Vec<_> = attachments.iter().map(|content| (Part::RestBody, *content)).collect();
-        let (content_type, body) = Outgoing {
+        transport_response(&Outgoing {
             ocsp_answers: &[],
             message: (Part::RestResponse, response.bytes()),
             attachments: &attachments,
             signature: &signature,
-        }
-        .write();
-        let mut sent = Response::new(body);
-        let content_type = HeaderValue::from_str(&content_type);
-        let content_type = content_type.map_err(|_| ExchangeError::Header { name: "content-type" })?;
-        sent.headers_mut().insert(header::CONTENT_TYPE, content_type);
-        sent.headers_mut().insert("x-hash-algorithm", HeaderValue::from_static("SHA-512"));
-        Ok(sent)
+        })
     }
 
     /// Reads what the HTTP headers say of the message.
@@ -229,7 +245,8 @@ impl ServerProxy {
         }
         let kind = match value("x-road-message-type") {
             Some("REST") => MessageKind::Rest,
-            _ => return Err(ExchangeError::Header { name: "x-road-message-type" }),
+            None => MessageKind::Soap,
+            Some(_) => return Err(ExchangeError::Header { name: "x-road-message-type" }),
         };
         let content_type = value("content-type").ok_or(TransportError::MediaType)?.to_owned();
         let config = &self.exchange.config;
@@ -268,7 +285,7 @@ fn head(request: &RestRequest) -> Result<receive::Head, Refusal> {
 
 async fn in_memory(answer: Response<Full<Bytes>>) -> Response<Option<Spooled>> {
     let (parts, content) = answer.into_parts();
-    let content = content.collect().await.map(|content| content.to_bytes()).unwrap_or_default();
+    let content = content.collect().await.map(Collected::to_bytes).unwrap_or_default();
     Response::from_parts(parts, Some(content).filter(|content| !content.is_empty()).map(Spooled::of))
 }
 
@@ -277,17 +294,20 @@ fn headers(headers: &HeaderMap) -> Vec<Header> {
     headers.iter().map(|(name, value)| Header::new(name.as_str(), text(value))).collect()
 }
 
+/// The HTTP response that carries a message to another server.
+fn transport_response(message: &Outgoing<'_>) -> Result<Response<TransportBody>, ExchangeError> {
+    let (content_type, body) = message.write();
+    let mut response = Response::new(body);
+    let content_type = HeaderValue::from_str(&content_type);
+    let content_type = content_type.map_err(|_| ExchangeError::Header { name: "content-type" })?;
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response.headers_mut().insert("x-hash-algorithm", HeaderValue::from_static("SHA-512"));
+    Ok(response)
+}
+
 /// A refusal as other servers read it, REST or not.
-fn refused(refusal: &Refusal, mut record: Record) -> Response<TransportBody> {
-    record.refused(refusal);
-    let code = FaultCode::parse(&refusal.xroad_code()).with_prefix(FaultCode::SERVER_PROXY);
-    let fault =
-        SoapFault::new(code.spelled(Dialect::SnakeCase), refusal.to_string(), Uuid::new_v4().to_string());
-    let body: Bytes = fault.to_xml();
-    let mut response = Response::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml;charset=utf-8"));
-    headers.insert("soapaction", HeaderValue::from_static(""));
+fn refused(refusal: &Refusal, dialect: Dialect, mut record: Record) -> Response<TransportBody> {
+    let response = fault::soap(refusal, FaultCode::SERVER_PROXY, dialect, &mut record);
     record.finish(response.status());
-    response
+    response.map(|body| body.map_err(|never| match never {}).boxed_unsync())
 }

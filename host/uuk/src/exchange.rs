@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuk_configuration_client::{ConfigurationClient, ConfigurationClientConfig, RefreshError};
 use uuk_globalconf::GlobalConfiguration;
-use uuk_message::Limits;
+use uuk_message::{Dialect, Limits};
 use uuk_messagelog::MessageLog;
 use uuk_pki::CertificateProfiles;
 use uuk_process::Clock;
@@ -45,8 +45,28 @@ pub(crate) struct Exchange {
     pub(crate) message_time_max: Duration,
     /// Longest body of a message, or all its attachments together. Default: 4 GiB.
     pub(crate) body_bytes_max: u64,
+    /// How the codes of this server's faults in SOAP are spelled: `snake_case` as X-Road 7.8, or `CamelCase` as older ones; both
+    /// are understood. Default: `snake_case`.
+    pub(crate) fault_codes: FaultCodes,
     /// The global configuration of the instance.
     pub(crate) global_configuration: ConfigurationClientConfig,
+}
+
+/// How the codes of faults are spelled.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) enum FaultCodes {
+    #[serde(rename = "snake_case")]
+    SnakeCase,
+    CamelCase,
+}
+
+impl From<FaultCodes> for Dialect {
+    fn from(codes: FaultCodes) -> Self {
+        match codes {
+            FaultCodes::SnakeCase => Self::SnakeCase,
+            FaultCodes::CamelCase => Self::CamelCase,
+        }
+    }
 }
 
 impl Default for Exchange {
@@ -58,6 +78,7 @@ impl Default for Exchange {
             connector: PeerConnectorConfig::default(),
             message_time_max: Duration::from_secs(300),
             body_bytes_max: Limits::default().body_bytes_max,
+            fault_codes: FaultCodes::SnakeCase,
             global_configuration: ConfigurationClientConfig::new("anchor.xml", "global-configuration"),
         }
     }
@@ -141,6 +162,8 @@ impl Exchanging {
             message_time_max: exchange.message_time_max,
             limits: Limits { body_bytes_max: exchange.body_bytes_max, ..Limits::default() },
             port: exchange.port,
+            server: config.server.id.clone(),
+            dialect: exchange.fault_codes.into(),
         };
         let connector = PeerConnector::new(exchange.connector.clone(), shown.clone());
         let client_proxy =

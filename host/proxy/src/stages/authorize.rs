@@ -1,6 +1,6 @@
 //! Whether this is the client, and whether it may call this service.
 
-use uuk_identifiers::{ClientId, GlobalGroupId};
+use uuk_identifiers::{ClientId, GlobalGroupId, SoapServiceId};
 use uuk_serverconf::{Clients, ServicePath};
 use uuk_transport::Peer;
 
@@ -37,6 +37,18 @@ pub(crate) fn client(
     let path = ServicePath::decode(head.path()).map_err(|reason| Refusal::AmbiguousPath { reason })?;
     let rights = clients.rights(&head.client, &head.service, is_in_global_group);
     if rights.cover(head.method(), &path) { Ok(()) } else { Err(Refusal::AccessDenied) }
+}
+
+/// As [`client`], for SOAP: there is a right to the whole service, whatever its version, or none.
+pub(crate) fn soap_client(
+    clients: &Clients,
+    client: &ClientId,
+    service: &SoapServiceId,
+    is_in_global_group: impl Fn(&GlobalGroupId) -> bool,
+) -> Result<(), Refusal> {
+    let service = service.unversioned().ok_or(Refusal::AccessDenied)?;
+    let rights = clients.rights(client, &service, is_in_global_group);
+    if rights.cover_service() { Ok(()) } else { Err(Refusal::AccessDenied) }
 }
 
 #[cfg(test)]

@@ -1,0 +1,107 @@
+//! SOAP messages as information systems send and take them: an envelope, alone or with attachments.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::Body;
+use uuk_message::{
+    Direction, PartHeaders, RelatedError, RelatedEvent, RelatedReader, RelatedWriter, SoapFault, SoapMessage,
+};
+
+use crate::exchange::{ExchangeConfig, ExchangeError};
+use crate::incoming::IncomingError;
+use crate::outgoing::{Piece, TransportBody, pieces};
+use crate::spool::{Spool, Spooled};
+
+/// A SOAP message that came whole.
+pub(crate) struct Related {
+    /// Of the part that the envelope is.
+    pub(crate) headers: PartHeaders,
+    pub(crate) message: Box<SoapMessage>,
+    pub(crate) attachments: Vec<(PartHeaders, Spooled)>,
+}
+
+/// What an information system sent.
+pub(crate) enum Sent {
+    Message(Related),
+    Fault(SoapFault),
+}
+
+/// Reads a message to its end; attachments go where large bodies go.
+pub(crate) async fn read<B>(
+    mut body: B,
+    content_type: &str,
+    direction: Direction,
+    config: &ExchangeConfig,
+    deadline: Instant,
+) -> Result<Sent, IncomingError>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+{
+    let mut reader = RelatedReader::new(content_type, direction, config.limits)?;
+    let (mut envelope, mut fault) = (None, None);
+    let (mut attachments, mut current) = (Vec::new(), None);
+    let mut has_ended = false;
+    loop {
+        while let Some(event) = reader.next_event()? {
+            match (event, &mut current) {
+                (RelatedEvent::Soap(headers, message), _) => envelope = Some((headers, message)),
+                (RelatedEvent::Fault(found), _) => fault = Some(found),
+                (RelatedEvent::AttachmentStart(headers), current) => {
+                    *current = Some((headers, Spool::new(&config.spool_folder)));
+                }
+                (RelatedEvent::Attachment(data), Some((_, spool))) => spool.push(&data).await?,
+                (RelatedEvent::AttachmentEnd { .. }, current) => {
+                    if let Some((headers, spool)) = current.take() {
+                        attachments.push((headers, spool.finish().await?));
+                    }
+                }
+                (RelatedEvent::Attachment(_) | RelatedEvent::End, _) => {}
+            }
+        }
+        if has_ended {
+            return match (envelope, fault) {
+                (Some((headers, message)), _) => Ok(Sent::Message(Related { headers, message, attachments })),
+                (None, Some(fault)) => Ok(Sent::Fault(fault)),
+                (None, None) => Err(RelatedError::MissingSoap { direction }.into()),
+            };
+        }
+        let frame = tokio::time::timeout_at(deadline.into(), body.frame());
+        match frame.await.map_err(|_| IncomingError::Slow)? {
+            Some(Ok(frame)) => reader.push(frame.data_ref().map_or(&[][..], |data| data)),
+            Some(Err(error)) => return Err(IncomingError::Broken(error.into())),
+            None => {
+                has_ended = true;
+                reader.end_of_input();
+            }
+        }
+    }
+}
+
+/// A message as an information system takes it, in the form that `content_type`, its sender's, says.
+pub(crate) fn write(
+    content_type: &str,
+    headers: &PartHeaders,
+    message: &Bytes,
+    attachments: &[(PartHeaders, Spooled)],
+) -> Result<TransportBody, ExchangeError> {
+    let Ok(mut writer) = RelatedWriter::new(content_type) else {
+        return match attachments {
+            [] => Ok(pieces(vec![Piece::Written(message.clone())])),
+            _ => Err(ExchangeError::Header { name: "x-original-content-type" }),
+        };
+    };
+    let mut out = Vec::new();
+    writer.start(&mut out, headers);
+    out.extend_from_slice(message);
+    let mut written = Vec::new();
+    for (headers, attachment) in attachments {
+        writer.start(&mut out, headers);
+        written.push(Piece::Written(std::mem::take(&mut out).into()));
+        written.push(Piece::Spooled(attachment.clone()));
+    }
+    writer.finish(&mut out);
+    written.push(Piece::Written(out.into()));
+    Ok(pieces(written))
+}

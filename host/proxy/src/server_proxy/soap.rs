@@ -1,0 +1,123 @@
+//! The answering side for SOAP.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use uuk_message::{MessageKind, Part, PartHeaders, SoapMessage};
+use uuk_messagelog::Direction;
+use uuk_transport::{PeerBody, ServerPeer};
+
+use super::ServerProxy;
+use crate::backend::{Backend, BackendError};
+use crate::exchange::{ExchangeError, Sealed};
+use crate::fault::{Record, Refusal};
+use crate::incoming::Incoming;
+use crate::outgoing::{Outgoing, TransportBody};
+use crate::related::Related;
+use crate::stages::authorize;
+use crate::trust::Trust;
+
+/// A request whose envelope has come.
+pub(super) struct Opened<'p> {
+    pub(super) trust: Trust,
+    pub(super) peer: &'p ServerPeer,
+    pub(super) ocsp_answers: Vec<Bytes>,
+    /// Of the HTTP request.
+    pub(super) http: HeaderMap,
+    pub(super) headers: PartHeaders,
+    pub(super) request: Box<SoapMessage>,
+    pub(super) incoming: Incoming<PeerBody>,
+}
+
+/// A request that is verified and recorded, and what answers it.
+pub(super) struct Accepted {
+    http: HeaderMap,
+    request: Related,
+    backend: Arc<Backend>,
+}
+
+impl ServerProxy {
+    /// The walk of a SOAP request from another server, from its envelope up to its record.
+    pub(super) async fn accept_soap(
+        &self,
+        opened: Opened<'_>,
+        record: &mut Record,
+    ) -> Result<Accepted, Refusal> {
+        let Opened { trust, peer, ocsp_answers, http, headers, request, incoming } = opened;
+        let asked = request.header();
+        record.identify_soap(asked);
+        let conditions = self.provider.conditions();
+        let provider = &asked.service.provider;
+        if !conditions.clients.is_registered(provider) {
+            return Err(ExchangeError::NotHere { provider: Box::new(provider.clone()) }.into());
+        }
+        trust.check_server(&peer.certificates, &ocsp_answers, &asked.client).map_err(ExchangeError::from)?;
+        let closing = incoming.close().await.map_err(ExchangeError::from)?;
+        if let Some(server) = &asked.security_server
+            && *server != self.exchange.config.server
+        {
+            return Err(ExchangeError::OtherServer { server: Box::new(server.clone()) }.into());
+        }
+        let backend = conditions.backends.find_soap(&asked.service)?;
+        let is_in_global_group = |group: &_| trust.is_in_global_group(&asked.client, group);
+        authorize::soap_client(&conditions.clients, &asked.client, &asked.service, is_in_global_group)?;
+
+        let contents: Vec<_> = closing.attachments.iter().map(|(_, content)| content).collect();
+        let message = Sealed {
+            kind: MessageKind::Soap,
+            direction: Direction::Request,
+            party: provider,
+            query_id: &asked.id,
+            request_id: request_id(&http),
+            message: request.bytes(),
+            attachments: &contents,
+        };
+        self.exchange.accept(&trust, asked.client.member(), message, &closing.signature).await?;
+        let request = Related { headers, message: request, attachments: closing.attachments };
+        Ok(Accepted { http, request, backend })
+    }
+
+    /// Answers a SOAP request that is verified and recorded.
+    pub(super) async fn serve_soap(
+        &self,
+        accepted: Accepted,
+    ) -> Result<Response<TransportBody>, ExchangeError> {
+        let Accepted { http, request, backend } = accepted;
+        let (content_type, answer) = backend.call_soap(&http, &request, &self.exchange.config).await?;
+        let request = request.message;
+        request.check_response(&answer.message).map_err(BackendError::Inconsistent)?;
+        let response: Bytes = answer.message.with_request_hash(request.hash()).into();
+
+        let asked = request.header();
+        let contents: Vec<_> = answer.attachments.iter().map(|(_, content)| content).collect();
+        let message = Sealed {
+            kind: MessageKind::Soap,
+            direction: Direction::Response,
+            party: &asked.service.provider,
+            query_id: &asked.id,
+            request_id: request_id(&http),
+            message: &response,
+            attachments: &contents,
+        };
+        let signature = self.exchange.seal(message).await?;
+        let attachments: Vec<_> = answer
+            .attachments
+            .iter()
+            .map(|(headers, content)| (Part::Attachment(headers), content))
+            .collect();
+        let message = Outgoing {
+            ocsp_answers: &[],
+            message: (Part::Soap(&answer.headers), &response),
+            attachments: &attachments,
+            signature: &signature,
+        };
+        let mut sent = super::transport_response(&message)?;
+        sent.headers_mut().insert("x-original-content-type", content_type);
+        Ok(sent)
+    }
+}
+
+fn request_id(http: &HeaderMap) -> Option<&str> {
+    http.get("x-road-request-id").and_then(|value| value.to_str().ok())
+}
