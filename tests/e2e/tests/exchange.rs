@@ -57,8 +57,9 @@ async fn exchange(algorithm: KeyAlgorithm) -> Result<Exchange> {
 fn log(arguments: &[&str], side: &Enrolled) -> Result<(bool, serde_json::Value)> {
     let config = side.site.folder().join("uuk.toml");
     let mut command = Command::new(target_folder().join("debug/uuk"));
-    command.args(["log", arguments[0], "--json"]).args(&arguments[1..]);
-    if arguments[0] != "verify" {
+    let (what, arguments) = arguments.split_first().context("no arguments")?;
+    command.args(["log", what, "--json"]).args(arguments);
+    if *what != "verify" {
         command.arg("--config").arg(config);
     }
     let output = command.output()?;
