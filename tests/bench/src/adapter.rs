@@ -171,8 +171,5 @@ async fn resident(adapters: usize) -> Result<f64> {
             .await?;
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process().id()))?;
-    let kib =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
-    kib.map(|kib: f64| kib / 1024.0).context("no VmRSS")
+    place::resident_mib(&mut server)
 }

@@ -43,6 +43,8 @@ pub(crate) struct Measured {
     pub(crate) p50_ms: f64,
     /// 99th percentile, milliseconds.
     pub(crate) p99_ms: f64,
+    /// 99.9th percentile, milliseconds.
+    pub(crate) p999_ms: f64,
 }
 
 /// A load to be started.
@@ -107,7 +109,8 @@ async fn send(arguments: &LoadArguments) -> Result<Measured> {
         latencies.get(index.min(latencies.len().saturating_sub(1))).copied().unwrap_or_default() as f64 / 1e6
     };
     let calls = latencies.len() as u64;
-    Ok(Measured { calls, statuses, rate: calls as f64 / seconds, p50_ms: at(0.5), p99_ms: at(0.99) })
+    let rate = calls as f64 / seconds;
+    Ok(Measured { calls, statuses, rate, p50_ms: at(0.5), p99_ms: at(0.99), p999_ms: at(0.999) })
 }
 
 /// When each request of a connection is due, so that a slow answer does not slow the load down.
@@ -149,8 +152,8 @@ async fn connection(
             None => Instant::now(),
         };
         stream.write_all(request.as_bytes()).await?;
-        let status = read_answer(&mut stream, &mut buffer).await?;
-        ensure!(status == 200 || !strict, "status {status}");
+        let (status, answer) = read_answer(&mut stream, &mut buffer).await?;
+        ensure!(status == 200 || !strict, "{}", String::from_utf8_lossy(answer));
         *statuses.entry(status).or_default() += 1;
         if status == 200 {
             latencies.push(due.elapsed().as_nanos() as u64);
@@ -159,8 +162,8 @@ async fn connection(
     Ok((latencies, statuses))
 }
 
-/// Reads one answer with a content-length and gives its status.
-async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<u16> {
+/// Reads one answer, which says its length or comes in chunks, and gives its status with all of it.
+async fn read_answer<'b>(stream: &mut TcpStream, buffer: &'b mut [u8]) -> Result<(u16, &'b [u8])> {
     let mut filled = 0;
     loop {
         let read = stream.read(buffer.get_mut(filled..).unwrap_or_default()).await?;
@@ -168,13 +171,18 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<u16> {
         filled += read;
         let text = buffer.get(..filled).unwrap_or_default();
         let Some(head_end) = text.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-        let head = std::str::from_utf8(text.get(..head_end).unwrap_or_default())?;
-        let length = head
-            .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok())
-            .unwrap_or(0usize);
-        if filled >= head_end + 4 + length {
-            return head.get(9..12).context("no status")?.parse().context("no status");
+        let (head, body) = text.split_at(head_end + 4);
+        let head = std::str::from_utf8(head)?;
+        let length = |line: &str| {
+            line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok()
+        };
+        let is_whole = match head.lines().find_map(length) {
+            Some(length) => body.len() >= length,
+            None => body.ends_with(b"0\r\n\r\n"),
+        };
+        if is_whole {
+            let status = head.get(9..12).context("no status")?.parse().context("no status")?;
+            return Ok((status, buffer.get(..filled).unwrap_or_default()));
         }
     }
 }

@@ -4,6 +4,7 @@
 //! kind of machine is too noisy for anything else. Start with `adapter.rs`.
 
 mod adapter;
+mod exchange;
 mod load;
 mod native;
 mod neighbours;
@@ -41,6 +42,8 @@ enum Bench {
     Neighbours,
     /// The adapter's part of a call, alone
     Stages,
+    /// Exchanges between two security servers, signed, recorded and time-stamped
+    Exchange(exchange::ExchangeArguments),
     /// Serve what `adapter` measures until interrupted, for a profiler
     Hold,
     /// Send requests and print latencies; the other benches start it as a process of its own
@@ -55,6 +58,7 @@ fn main() -> Result<ExitCode> {
         Bench::Reload => reload::run()?,
         Bench::Neighbours => neighbours::run()?,
         Bench::Stages => stages::run()?,
+        Bench::Exchange(arguments) => exchange::run(&arguments)?,
         Bench::Hold => {
             adapter::hold()?;
             return Ok(ExitCode::SUCCESS);

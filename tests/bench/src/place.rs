@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use uuk_e2e::{Client, Guest, Parts, Site, target_folder};
+use uuk_e2e::{Client, Guest, Parts, Server, Site, target_folder};
 use uuk_plugin_host::Compiler;
 use uuk_plugin_host::reload::{ReloadHandle, Stage};
 use uuk_process::Clock;
@@ -84,6 +84,14 @@ impl Place {
         self.stop.cancel();
         Ok(self.server.await?)
     }
+}
+
+/// Resident memory of a server that runs as a process of its own, MiB.
+pub(crate) fn resident_mib(server: &mut Server) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process().id()))?;
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+    kib.map(|kib: f64| kib / 1024.0).context("no VmRSS")
 }
 
 /// Furnishes a site with the register of people on SQLite.

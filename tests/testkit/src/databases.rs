@@ -1,7 +1,7 @@
 //! Real PostgreSQL and MariaDB servers, each with its own folder and port, gone when dropped.
 //!
 //! They are those of Debian's packages `postgresql` and `mariadb-server`, whose own instances are not touched.
-//! Nothing is flushed to disk: what a test stores survives the server, but not a power cut.
+//! Unless asked for, nothing is flushed to disk: what a test stores survives the server, but not a power cut.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
@@ -40,6 +40,7 @@ pub struct MariaDb(DatabaseServer);
 #[derive(Debug)]
 pub struct DatabaseServer {
     kind: Kind,
+    durability: Durability,
     folder: TempDir,
     port: u16,
     account: Account,
@@ -52,6 +53,15 @@ enum Kind {
     /// With the folder of its programs.
     PostgreSql(PathBuf),
     MariaDb,
+}
+
+/// What committed data survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    /// The end of the server.
+    Crash,
+    /// Also that of the machine.
+    PowerCut,
 }
 
 /// Who runs the server: these refuse to be run by root.
@@ -68,7 +78,16 @@ impl PostgreSql {
     /// If PostgreSQL is not installed or does not start.
     pub fn start() -> Result<Self> {
         let programs = Self::programs().context("PostgreSQL is not installed")?;
-        DatabaseServer::start(Kind::PostgreSql(programs)).map(Self)
+        DatabaseServer::start(Kind::PostgreSql(programs), Durability::Crash).map(Self)
+    }
+
+    /// As [`PostgreSql::start`], with the settings of PostgreSQL itself: a commit returns once it is on the disk.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn start_durable() -> Result<Self> {
+        let programs = Self::programs().context("PostgreSQL is not installed")?;
+        DatabaseServer::start(Kind::PostgreSql(programs), Durability::PowerCut).map(Self)
     }
 
     /// The server that all tests running at the moment share. `None`, after saying so, if PostgreSQL is not installed.
@@ -93,7 +112,7 @@ impl MariaDb {
     /// # Errors
     /// If MariaDB is not installed or does not start.
     pub fn start() -> Result<Self> {
-        DatabaseServer::start(Kind::MariaDb).map(Self)
+        DatabaseServer::start(Kind::MariaDb, Durability::Crash).map(Self)
     }
 
     /// The server that all tests running at the moment share. `None`, after saying so, if MariaDB is not installed.
@@ -144,13 +163,13 @@ fn shared<S>(
 }
 
 impl DatabaseServer {
-    fn start(kind: Kind) -> Result<Self> {
+    fn start(kind: Kind, durability: Durability) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("uuk-database-").tempdir()?;
         let account = Account::for_server(&kind)?;
         account.give(folder.path())?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let server =
-            Self { kind, folder, port, account, databases: AtomicU32::new(0), process: Mutex::new(None) };
+        let (databases, process) = (AtomicU32::new(0), Mutex::new(None));
+        let server = Self { kind, durability, folder, port, account, databases, process };
         server.install()?;
         server.start_again()?;
         Ok(server)
@@ -302,8 +321,10 @@ impl DatabaseServer {
                     .arg("-D")
                     .arg(self.data())
                     .arg(port)
-                    .args(["--listen_addresses=127.0.0.1", "--unix_socket_directories="])
-                    .args(["--fsync=off", "--full_page_writes=off"]);
+                    .args(["--listen_addresses=127.0.0.1", "--unix_socket_directories="]);
+                if self.durability == Durability::Crash {
+                    server.args(["--fsync=off", "--full_page_writes=off"]);
+                }
                 server
             }
             Kind::MariaDb => {
