@@ -99,7 +99,12 @@ impl Governance {
         };
         let backends = reader.backends(&files.backends)?;
         let fingerprint = Fingerprint(reader.seen.into_inner());
-        Ok(Self { conditions: Conditions { catalog, clients, backends }, policy, client_certificates, fingerprint })
+        Ok(Self {
+            conditions: Conditions { catalog, clients, backends },
+            policy,
+            client_certificates,
+            fingerprint,
+        })
     }
 }
 
