@@ -26,6 +26,8 @@ use crate::spool::Spooled;
 use crate::stages::{authorize, receive};
 use crate::trust::{Trust, TrustError};
 
+mod soap;
+
 /// X-Road's servers give OCSP answers at 5577 and take messages at 5500. With another port, it is as far away.
 const ANSWERS_AFTER: u16 = 77;
 
@@ -64,6 +66,11 @@ impl ClientProxy {
     pub async fn answer(self: &Arc<Self>, request: Request<Body>, peer: &Peer) -> Response<TransportBody> {
         let mut record = Record::new(Instant::now());
         let span = tracing::info_span!("client_proxy");
+        if soap::speaks_soap(&request) {
+            let response = self.answer_soap(request, peer, &mut record).instrument(span).await;
+            record.finish(response.status());
+            return response;
+        }
         let exchanged = self.exchange(request, peer, &mut record).instrument(span).await;
         let response = exchanged.unwrap_or_else(|refusal| fault::response(&refusal, &mut record).map(whole));
         record.finish(response.status());
@@ -112,6 +119,7 @@ impl ClientProxy {
         let asked = request.head();
         let provider = provider_of(&asked.service.provider);
         let sealed = |direction, message, attachments| Sealed {
+            kind: MessageKind::Rest,
             direction,
             party: &asked.client,
             query_id: &asked.id,
@@ -167,21 +175,7 @@ impl ClientProxy {
         request: &RestRequest,
         request_body: Option<&Spooled>,
     ) -> Result<(RestResponse, Closing), ExchangeError> {
-        let status = response.status();
-        if status != StatusCode::OK && status != StatusCode::INTERNAL_SERVER_ERROR {
-            return Err(ExchangeError::Status { status: status.as_u16() });
-        }
-        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.ok_or(TransportError::MediaType)?.to_owned();
-        let config = &self.exchange.config;
-        let mut incoming = Incoming::new(
-            &content_type,
-            (Way::Response, MessageKind::Rest),
-            config.limits,
-            response.into_body(),
-            config.spool_folder.clone(),
-            Instant::now() + config.message_time_max,
-        )?;
+        let mut incoming = self.incoming(response, MessageKind::Rest)?;
         let Message::RestResponse(response) = incoming.open().await?.message else {
             return Err(TransportError::MissingRest.into());
         };
@@ -189,6 +183,29 @@ impl ClientProxy {
         let request_body = request_body.and_then(|body| Sha512::try_from(body.sha512().as_bytes()).ok());
         response.check(request, request_body.as_ref())?;
         Ok((*response, closing))
+    }
+
+    /// Reads what the HTTP headers of a response say of the message.
+    fn incoming(
+        &self,
+        response: Response<PeerBody>,
+        kind: MessageKind,
+    ) -> Result<Incoming<PeerBody>, ExchangeError> {
+        let status = response.status();
+        if status != StatusCode::OK && status != StatusCode::INTERNAL_SERVER_ERROR {
+            return Err(ExchangeError::Status { status: status.as_u16() });
+        }
+        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.ok_or(TransportError::MediaType)?.to_owned();
+        let config = &self.exchange.config;
+        Ok(Incoming::new(
+            &content_type,
+            (Way::Response, kind),
+            config.limits,
+            response.into_body(),
+            config.spool_folder.clone(),
+            Instant::now() + config.message_time_max,
+        )?)
     }
 }
 

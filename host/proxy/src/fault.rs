@@ -7,13 +7,15 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use tracing::{info, warn};
+use uuid::Uuid;
 use uuk_contract::{AnswerProblem, Problem, Refusal as ContractRefusal};
 use uuk_identifiers::IdentifierError;
-use uuk_message::FaultCode;
+use uuk_message::{Dialect, FaultCode, RelatedError, SoapFault, SoapHeader};
 use uuk_plugin_host::{CallError, Plugin};
 use uuk_process::ErrorChain;
 use uuk_transport::{BodyError, PeerError};
 
+use crate::backend::BackendError;
 use crate::exchange::ExchangeError;
 use crate::incoming::IncomingError;
 use crate::stages::receive::Head;
@@ -86,6 +88,12 @@ pub enum Refusal {
     /// The body did not come.
     #[error("request body is not readable")]
     Body(#[source] BodyError),
+    /// The client's SOAP message is malformed.
+    #[error(transparent)]
+    Soap(Box<RelatedError>),
+    /// The service is one of REST.
+    #[error("service does not speak SOAP")]
+    ServiceType,
     /// The contract refuses the request.
     #[error(transparent)]
     Contract(ContractRefusal),
@@ -143,6 +151,12 @@ impl Refusal {
             Self::Suspended { .. } => wire(503, "proxy.suspended", "server.serverproxy.service_disabled"),
             Self::Body(BodyError::TooLarge { .. }) => wire(413, "proxy.body_too_large", "client.bad_request"),
             Self::Body(_) => wire(408, "proxy.body_broken", "client.network_error"),
+            Self::Soap(error) => Wire {
+                status: 400,
+                code: error.code(),
+                xroad: format!("{}.{}", FaultCode::CLIENT, error.xroad_code()).into(),
+            },
+            Self::ServiceType => wire(400, "proxy.service_type", "server.serverproxy.service_type"),
             Self::Contract(refusal) => {
                 wire(refusal.status(), refusal.code(), "server.serverproxy.invalid_request")
             }
@@ -196,7 +210,8 @@ fn exchange_status(error: &ExchangeError) -> u16 {
         | ExchangeError::Log(_)
         | ExchangeError::NoIdentity => 503,
         ExchangeError::Incoming(IncomingError::TooLarge { .. }) => 413,
-        ExchangeError::Incoming(IncomingError::Slow) | ExchangeError::Peer(PeerError::Slow { .. }) => 504,
+        ExchangeError::Incoming(IncomingError::Slow) => 504,
+        ExchangeError::Peer(error) if matches!(**error, PeerError::Slow { .. }) => 504,
         ExchangeError::Spool(_) | ExchangeError::GivenUp => 500,
         _ => 502,
     }
@@ -228,6 +243,38 @@ pub(crate) fn response(refusal: &Refusal, record: &mut Record) -> Response<Full<
         }
     }
     record.name_exchange(headers);
+    response
+}
+
+/// A refusal in SOAP, said by `side`: to other servers, REST or not, and to clients that speak it. What a provider or
+/// another server said goes on byte for byte.
+pub(crate) fn soap(
+    refusal: &Refusal,
+    side: &str,
+    dialect: Dialect,
+    record: &mut Record,
+) -> Response<Full<Bytes>> {
+    record.refused(refusal);
+    let body = match refusal {
+        Refusal::Exchange(ExchangeError::Backend(BackendError::Fault(fault))) => fault.to_xml(),
+        Refusal::Exchange(ExchangeError::Incoming(IncomingError::Fault(fault)))
+            if side == FaultCode::CLIENT_PROXY =>
+        {
+            fault.to_xml()
+        }
+        _ => {
+            let mut code = FaultCode::parse(&refusal.xroad_code());
+            if side == FaultCode::SERVER_PROXY || matches!(refusal, Refusal::Exchange(_)) {
+                code = code.with_prefix(side);
+            }
+            let id = Uuid::new_v4().to_string();
+            SoapFault::new(code.spelled(dialect), refusal.to_string(), id).to_xml()
+        }
+    };
+    let mut response = Response::new(Full::new(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml;charset=utf-8"));
+    headers.insert("soapaction", HeaderValue::from_static(""));
     response
 }
 
@@ -285,6 +332,12 @@ impl Record {
         self.id = HeaderValue::from_str(&head.id).ok();
         self.client = head.client.to_string();
         self.service = head.service.to_string();
+    }
+
+    pub(crate) fn identify_soap(&mut self, header: &SoapHeader) {
+        self.id = HeaderValue::from_str(&header.id).ok();
+        self.client = header.client.to_string();
+        self.service = header.service.titled().to_string();
     }
 
     /// For what is called without naming a provider.
