@@ -25,8 +25,14 @@ pub(crate) async fn audit(report: &mut Report, calls: &[Call], remains: &Remains
     for (name, side) in [("client's", &remains.pair.consumer), ("provider's", &remains.pair.provider)] {
         held.push(audit_log(report, name, side).await?);
     }
-    let [consumer, provider] = held.as_slice() else { return Ok(()) };
+    if let [consumer, provider] = held.as_slice() {
+        judge_together(report, calls, consumer, provider);
+    }
+    Ok(())
+}
 
+/// Judges what the logs hold by what they have in common, and by what clients were told.
+fn judge_together(report: &mut Report, calls: &[Call], consumer: &Held, provider: &Held) {
     let of = |held: &Held, wanted: Direction| {
         let ids = held.keys().filter(|(_, direction)| *direction == wanted);
         ids.map(|(id, _)| id.clone()).collect::<BTreeSet<_>>()
@@ -51,7 +57,6 @@ pub(crate) async fn audit(report: &mut Report, calls: &[Call], remains: &Remains
             }
         }
     }
-    Ok(())
 }
 
 /// Judges every record of one log by itself.
@@ -82,10 +87,14 @@ async fn audit_log(report: &mut Report, name: &'static str, side: &Enrolled) -> 
             *held.entry((record.query_id, record.direction)).or_default() += 1;
         }
     }
+    judge_count(report, name, &held);
+    Ok(held)
+}
+
+fn judge_count(report: &mut Report, name: &str, held: &Held) {
     for ((id, direction), count) in held.iter().filter(|(_, count)| **count > 1) {
         report.violation(format!("{id}: the {direction} is recorded {count} times in the {name} log"));
     }
-    Ok(held)
 }
 
 /// Whether a container proves the message that the record says it is.
@@ -109,4 +118,59 @@ fn log_config(folder: &Path) -> Result<MessageLogConfig> {
     let mut config: MessageLogConfig = section.try_into()?;
     config.resolve(folder);
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::plan::Plan;
+
+    fn held(messages: &[(&str, Direction)]) -> Held {
+        messages.iter().map(|(id, direction)| (((*id).to_owned(), *direction), 1)).collect()
+    }
+
+    fn judged(
+        call: Option<&str>,
+        consumer: &[(&str, Direction)],
+        provider: &[(&str, Direction)],
+    ) -> Vec<String> {
+        let now = Instant::now();
+        let answered =
+            |id: &str| Call { id: id.to_owned(), started: now, ended: now, outcome: Outcome::Answered };
+        let calls: Vec<_> = call.map(answered).into_iter().collect();
+        let mut report = Report::new(&Plan::new(1, 1), Vec::new());
+        judge_together(&mut report, &calls, &held(consumer), &held(provider));
+        report.violations
+    }
+
+    #[test]
+    fn an_answer_needs_its_four_records() {
+        let both = [("a", Direction::Request), ("a", Direction::Response)];
+        assert_eq!(judged(Some("a"), &both, &both), <[&str; 0]>::default());
+        assert_eq!(judged(Some("b"), &both, &both).len(), 4);
+        let missing = judged(Some("a"), &both[..1], &both);
+        assert_eq!(missing, ["a: answered, but the response at the client's is not recorded"]);
+    }
+
+    #[test]
+    fn an_exchange_may_end_anywhere_but_nothing_comes_before_what_it_follows_from() {
+        let both = [("a", Direction::Request), ("a", Direction::Response)];
+        assert_eq!(judged(None, &both[..1], &[]), <[&str; 0]>::default());
+        assert_eq!(judged(None, &both[..1], &both), <[&str; 0]>::default());
+        let ahead = judged(None, &[], &both[..1]);
+        assert_eq!(
+            ahead,
+            ["a: the request at the provider's is recorded, but not the request at the client's server"]
+        );
+        assert_eq!(judged(None, &both, &both[..1]).len(), 1, "an answer that the provider does not know");
+    }
+
+    #[test]
+    fn what_is_recorded_twice_is_wrong() {
+        let mut report = Report::new(&Plan::new(1, 1), Vec::new());
+        judge_count(&mut report, "client's", &Held::from([(("a".to_owned(), Direction::Request), 2)]));
+        assert_eq!(report.violations, ["a: the request is recorded 2 times in the client's log"]);
+    }
 }
