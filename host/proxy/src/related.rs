@@ -3,10 +3,12 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use uuk_message::{
-    Direction, PartHeaders, RelatedError, RelatedEvent, RelatedReader, RelatedWriter, SoapFault, SoapMessage,
+    Direction, PartHeaders, RelatedError, RelatedEvent, RelatedReader, RelatedWriter, Soap, SoapError,
+    SoapFault, SoapMessage,
 };
 
 use crate::exchange::{ExchangeConfig, ExchangeError};
@@ -26,6 +28,12 @@ pub(crate) struct Related {
 pub(crate) enum Sent {
     Message(Related),
     Fault(SoapFault),
+}
+
+/// Checks the HTTP header `SOAPAction` of a client, if there is one. It goes on as it is.
+pub(crate) fn check_action(action: Option<&HeaderValue>) -> Result<(), IncomingError> {
+    let action = action.map_or(Ok(""), HeaderValue::to_str).map_err(|_| SoapError::Action);
+    action.and_then(Soap::check_action).map_err(|error| RelatedError::from(error).into())
 }
 
 /// Reads a message to its end; attachments go where large bodies go.

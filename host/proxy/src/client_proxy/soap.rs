@@ -8,9 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming as Body;
 use tracing::Instrument;
 use uuid::Uuid;
-use uuk_message::{
-    Direction as Way, FaultCode, MessageKind, Part, PartHeaders, RelatedError, Soap, SoapMessage,
-};
+use uuk_message::{Direction as Way, FaultCode, MessageKind, Part, PartHeaders, RelatedError, SoapMessage};
 use uuk_messagelog::Direction;
 use uuk_transport::{Peer, PeerAddress};
 
@@ -63,7 +61,7 @@ impl ClientProxy {
         let deadline = Instant::now() + config.message_time_max;
         let (head, body) = request.into_parts();
         let action = head.headers.get("soapaction").cloned();
-        check_action(action.as_ref())?;
+        related::check_action(action.as_ref()).map_err(of_client)?;
         let content_type = text(&head.headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
         let request = related::read(body, &content_type, Way::Request, config, deadline);
         let request = match request.await.map_err(of_client)? {
@@ -134,12 +132,6 @@ impl ClientProxy {
         self.exchange.accept(&trust, provider.member(), received, &closing.signature).await?;
         delivered(original, &headers, &response, &closing.attachments)
     }
-}
-
-fn check_action(action: Option<&HeaderValue>) -> Result<(), Refusal> {
-    let action = action.map_or(Ok(""), HeaderValue::to_str);
-    let action = action.map_err(|_| uuk_message::SoapError::Action);
-    action.and_then(Soap::check_action).map_err(|error| Refusal::Soap(Box::new(error.into())))
 }
 
 /// What is wrong with the client's own message is not this server's fault.

@@ -14,7 +14,7 @@ use crate::exchange::{ExchangeError, Sealed};
 use crate::fault::{Record, Refusal};
 use crate::incoming::Incoming;
 use crate::outgoing::{Outgoing, TransportBody};
-use crate::related::Related;
+use crate::related::{self, Related};
 use crate::stages::authorize;
 use crate::trust::Trust;
 
@@ -47,6 +47,7 @@ impl ServerProxy {
         let Opened { trust, peer, ocsp_answers, http, headers, request, incoming } = opened;
         let asked = request.header();
         record.identify_soap(asked);
+        related::check_action(http.get("x-original-soapaction")).map_err(ExchangeError::from)?;
         let conditions = self.provider.conditions();
         let provider = &asked.service.provider;
         if !conditions.clients.is_registered(provider) {
