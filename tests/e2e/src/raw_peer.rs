@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use http::Request;
 use http::header::CONTENT_TYPE;
-use http::{Method, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body;
 use hyper_util::client::legacy::Client as HyperClient;
@@ -12,7 +12,9 @@ use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use uuk_asic::{MessageSigner, PendingSignature, SignatureDocuments};
-use uuk_message::{Boundary, Header, Part, RestMethod, RestRequest, SoapFault, TransportWriter};
+use uuk_message::{
+    Boundary, Header, MessageKind, Part, PartHeaders, RestMethod, RestRequest, SoapFault, TransportWriter,
+};
 use uuk_pki::{Certificate, CertificateId, DigestAlgorithm, OcspRequest, SigningKey};
 use uuk_process::Secret;
 use uuk_testkit::network::{CertificationAuthority, Identity, Server as Registered};
@@ -34,12 +36,14 @@ pub struct RawPeer {
 /// A request as a peer gets it, to be changed after it was signed.
 #[derive(Debug, Clone)]
 pub struct RawMessage {
+    /// What it says that it is.
+    pub kind: MessageKind,
     /// About the certificate of the connection.
     pub ocsp_answers: Vec<Bytes>,
     /// The part that is signed first.
     pub request: Bytes,
-    /// The part that is signed second.
-    pub body: Bytes,
+    /// The part that is signed second, of REST.
+    pub body: Option<Bytes>,
     /// The signature.
     pub signature: SignatureDocuments,
 }
@@ -74,7 +78,21 @@ impl RawPeer {
         let id = Timestamp::now().as_nanosecond().to_string();
         let client = Header::new("X-Road-Client", client);
         let request = RestRequest::compose(RestMethod::Post, path, &[client], &id, &id)?.bytes().clone();
-        let body = Bytes::from_static(body);
+        self.sign(network, MessageKind::Rest, request, Some(Bytes::from_static(body))).await
+    }
+
+    /// A SOAP request without attachments.
+    pub async fn soap_message(&self, network: &Network, envelope: String) -> Result<RawMessage> {
+        self.sign(network, MessageKind::Soap, envelope.into(), None).await
+    }
+
+    async fn sign(
+        &self,
+        network: &Network,
+        kind: MessageKind,
+        request: Bytes,
+        body: Option<Bytes>,
+    ) -> Result<RawMessage> {
         let authority = &network.instance.authority;
         let ocsp_answers =
             vec![ocsp_answer(authority, self.registered.authentication().certificate()).await?];
@@ -86,32 +104,40 @@ impl RawPeer {
             intermediates: &[],
             ocsp_answers: &[of_signer.to_vec()],
         };
-        let parts = [&request, &body].map(|part| DigestAlgorithm::Sha512.digest(part));
-        let pending = PendingSignature::new(&signer, &[parts.to_vec()], Timestamp::now())?;
+        let parts = std::iter::once(&request).chain(&body);
+        let parts = parts.map(|part| DigestAlgorithm::Sha512.digest(part)).collect();
+        let pending = PendingSignature::new(&signer, &[parts], Timestamp::now())?;
         let value = key.sign_digest(pending.digest())?;
         let signature = pending.complete(&value)?.into_iter().next().context("no signature")?;
-        Ok(RawMessage { ocsp_answers, request, body, signature })
+        Ok(RawMessage { kind, ocsp_answers, request, body, signature })
     }
 
     /// Sends a message to the security server at `port`: gives the code of its fault, or `ok`.
     pub async fn send(&self, port: u16, message: &RawMessage) -> Result<String> {
         let (content_type, bytes) = message.write();
-        self.send_body(port, &content_type, Full::new(bytes)).await
+        self.send_body(port, message.kind, &content_type, Full::new(bytes)).await
     }
 
     /// Sends a body that may come as slowly as it likes.
-    pub async fn send_body<B>(&self, port: u16, content_type: &str, body: B) -> Result<String>
+    pub async fn send_body<B>(
+        &self,
+        port: u16,
+        kind: MessageKind,
+        content_type: &str,
+        body: B,
+    ) -> Result<String>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri("/")
+        let request = Request::post("/")
             .header(CONTENT_TYPE, content_type)
-            .header("x-road-message-type", "REST")
             .header("x-hash-algorithm", "SHA-512")
-            .header("x-proxy-version", "7.8.0")
-            .body(body)?;
+            .header("x-proxy-version", "7.8.0");
+        let request = match kind {
+            MessageKind::Rest => request.header("x-road-message-type", "REST"),
+            MessageKind::Soap => request.header("x-original-content-type", "text/xml"),
+        };
+        let request = request.body(body)?;
         let addresses = [PeerAddress { host: "127.0.0.1".into(), port }];
         let destination = Destination { addresses: &addresses, provider: "any" };
         let anyone = |_, _| async { Ok::<(), Infallible>(()) };
@@ -137,8 +163,15 @@ impl RawMessage {
         for answer in &self.ocsp_answers {
             writer.write(&mut out, Part::OcspResponse, answer);
         }
-        writer.write(&mut out, Part::RestRequest, &self.request);
-        writer.write(&mut out, Part::RestBody, &self.body);
+        let envelope = PartHeaders::of_type("text/xml; charset=UTF-8");
+        let part = match self.kind {
+            MessageKind::Rest => Part::RestRequest,
+            MessageKind::Soap => Part::Soap(&envelope),
+        };
+        writer.write(&mut out, part, &self.request);
+        if let Some(body) = &self.body {
+            writer.write(&mut out, Part::RestBody, body);
+        }
         if let Some(chain) = &self.signature.hash_chain {
             writer.write(&mut out, Part::HashChainResult, &chain.result);
             writer.write(&mut out, Part::HashChain, &chain.chain);

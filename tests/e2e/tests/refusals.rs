@@ -68,7 +68,7 @@ async fn messages_that_are_not_what_was_signed() -> Result<()> {
 
     let unsigned = "server.serverproxy.signature_verification.malformed_signature.invalid_hash_chain_ref";
     let mut altered = sound.clone();
-    altered.body = Bytes::from_static(b"bodY");
+    altered.body = Some(Bytes::from_static(b"bodY"));
     assert_eq!(scene.send(&altered).await?, unsigned, "an altered body");
     let mut altered = sound.clone();
     altered.request = [&*sound.request, b"X-Road-UserId:root\r\n"].concat().into();
@@ -159,13 +159,16 @@ async fn messages_that_are_too_large_or_too_slow() -> Result<()> {
     oversized.ocsp_answers = vec![vec![b'x'; (64 << 10) + 1].into()];
     assert_eq!(scene.send(&oversized).await?, too_large, "an oversized OCSP answer");
     let mut oversized = sound.clone();
-    oversized.body = vec![b'x'; 100_001].into();
+    oversized.body = Some(vec![b'x'; 100_001].into());
     assert_eq!(scene.send(&oversized).await?, too_large, "an oversized body");
 
     let (content_type, bytes) = sound.write();
     let half = bytes.slice(..bytes.len() / 2);
     let stalled = stream::iter([Ok::<_, std::io::Error>(Frame::data(half))]).chain(stream::pending());
-    let code = scene.peer.send_body(scene.provider.port, &content_type, StreamBody::new(stalled)).await?;
+    let code = scene
+        .peer
+        .send_body(scene.provider.port, sound.kind, &content_type, StreamBody::new(stalled))
+        .await?;
     assert_eq!(code, "server.serverproxy.network_error", "a peer that stops in the middle");
     assert_eq!(scene.upstream.requests(), asked, "the service has seen none of them");
     Ok(())

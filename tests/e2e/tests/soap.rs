@@ -4,6 +4,7 @@
 
 use std::convert::Infallible;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,12 +19,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use uuk_e2e::{Client, Enrolled, Network, Reply, Server, target_folder};
+use uuk_e2e::{Client, Enrolled, Network, RawPeer, Reply, Server, target_folder};
 use uuk_signer::KeyAlgorithm;
 
 const TEXT: &str = "text/xml; charset=utf-8";
 const ACTION: &str = "\"urn:get-person\"";
 const PROVIDER: &str = "/r1/KG/GOV/70000001/registry/getPerson";
+
+const OTHER_SERVER: &str = "<x:securityServer i:objectType=\"SERVER\"><i:xRoadInstance>KG</i:xRoadInstance>\
+    <i:memberClass>GOV</i:memberClass><i:memberCode>70000002</i:memberCode><i:serverCode>ss2</i:serverCode>\
+    </x:securityServer>";
 
 /// An information system that answers all requests alike, and keeps the last one in mind.
 struct InformationSystem {
@@ -98,18 +103,11 @@ struct Scene {
 }
 
 impl Scene {
-    /// The provider's server speaks of faults as older ones do.
     async fn set() -> Result<Self> {
         let network = Network::start().await?;
         let system = InformationSystem::start().await?;
         let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
-        let older = "[exchange]\nfault_codes = \"CamelCase\"\n\n";
-        let mut provider =
-            network.enrol("GOV/70000001/ss1", "GOV/70000001/registry", folders[0].path(), older)?;
-        provider.site.backend("getPerson", &system.base)?;
-        let backends = provider.site.folder().join("backends.toml");
-        let entry = fs::read_to_string(&backends)?;
-        fs::write(&backends, format!("{}\nprotocol = \"soap\"\n", entry.trim_end()))?;
+        let provider = provider(&network, &system, folders[0].path())?;
         let consumer = network.enrol("GOV/70000002/ss2", "GOV/70000002/portal", folders[1].path(), "")?;
         let servers = [
             consumer.start(&network, KeyAlgorithm::EcP256)?,
@@ -140,6 +138,17 @@ impl Scene {
         let code = text.split("<faultcode>").nth(1).and_then(|rest| rest.split("</faultcode>").next());
         Ok(code.with_context(|| text.clone())?.to_owned())
     }
+}
+
+/// The registry's server, which spells faults as older ones do.
+fn provider(network: &Network, system: &InformationSystem, folder: &Path) -> Result<Enrolled> {
+    let older = "[exchange]\nfault_codes = \"CamelCase\"\n\n";
+    let mut provider = network.enrol("GOV/70000001/ss1", "GOV/70000001/registry", folder, older)?;
+    provider.site.backend("getPerson", &system.base)?;
+    let backends = folder.join("backends.toml");
+    let entry = fs::read_to_string(&backends)?;
+    fs::write(&backends, format!("{}\nprotocol = \"soap\"\n", entry.trim_end()))?;
+    Ok(provider)
 }
 
 /// A message of the portal to the registry.
@@ -244,9 +253,6 @@ async fn faults_say_whose_they_are_and_those_of_providers_pass_as_they_are() -> 
     scene.system.answer(404, "text/html", "gone")?;
     assert_eq!(scene.fault(request()).await?, "Server.ServerProxy.ServiceFailed.HttpError");
 
-    let other_server = "<x:securityServer i:objectType=\"SERVER\"><i:xRoadInstance>KG</i:xRoadInstance>\
-        <i:memberClass>GOV</i:memberClass><i:memberCode>70000002</i:memberCode><i:serverCode>ss2</i:serverCode>\
-        </x:securityServer>";
     for (what, request, code) in [
         ("no XML", "hello".to_owned(), "client.invalid_soap"),
         ("another service in the body", envelope("1", "other", ""), "client.inconsistent_headers"),
@@ -263,7 +269,7 @@ async fn faults_say_whose_they_are_and_those_of_providers_pass_as_they_are() -> 
         ),
         (
             "another server than the provider's",
-            envelope("1", "getPerson", other_server),
+            envelope("1", "getPerson", OTHER_SERVER),
             "server.clientproxy.invalid_security_server",
         ),
     ] {
@@ -279,6 +285,36 @@ async fn faults_say_whose_they_are_and_those_of_providers_pass_as_they_are() -> 
     let denied =
         || async { scene.fault(request()).await.is_ok_and(|code| code == "Server.ServerProxy.AccessDenied") };
     scene._servers[0].until("the right is gone", Duration::from_secs(30), denied).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answering_server_believes_nothing_that_the_other_should_have_checked() -> Result<()> {
+    let network = Network::start().await?;
+    let system = InformationSystem::start().await?;
+    let folder = tempfile::tempdir()?;
+    let provider = provider(&network, &system, folder.path())?;
+    let server = provider.start(&network, KeyAlgorithm::EcP256)?;
+    let peer = RawPeer::join(&network)?;
+    system.answer(200, TEXT, envelope("1", "getPersonResponse", ""))?;
+    let sound = peer.soap_message(&network, envelope("1", "getPerson", "")).await?;
+    let answers = || async { peer.send(provider.port, &sound).await.is_ok_and(|code| code == "ok") };
+    server.until("the server answers", Duration::from_secs(90), answers).await?;
+
+    let code = peer.send(provider.port, &sound).await?;
+    assert_eq!(code, "Server.ServerProxy.InvalidRequest", "a replayed request");
+    let office = envelope("1", "getPerson", "").replace(">portal<", ">office<");
+    let headless =
+        "<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body><a/></e:Body></e:Envelope>";
+    for (what, request, code) in [
+        ("another server's", envelope("1", "getPerson", OTHER_SERVER), "InvalidSecurityServer"),
+        ("without a right", office, "AccessDenied"),
+        ("without a header", headless.to_owned(), "MissingHeader"),
+    ] {
+        let message = peer.soap_message(&network, request).await?;
+        let refused = peer.send(provider.port, &message).await?;
+        assert_eq!(refused, format!("Server.ServerProxy.{code}"), "{what}");
+    }
+    Ok(())
 }
 
 /// What `uuk log …` prints with `--json`.
