@@ -1,5 +1,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use uuk_configuration_client::{ConfigurationClient, ConfigurationClientConfig};
@@ -21,9 +22,14 @@ type Held = HashMap<(String, Direction), usize>;
 
 /// Judges what the logs of both servers hold.
 pub(crate) async fn audit(report: &mut Report, calls: &[Call], remains: &Remains) -> Result<()> {
-    let mut held = Vec::new();
+    // Both are stamped before either is judged: an OCSP answer must not be old by the time of the stamp.
+    let mut logs = Vec::new();
     for (name, side) in [("client's", &remains.pair.consumer), ("provider's", &remains.pair.provider)] {
-        held.push(audit_log(report, name, side).await?);
+        logs.push((name, stamped(side).await?));
+    }
+    let mut held = Vec::new();
+    for (name, (log, configuration)) in logs {
+        held.push(audit_log(report, name, &log, &configuration).await?);
     }
     if let [consumer, provider] = held.as_slice() {
         judge_together(report, calls, consumer, provider);
@@ -59,8 +65,8 @@ fn judge_together(report: &mut Report, calls: &[Call], consumer: &Held, provider
     }
 }
 
-/// Judges every record of one log by itself.
-async fn audit_log(report: &mut Report, name: &'static str, side: &Enrolled) -> Result<Held> {
+/// The log of a server that has ended, its last records stamped, and the configuration to judge it by.
+async fn stamped(side: &Enrolled) -> Result<(MessageLog, Arc<GlobalConfiguration>)> {
     let folder = side.site.folder();
     let known = ConfigurationClientConfig::new(folder.join("anchor.xml"), folder.join("audit"));
     let known = ConfigurationClient::build(known, CertificateProfiles::default(), Clock::system())?;
@@ -69,7 +75,16 @@ async fn audit_log(report: &mut Report, name: &'static str, side: &Enrolled) -> 
     let log = MessageLog::build(log_config(folder)?, Clock::system(), configuration.clone()).await?;
     let configuration = configuration.borrow().clone().context("no global configuration")?;
     while log.time_stamp().await? > 0 {}
+    Ok((log, configuration))
+}
 
+/// Judges every record of one log by itself.
+async fn audit_log(
+    report: &mut Report,
+    name: &'static str,
+    log: &MessageLog,
+    configuration: &GlobalConfiguration,
+) -> Result<Held> {
     let (mut held, mut after) = (Held::new(), None);
     loop {
         let page = log.find(&Query { after, ..Query::default() }, PAGE).await?;
@@ -77,7 +92,7 @@ async fn audit_log(report: &mut Report, name: &'static str, side: &Enrolled) -> 
         after = Some(last.id);
         for record in page {
             let proven = match log.export(record.id, false).await {
-                Ok(container) => prove(&container.bytes, &record, &configuration),
+                Ok(container) => prove(&container.bytes, &record, configuration),
                 Err(error) => Err(ErrorChain(&error).to_string()),
             };
             report.record(name);
