@@ -130,8 +130,9 @@ impl ClientProxy {
 
         let attachments: Vec<_> = body.iter().collect();
         let sent = sealed(Direction::Request, request.bytes(), &attachments);
-        let signature = self.exchange.seal(sent).await?;
+        // Before anything is recorded that could not leave.
         let identity = self.exchange.identity()?;
+        let signature = self.exchange.seal(sent).await?;
         let attachments: Vec<_> = attachments.iter().map(|body| (Part::RestBody, *body)).collect();
         let message = Outgoing {
             ocsp_answers: &identity.ocsp_answers,

@@ -140,7 +140,6 @@ impl ServerProxy {
             return Err(ExchangeError::NotHere { provider: Box::new(provider) }.into());
         }
         trust.check_server(&peer.certificates, &ocsp_answers, &asked.client).map_err(ExchangeError::from)?;
-        let closing = incoming.close().await.map_err(ExchangeError::from)?;
         let is_in_global_group = |group: &_| trust.is_in_global_group(&head.client, group);
         let answering = match Metaservice::called_by(&head) {
             Some(metaservice) => {
@@ -157,7 +156,8 @@ impl ServerProxy {
             }
         };
 
-        let Closing { attachments, signature } = closing;
+        // Only who may call fills the disk with a body.
+        let Closing { attachments, signature } = incoming.close().await.map_err(ExchangeError::from)?;
         let attachments: Vec<_> = attachments.into_iter().map(|(_, attachment)| attachment).collect();
         let message = Sealed {
             kind: MessageKind::Rest,

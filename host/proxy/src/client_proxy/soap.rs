@@ -106,8 +106,9 @@ impl ClientProxy {
         };
 
         let contents: Vec<_> = attachments.iter().map(|(_, content)| content).collect();
-        let signature = self.exchange.seal(sealed(Direction::Request, request.bytes(), &contents)).await?;
+        // Before anything is recorded that could not leave.
         let identity = self.exchange.identity()?;
+        let signature = self.exchange.seal(sealed(Direction::Request, request.bytes(), &contents)).await?;
         let attachments: Vec<_> =
             attachments.iter().map(|(headers, content)| (Part::Attachment(headers), content)).collect();
         let message = Outgoing {

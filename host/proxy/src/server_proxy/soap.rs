@@ -54,7 +54,6 @@ impl ServerProxy {
             return Err(ExchangeError::NotHere { provider: Box::new(provider.clone()) }.into());
         }
         trust.check_server(&peer.certificates, &ocsp_answers, &asked.client).map_err(ExchangeError::from)?;
-        let closing = incoming.close().await.map_err(ExchangeError::from)?;
         if let Some(server) = &asked.security_server
             && *server != self.exchange.config.server
         {
@@ -64,6 +63,8 @@ impl ServerProxy {
         let is_in_global_group = |group: &_| trust.is_in_global_group(&asked.client, group);
         authorize::soap_client(&conditions.clients, &asked.client, &asked.service, is_in_global_group)?;
 
+        // Only who may call fills the disk with attachments.
+        let closing = incoming.close().await.map_err(ExchangeError::from)?;
         let contents: Vec<_> = closing.attachments.iter().map(|(_, content)| content).collect();
         let message = Sealed {
             kind: MessageKind::Soap,
