@@ -2,6 +2,8 @@
 //!
 //! Either way a file appears whole or not at all, and is durable when it is said to be there.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -116,7 +118,8 @@ impl ArchivePlace {
         let unusable = |source: std::io::Error| {
             ArchivePlaceError::Folder(object_store::Error::Generic { store: "folder", source: source.into() })
         };
-        std::fs::create_dir_all(folder).map_err(unusable)?;
+        // What bodies say is nobody else's to read.
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
         let folder = LocalFileSystem::new_with_prefix(folder).map_err(ArchivePlaceError::Folder)?;
         Ok(Self::Folder(folder.with_fsync(true)))
     }
