@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, PgPool, Postgres, QueryBuilder, SqlSafeStr, Sqlite, SqlitePool};
+use sqlx::{ConnectOptions, Connection, PgPool, Postgres, QueryBuilder, SqlSafeStr, Sqlite, SqlitePool};
 use tokio::sync::Mutex;
 use uuk_asic::{ChainDocuments, DetachedTimeStamp, SignatureDocuments};
 use uuk_identifiers::{ClientId, MemberId, SubsystemId};
@@ -203,7 +203,14 @@ impl Store {
             .thread_name(|number| format!("message-log-{number}"))
             .disable_statement_logging();
         let pool = |connections_max| {
-            SqlitePoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE_TIME_MAX)
+            SqlitePoolOptions::new()
+                .max_connections(connections_max)
+                .acquire_timeout(ACQUIRE_TIME_MAX)
+                // A full disk ends a transaction without the driver's knowledge, which takes none on it any more.
+                .before_acquire(|connection, _| {
+                    let is_usable = !connection.is_in_transaction();
+                    Box::pin(async move { Ok(is_usable) })
+                })
         };
         let write = pool(1).connect_with(options.clone()).await.map_err(StoreError::Unreachable)?;
         let read = pool(CONNECTIONS_MAX).connect_lazy_with(options);
