@@ -53,7 +53,7 @@ pub enum Door {
 
 /// Answers requests for this server's own services, through adapters.
 ///
-/// Who asks has been established when [`Provider::serve`] is called; at its own doors, [`Provider::answer`] does that.
+/// Who asks has been established when a server proxy calls it; at its own doors, [`Provider::answer`] does that.
 #[derive(Debug)]
 pub struct Provider {
     config: ProviderConfig,
