@@ -77,7 +77,7 @@ pub struct Plugin {
     configuration: Configuration,
     limits: CallLimits,
     slots: Slots,
-    turns: Turns,
+    turns: Arc<Turns>,
     /// Memories that an instance takes from the pool.
     memories: u32,
     log: PluginLog,
@@ -126,7 +126,7 @@ impl Plugin {
             upstreams,
             configuration,
             slots: Slots::new(limits.concurrency_max),
-            turns: Turns::new(&engine.background),
+            turns: Arc::new(Turns::new(&engine.background)),
             memories: memories(&component),
             log: PluginLog::new(manifest.plugin.id.clone(), manifest.plugin.version.to_string()),
             health: Health::default(),
@@ -222,7 +222,7 @@ impl Plugin {
         &self.engine
     }
 
-    pub(crate) fn turns(&self) -> &Turns {
+    pub(crate) fn turns(&self) -> &Arc<Turns> {
         &self.turns
     }
 

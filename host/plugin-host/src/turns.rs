@@ -188,9 +188,9 @@ impl Pace {
     }
 
     /// Before a call enters its guest: moves it aside if calls of its plugin lately were long.
-    pub(crate) async fn before_guest(&self, turns: &Turns) {
+    pub(crate) async fn before_guest(&self, turns: &Arc<Turns>) {
         if turns.expected_long.load(Ordering::Relaxed) > 0 {
-            self.take_turn(turns).await;
+            self.clone().take_turn(Arc::clone(turns)).await;
         }
     }
 
@@ -216,35 +216,30 @@ impl Pace {
     }
 
     /// Ends the present turn, lets others run, and waits for the next one. From then on a call is a long one.
-    pub(crate) fn next_turn(&self, turns: &Turns) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    pub(crate) fn next_turn(&self, turns: &Arc<Turns>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         turns.expected_long.store(EXPECTED_LONG, Ordering::Relaxed);
         let mut state = self.state();
         state.is_long = true;
         let ended = state.turn.take();
         drop(state);
-        let next = self.clone().take_turn_of(Arc::clone(&turns.background), Arc::clone(&turns.own));
-        let background = Arc::clone(&turns.background);
+        let (pace, turns) = (self.clone(), Arc::clone(turns));
         Box::pin(async move {
             // The turn lasts through the rest: nobody else computes in the meantime.
-            if ended.as_ref().is_some_and(|turn| turn.answered != background.answered()) {
+            if ended.as_ref().is_some_and(|turn| turn.answered != turns.background.answered()) {
                 tokio::time::sleep(REST).await;
             }
             drop(ended);
             tokio::task::yield_now().await;
-            next.await;
+            pace.take_turn(turns).await;
         })
     }
 
-    async fn take_turn(&self, turns: &Turns) {
-        self.clone().take_turn_of(Arc::clone(&turns.background), Arc::clone(&turns.own)).await;
-    }
-
-    async fn take_turn_of(self, background: Arc<Background>, own: Arc<Semaphore>) {
+    async fn take_turn(self, turns: Arc<Turns>) {
         self.move_aside(true).await;
         // Neither is ever closed.
-        let Ok(own) = own.acquire_owned().await else { return };
-        let Ok(all) = Arc::clone(&background.turns).acquire_owned().await else { return };
-        self.state().turn = Some(Turn { answered: background.answered(), _permits: [own, all] });
+        let Ok(own) = Arc::clone(&turns.own).acquire_owned().await else { return };
+        let Ok(all) = Arc::clone(&turns.background.turns).acquire_owned().await else { return };
+        self.state().turn = Some(Turn { answered: turns.background.answered(), _permits: [own, all] });
     }
 
     /// Runs a call, here or aside as it wants. Whenever it waits, for its turn or a database, its turn ends.
@@ -296,8 +291,7 @@ impl Pace {
 
     /// Goes on there: what runs the call looks where it wants to be whenever it waits.
     async fn move_aside(&self, aside: bool) {
-        let is_there = std::mem::replace(&mut self.state().wants_aside, aside) == aside;
-        let mut arrived = is_there;
+        let mut arrived = std::mem::replace(&mut self.state().wants_aside, aside) == aside;
         poll_fn(|context| {
             if std::mem::replace(&mut arrived, true) {
                 return Poll::Ready(());
@@ -316,7 +310,6 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
-    use std::time::Duration;
 
     use super::*;
 
