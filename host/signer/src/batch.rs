@@ -195,7 +195,6 @@ mod tests {
     use std::sync::mpsc;
 
     use jiff::Timestamp;
-    use uuk_asic::{MessagePart, PartContent, verify_message};
     use uuk_pki::{CertificateUse, KeyError, SignatureScheme, SigningKey};
 
     use super::*;
@@ -289,20 +288,6 @@ mod tests {
         fn waiting(&self) -> usize {
             self.identity.queue.0.lock().waiting.len()
         }
-
-        fn verify(&self, documents: &SignatureDocuments, parts: &[&str]) {
-            let digests = digests(parts);
-            let parts: Vec<_> = (0..)
-                .zip(&digests)
-                .map(|(number, digest)| match number {
-                    0 => MessagePart::message(PartContent::Digest(digest)),
-                    number => MessagePart::attachment(number, PartContent::Digest(digest)),
-                })
-                .collect();
-            let (configuration, now) = (self.world.configuration(), self.world.clock.now());
-            let authorities = configuration.instance("KG", now).unwrap().authorities();
-            verify_message(documents, &parts, &member("1"), authorities, now).unwrap();
-        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -327,7 +312,7 @@ mod tests {
         for (signed, parts) in signing.into_iter().zip(messages) {
             let documents = signed.await.unwrap().unwrap();
             alone += usize::from(documents.hash_chain.is_none());
-            site.verify(&documents, parts);
+            site.world.verify(&member("1"), &documents, parts);
         }
         assert_eq!(alone, 1);
         assert_eq!(site.key.signatures.load(Ordering::Relaxed), 2);
@@ -342,7 +327,7 @@ mod tests {
             site.go_on.send(()).unwrap();
         }
         for (signed, parts) in signing.into_iter().zip(messages) {
-            site.verify(&signed.await.unwrap().unwrap(), parts);
+            site.world.verify(&member("1"), &signed.await.unwrap().unwrap(), parts);
         }
         assert_eq!(site.key.signatures.load(Ordering::Relaxed), 4, "1, 2, 2 and 1");
     }

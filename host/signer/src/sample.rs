@@ -10,6 +10,7 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData, SignatureAlgorithm, date_time_ymd,
 };
 use tokio::sync::watch;
+use uuk_asic::{MessagePart, PartContent, SignatureDocuments, verify_message};
 use uuk_globalconf::{
     ApprovedCa, CaInfo, Cost, Dated, Extensions, GlobalConfiguration, InstanceParameters, Member,
     OcspResponder, SecurityServer, SharedParameters, Version,
@@ -182,6 +183,22 @@ impl World {
 
     pub(crate) fn withdraw_configuration(&self) {
         self.configuration.send_replace(None);
+    }
+
+    /// Checks a signature as a peer does, and tells whose certificate made it.
+    pub(crate) fn verify(&self, signer: &MemberId, documents: &SignatureDocuments, parts: &[&str]) -> Sha256 {
+        let digests = digests(parts);
+        let parts: Vec<_> = (0..)
+            .zip(&digests)
+            .map(|(number, digest)| match number {
+                0 => MessagePart::message(PartContent::Digest(digest)),
+                number => MessagePart::attachment(number, PartContent::Digest(digest)),
+            })
+            .collect();
+        let (configuration, now) = (self.configuration(), self.clock.now());
+        let authorities = configuration.instance("KG", now).unwrap().authorities();
+        let verified = verify_message(documents, &parts, signer, authorities, now).unwrap();
+        Sha256::of(verified.certificate.der())
     }
 
     pub(crate) fn configuration(&self) -> Arc<GlobalConfiguration> {

@@ -1,6 +1,6 @@
 //! Which keys sign when.
 
-use uuk_asic::{MessagePart, PartContent, SignatureDocuments, verify_message};
+use uuk_asic::SignatureDocuments;
 use uuk_pki::{CertificateStatus as Status, CertificateUse, Sha256};
 
 use super::*;
@@ -10,21 +10,8 @@ use crate::token::KeyAlgorithm;
 
 const MEMBER: &str = "1";
 
-/// Checks a signature as a peer does, and tells whose certificate made it.
 fn verify(world: &World, documents: &SignatureDocuments, parts: &[&str]) -> Sha256 {
-    let digests = digests(parts);
-    let parts: Vec<_> = (0..)
-        .zip(&digests)
-        .map(|(number, digest)| match number {
-            0 => MessagePart::message(PartContent::Digest(digest)),
-            number => MessagePart::attachment(number, PartContent::Digest(digest)),
-        })
-        .collect();
-    let configuration = world.configuration();
-    let now = world.clock.now();
-    let authorities = configuration.instance("KG", now).unwrap().authorities();
-    let verified = verify_message(documents, &parts, &member(MEMBER), authorities, now).unwrap();
-    Sha256::of(verified.certificate.der())
+    world.verify(&member(MEMBER), documents, parts)
 }
 
 async fn refusal(signer: &Signer) -> &'static str {
