@@ -186,7 +186,12 @@ fn sign(
     };
     let pending = PendingSignature::new(&signer, messages, clock.now())?;
     let value = identity.key.sign_digest(pending.digest()).map_err(SignError::Key)?;
-    pending.complete(&value)
+    // A device may fail, or hold another key by now, and that is to show here and not at a peer. A key in memory was
+    // compared with its record, and so with its certificate, when it was opened.
+    match identity.key.is_in_memory() {
+        true => Ok(pending.complete_unchecked(&value)),
+        false => pending.complete(&value),
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use uuk_process::ErrorChain;
 
 use crate::order::{Order, Outcome, Problem};
 use crate::signer::Signer;
@@ -135,9 +134,9 @@ impl Control {
         match self.signer.order(order).await {
             Ok(outcome) => Answer::Done(outcome),
             Err(error) => {
-                let text = ErrorChain(&error).to_string();
-                info!(error = %text, "An order about keys was refused");
-                Answer::Refused(Problem { code: error.code().to_owned(), text })
+                let problem = Problem::new(error.code(), &error);
+                info!(error = %problem.text, "An order about keys was refused");
+                Answer::Refused(problem)
             }
         }
     }

@@ -17,6 +17,16 @@ pub(crate) trait Device: Send + Sync {
 
     fn is_open(&self) -> bool;
 
+    /// Whether the token can be reached, and is not blocked as far as it tells.
+    fn check(&self) -> Result<(), TokenError> {
+        Ok(())
+    }
+
+    /// Whether one more wrong PIN blocks the token, as far as it tells.
+    fn is_at_last_try(&self) -> bool {
+        false
+    }
+
     /// Makes a key that the device knows as `id`.
     fn generate(&self, id: &KeyId, algorithm: KeyAlgorithm) -> Result<PublicKey, TokenError>;
 

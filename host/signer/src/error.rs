@@ -156,6 +156,28 @@ pub enum TokenError {
         /// The token.
         token: String,
     },
+    /// The PIN of a file does not open the token. A device is not given it again, also after a restart.
+    #[error("the PIN in {} does not open the token `{token}`, and is not tried again", path.display())]
+    PinFileRefused {
+        /// The token.
+        token: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The device says that one more wrong PIN blocks it, and nobody is there to answer for the one in the file.
+    #[error("one more wrong PIN blocks the token `{token}`, so that the one in {} is not tried", path.display())]
+    LastTry {
+        /// The token.
+        token: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The device has blocked itself.
+    #[error("the token `{token}` has blocked itself after too many wrong PINs")]
+    Blocked {
+        /// The token.
+        token: String,
+    },
     /// Nobody has opened the token.
     #[error("the token `{token}` is locked")]
     Locked {

@@ -67,8 +67,8 @@ pub(crate) struct Identities {
     pub(crate) authentication: Option<Arc<AuthenticationIdentity>>,
     /// OCSP answers of certificates in use and of their intermediates, with the last instant at which they count.
     answers: HashMap<Sha1, (Bytes, Timestamp)>,
-    /// By certificate, what keeps it from being used; nothing if it can be.
-    pub(crate) verdicts: HashMap<Sha256, Option<Arc<Unusable>>>,
+    /// By certificate, the last instant at which it is known to be good, or what keeps it from being used.
+    pub(crate) verdicts: HashMap<Sha256, Result<Timestamp, Arc<Unusable>>>,
     /// The instant after which some of this no longer counts.
     pub(crate) lapses: Timestamp,
 }
@@ -107,8 +107,8 @@ impl Identities {
         inspections.sort_by_key(|inspection| Reverse(inspection.certificate.active_since));
         for inspection in &inspections {
             let certificate = inspection.certificate;
-            let verdict = identities.add(inspection).err().map(Arc::new);
-            if let (Some(member), Some(reason)) = (&certificate.member, &verdict) {
+            let verdict = identities.add(inspection).map_err(Arc::new);
+            if let (Some(member), Err(reason)) = (&certificate.member, &verdict) {
                 identities.signing.entry(member.clone()).or_default().push(Err(reason.clone()));
             }
             identities.verdicts.insert(certificate.fingerprint(), verdict);
@@ -116,9 +116,10 @@ impl Identities {
         identities
     }
 
-    fn add(&mut self, inspection: &Inspection<'_>) -> Result<(), Unusable> {
+    fn add(&mut self, inspection: &Inspection<'_>) -> Result<Timestamp, Unusable> {
         let proven = inspection.prove()?;
-        self.lapses = self.lapses.min(proven.valid_until);
+        let good_until = proven.valid_until;
+        self.lapses = self.lapses.min(good_until);
         self.answers.extend(proven.answers_by_certificate());
         match &inspection.certificate.member {
             Some(member) => {
@@ -130,7 +131,7 @@ impl Identities {
                 self.authentication.get_or_insert(identity);
             }
         }
-        Ok(())
+        Ok(good_until)
     }
 
     /// The first key, in order, that signs for `member` at `now`.

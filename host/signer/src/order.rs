@@ -1,6 +1,7 @@
 //! What operators do with keys, carried out by the server that holds them.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -127,6 +128,8 @@ pub struct TokenSummary {
     pub device: bool,
     /// Whether its keys can be used.
     pub open: bool,
+    /// Why the PIN of its file does not open it, or why it cannot be reached.
+    pub problem: Option<Problem>,
     /// Its keys, in the order in which they were made.
     pub keys: Vec<KeySummary>,
 }
@@ -166,6 +169,8 @@ pub struct CertificateSummary {
     pub active: bool,
     /// What keeps it from being used; nothing if it can be.
     pub problem: Option<Problem>,
+    /// The last instant at which it is known to be good, by OCSP answers that are here; nothing while it is not.
+    pub good_until: Option<Timestamp>,
 }
 
 /// What is wrong, with its code.
@@ -175,6 +180,12 @@ pub struct Problem {
     pub code: String,
     /// The whole chain of reasons.
     pub text: String,
+}
+
+impl Problem {
+    pub(crate) fn new(code: &str, error: &dyn Error) -> Self {
+        Self { code: code.to_owned(), text: ErrorChain(error).to_string() }
+    }
 }
 
 impl Signer {
@@ -199,6 +210,11 @@ impl Signer {
             Ok(outcome)
         });
         carried_out.await.unwrap_or(Err(OrderError::Stopped))
+    }
+
+    /// Everything that is known of the tokens, as [`Order::List`] tells it, without waiting for other orders.
+    pub fn tokens(&self) -> Vec<TokenSummary> {
+        self.shared.tokens()
     }
 
     /// Notes how far the registration of a certificate is, for whoever asks the central server for it.
@@ -226,10 +242,10 @@ impl Signer {
 impl Shared {
     fn carry_out(&self, order: Order) -> Result<Outcome, OrderError> {
         match order {
-            Order::List => Ok(Outcome::Tokens { tokens: self.summaries() }),
+            Order::List => Ok(Outcome::Tokens { tokens: self.tokens() }),
             Order::Login { token: name, pin } => {
                 let token = self.token(&name)?;
-                token.device.open(&pin, &token.record().keys)?;
+                token.log_in(&pin)?;
                 info!(token.id = %name, "An operator has opened the token {name}");
                 Ok(Outcome::Done)
             }
@@ -247,12 +263,13 @@ impl Shared {
         }
     }
 
-    fn summaries(&self) -> Vec<TokenSummary> {
+    fn tokens(&self) -> Vec<TokenSummary> {
         let identities = self.identities.load();
         let summary = |(name, token): (&String, &Token)| TokenSummary {
             name: name.clone(),
             device: token.config.pkcs11.is_some(),
             open: token.device.is_open(),
+            problem: token.problem().as_ref().map(|error| Problem::new(error.code(), error)),
             keys: token.record().keys.iter().map(|key| KeySummary::of(key, &identities)).collect(),
         };
         self.tokens.iter().map(summary).collect()
@@ -475,10 +492,10 @@ impl Shared {
 }
 
 impl KeySummary {
-    fn of(key: &KeyRecord, identities: &Identities) -> Self {
+    pub(crate) fn of(key: &KeyRecord, identities: &Identities) -> Self {
         let certificates = key.certificates.iter().map(|one| {
             let sha256 = one.fingerprint();
-            let problem = identities.verdicts.get(&sha256).and_then(Option::as_deref);
+            let verdict = identities.verdicts.get(&sha256);
             CertificateSummary {
                 sha256,
                 subject: one.certificate.subject().to_owned(),
@@ -487,10 +504,10 @@ impl KeySummary {
                 member: one.member.clone(),
                 status: one.status,
                 active: one.active_since.is_some(),
-                problem: problem.map(|reason| Problem {
-                    code: reason.code().to_owned(),
-                    text: ErrorChain(reason).to_string(),
-                }),
+                problem: verdict
+                    .and_then(|verdict| verdict.as_ref().err())
+                    .map(|reason| Problem::new(reason.code(), &**reason)),
+                good_until: verdict.and_then(|verdict| verdict.as_ref().ok().copied()),
             }
         });
         Self {

@@ -10,7 +10,7 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
-use cryptoki::slot::Slot;
+use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki::types::AuthPin;
 use der::asn1::{ObjectIdentifier, OctetString, Uint};
 use der::{Decode, Encode};
@@ -92,6 +92,8 @@ struct Connection {
     label: String,
     module: Arc<Module>,
     state: Mutex<State>,
+    /// Held during a login, so that a PIN that has become wrong is tried once, and not by each thread.
+    login: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -117,6 +119,7 @@ impl Pkcs11Token {
             label: config.label.clone(),
             module,
             state: Mutex::default(),
+            login: Mutex::default(),
         })))
     }
 }
@@ -157,6 +160,7 @@ impl Connection {
     }
 
     fn open_session(&self) -> Result<OpenSession, TokenError> {
+        let _one_login = self.login.lock().unwrap_or_else(PoisonError::into_inner);
         let pin = self.state().pin.clone();
         let pin = pin.ok_or_else(|| TokenError::Locked { token: self.name.clone() })?;
         let context = &self.module.context;
@@ -165,16 +169,29 @@ impl Connection {
             // One login holds for all sessions with the token.
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
             Err(Error::Pkcs11(
-                RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange | RvError::PinLocked,
+                refusal @ (RvError::PinIncorrect
+                | RvError::PinInvalid
+                | RvError::PinLenRange
+                | RvError::PinLocked),
                 _,
             )) => {
                 // Devices block themselves after a few wrong ones: this one is never tried again.
                 self.state().pin = None;
-                return Err(TokenError::WrongPin { token: self.name.clone() });
+                let token = self.name.clone();
+                return Err(match refusal {
+                    RvError::PinLocked => TokenError::Blocked { token },
+                    _ => TokenError::WrongPin { token },
+                });
             }
             Err(error) => return Err(self.failed(error)),
         }
         Ok(OpenSession { session, keys: HashMap::new() })
+    }
+
+    /// What the token says of itself to whoever asks.
+    fn info(&self) -> Result<TokenInfo, TokenError> {
+        let _calling = self.module.state.read().unwrap_or_else(PoisonError::into_inner);
+        self.module.context.get_token_info(self.slot()?).map_err(|error| self.failed(error))
     }
 
     fn slot(&self) -> Result<Slot, TokenError> {
@@ -228,6 +245,20 @@ impl Device for Pkcs11Token {
 
     fn is_open(&self) -> bool {
         self.0.state().pin.is_some()
+    }
+
+    fn check(&self) -> Result<(), TokenError> {
+        if self.is_open() {
+            return self.0.call(|open| open.session.get_session_info().map(drop));
+        }
+        match self.0.info()?.user_pin_locked() {
+            true => Err(TokenError::Blocked { token: self.0.name.clone() }),
+            false => Ok(()),
+        }
+    }
+
+    fn is_at_last_try(&self) -> bool {
+        self.0.info().is_ok_and(|token| token.user_pin_final_try())
     }
 
     fn generate(&self, id: &KeyId, algorithm: KeyAlgorithm) -> Result<PublicKey, TokenError> {

@@ -93,9 +93,12 @@ impl World {
     }
 
     pub(crate) fn signer_with(&self, folder: &Path, token: TokenConfig) -> Signer {
+        Signer::build(self.config_with(folder, token), self.dependencies()).unwrap()
+    }
+
+    pub(crate) fn config_with(&self, folder: &Path, token: TokenConfig) -> SignerConfig {
         let tokens = [("software".to_owned(), token)].into();
-        let config = SignerConfig { folder: folder.to_owned(), tokens, ..SignerConfig::default() };
-        Signer::build(config, self.dependencies()).unwrap()
+        SignerConfig { folder: folder.to_owned(), tokens, ..SignerConfig::default() }
     }
 
     /// A key with a certificate in use for `member`, good by OCSP.

@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{error, info, warn};
 use uuk_asic::{SignError, SignatureDocuments};
 use uuk_globalconf::GlobalConfiguration;
 use uuk_identifiers::{MemberId, ServerId};
@@ -28,6 +27,7 @@ use crate::identity::{AuthenticationIdentity, Identities, TokenView, wanted};
 use crate::ocsp::{self, AnswerStore, Schedule};
 use crate::pin::Pin;
 use crate::pkcs11::{Modules, Pkcs11Token};
+use crate::refused_pin::RefusedPin;
 use crate::software::SoftwareToken;
 use crate::token::{CertificateStatus, TokenRecord, make_folder};
 
@@ -70,13 +70,14 @@ pub(crate) struct Shared {
 }
 
 pub(crate) struct Token {
+    name: String,
     pub(crate) config: TokenConfig,
     pub(crate) folder: PathBuf,
     record: RwLock<TokenRecord>,
     /// Held by whoever changes the record.
     changing: Mutex<()>,
-    /// The device was not there yet.
-    awaited: AtomicBool,
+    /// Why the token is not open although it has a PIN file, or cannot be reached although it is open.
+    problem: Mutex<Option<TokenError>>,
     pub(crate) device: Box<dyn Device>,
     threads: SigningThreads,
 }
@@ -85,8 +86,8 @@ impl Signer {
     /// Opens the tokens, those with a PIN file for signing, and looks which certificates count.
     ///
     /// # Errors
-    /// [`TokenError`]: also if a PIN file has the wrong PIN, since trying again would block a device. A device that
-    /// cannot be reached is no error; it is tried again.
+    /// [`TokenError`]. A PIN file with a wrong PIN is no error, and neither is a device that cannot be reached: the token
+    /// stays closed, and [`Order::List`](crate::Order::List) says why. The device is tried again, the PIN is not.
     pub fn build(config: SignerConfig, dependencies: SignerDependencies) -> Result<Self, TokenError> {
         make_folder(&config.folder)?;
         let lock = lock(&config)?;
@@ -238,7 +239,7 @@ impl Shared {
         let configuration = self.configuration();
         let now = clock.now();
         for (name, token) in &self.tokens {
-            token.reopen(name);
+            token.attend();
             if let Some(configuration) = &configuration
                 && let Err(error) = token.follow(configuration, server, now)
             {
@@ -268,15 +269,16 @@ impl Shared {
 /// Says once what can no longer be used, and why, and what can be again.
 fn report(before: &Identities, now: &Identities) {
     for (certificate, verdict) in &now.verdicts {
-        let known = before.verdicts.get(certificate).map(|known| known.as_deref().map(Unusable::code));
-        match verdict.as_deref() {
+        let known =
+            before.verdicts.get(certificate).map(|known| known.as_ref().err().map(|reason| reason.code()));
+        match verdict.as_ref().map_err(Arc::as_ref) {
             // Neither is news: the operator did it, or the server has just started.
-            Some(Unusable::Inactive | Unusable::NoGlobalConfiguration) => {}
-            Some(reason) if known != Some(Some(reason.code())) => {
+            Err(Unusable::Inactive | Unusable::NoGlobalConfiguration) => {}
+            Err(reason) if known != Some(Some(reason.code())) => {
                 let reason = ErrorChain(reason);
                 warn!(%certificate, error = %reason, "Certificate {certificate} cannot be used: {reason}");
             }
-            None if known.is_some_and(|known| known.is_some()) => {
+            Ok(_) if known.is_some_and(|known| known.is_some()) => {
                 info!(%certificate, "Certificate {certificate} can be used");
             }
             _ => {}
@@ -294,6 +296,19 @@ fn lock(config: &SignerConfig) -> Result<File, TokenError> {
     }
 }
 
+/// Where the keys of a token live, which is not open yet.
+pub(crate) fn device(
+    name: &str,
+    config: &TokenConfig,
+    folder: &Path,
+    modules: &mut Modules,
+) -> Result<Box<dyn Device>, TokenError> {
+    Ok(match &config.pkcs11 {
+        None => Box::new(SoftwareToken::new(name, folder)),
+        Some(pkcs11) => Box::new(Pkcs11Token::new(name, pkcs11, modules)?),
+    })
+}
+
 impl Token {
     fn open(
         name: &str,
@@ -304,10 +319,7 @@ impl Token {
     ) -> Result<Self, TokenError> {
         let folder = signer.folder.join("tokens").join(name);
         make_folder(&folder)?;
-        let device: Box<dyn Device> = match &config.pkcs11 {
-            None => Box::new(SoftwareToken::new(name, &folder)),
-            Some(pkcs11) => Box::new(Pkcs11Token::new(name, pkcs11, modules)?),
-        };
+        let device = device(name, config, &folder, modules)?;
         let bounds = Bounds {
             at_once: config.signatures_at_once(),
             batch_max: if config.batch_signing { signer.batch_messages_max } else { 1 },
@@ -316,39 +328,77 @@ impl Token {
         let threads = SigningThreads::start(name, bounds, clock.clone())
             .map_err(|source| TokenError::Threads { token: name.to_owned(), source })?;
         let record = RwLock::new(TokenRecord::load(&folder)?);
-        let (config, changing, awaited) = (config.clone(), Mutex::new(()), AtomicBool::new(false));
-        let token = Self { config, folder, record, changing, awaited, device, threads };
+        let (config, changing, problem) = (config.clone(), Mutex::new(()), Mutex::default());
+        let token =
+            Self { name: name.to_owned(), config, folder, record, changing, problem, device, threads };
         match token.open_by_file() {
-            Err(error) if error.is_absence() => {
-                warn!(token.id = %name, error = %ErrorChain(&error), "Token {name} is not there yet");
-                token.awaited.store(true, Ordering::Relaxed);
+            Err(error @ (TokenError::Read { .. } | TokenError::NoPin { .. } | TokenError::Write { .. })) => {
+                return Err(error);
             }
-            opened => opened?,
+            opened => token.note(opened),
         }
         Ok(token)
     }
 
     fn open_by_file(&self) -> Result<(), TokenError> {
-        match &self.config.pin_file {
-            Some(path) => self.device.open(&Pin::read(path)?, &self.record().keys),
-            None => Ok(()),
+        let Some(path) = &self.config.pin_file else { return Ok(()) };
+        let pin = Pin::read(path)?;
+        let is_device = self.config.pkcs11.is_some();
+        let refused = RefusedPin::of(&self.folder);
+        if is_device && refused.is(&pin) {
+            return Err(TokenError::PinFileRefused { token: self.name.clone(), path: path.clone() });
+        }
+        if is_device && self.device.is_at_last_try() {
+            return Err(TokenError::LastTry { token: self.name.clone(), path: path.clone() });
+        }
+        match self.device.open(&pin, &self.record().keys) {
+            Err(TokenError::WrongPin { token }) => {
+                if is_device {
+                    refused.keep(&pin)?;
+                }
+                Err(TokenError::PinFileRefused { token, path: path.clone() })
+            }
+            Ok(()) => {
+                refused.forget();
+                Ok(())
+            }
+            away => away,
         }
     }
 
-    /// Tries a device again that was away at the start. Once it refuses the PIN it is left alone: devices block
-    /// themselves after a few wrong ones.
-    fn reopen(&self, name: &str) {
-        if !self.awaited.load(Ordering::Relaxed) {
-            return;
+    /// Opens the token at an operator's word, who may try what they like.
+    pub(crate) fn log_in(&self, pin: &Pin) -> Result<(), TokenError> {
+        self.device.open(pin, &self.record().keys)?;
+        RefusedPin::of(&self.folder).forget();
+        Ok(())
+    }
+
+    /// Tries a device again that was away at the start, and looks whether an open one still is there. One that has
+    /// refused the PIN is left alone.
+    fn attend(&self) {
+        let awaited = self.problem().as_ref().is_some_and(TokenError::is_absence);
+        if self.device.is_open() {
+            self.note(self.device.check());
+        } else if awaited {
+            self.note(self.open_by_file());
         }
-        let opened = self.open_by_file();
-        if !matches!(&opened, Err(error) if error.is_absence()) {
-            self.awaited.store(false, Ordering::Relaxed);
+    }
+
+    /// Keeps what is wrong with the token, and says it once.
+    fn note(&self, outcome: Result<(), TokenError>) {
+        let (name, mut problem) = (&self.name, self.problem());
+        match (&*problem, &outcome) {
+            (Some(_), Ok(())) => info!(token.id = %name, "Token {name} can be used again"),
+            (before, Err(error)) if before.as_ref().is_none_or(|before| before.code() != error.code()) => {
+                error!(token.id = %name, error = %ErrorChain(error), "Token {name} cannot be used");
+            }
+            _ => {}
         }
-        match opened {
-            Ok(()) => info!(token.id = %name, "Token {name} is open"),
-            Err(error) => debug!(token.id = %name, error = %ErrorChain(&error), "Token {name} stays closed"),
-        }
+        *problem = outcome.err();
+    }
+
+    pub(crate) fn problem(&self) -> MutexGuard<'_, Option<TokenError>> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over what the global configuration says of authentication certificates: who is registered, and who no

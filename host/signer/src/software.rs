@@ -71,13 +71,13 @@ impl SoftwareToken {
         TokenError::Locked { token: self.name.clone() }
     }
 
-    /// Decrypts a key; `None` if the PIN does not open it or it is damaged.
-    fn decrypt(&self, id: &KeyId, pin: &Pin) -> Option<OpenKey> {
-        let pem = std::fs::read_to_string(self.path(id)).ok()?;
+    /// Decrypts a key; `None` if the PIN does not open it, or it is damaged or another one than its record says.
+    fn decrypt(&self, record: &KeyRecord, pin: &Pin) -> Option<OpenKey> {
+        let pem = std::fs::read_to_string(self.path(&record.id)).ok()?;
         let (label, document) = SecretDocument::from_pem(&pem).ok()?;
         let encrypted = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes()).ok()?;
         let key = encrypted.decrypt(pin.expose()).ok().filter(|_| label == ENCRYPTED)?;
-        OpenKey::new(key.as_bytes())
+        OpenKey::new(key.as_bytes()).filter(|key| key.signing.public_key() == record.public())
     }
 
     fn encrypt(&self, id: &KeyId, pkcs8: &[u8], pin: &Pin) -> Result<(), TokenError> {
@@ -96,7 +96,7 @@ impl OpenKey {
 
 impl Device for SoftwareToken {
     fn open(&self, pin: &Pin, keys: &[KeyRecord]) -> Result<(), TokenError> {
-        let open = |key: &KeyRecord| Some((key.id.clone(), self.decrypt(&key.id, pin)?));
+        let open = |key: &KeyRecord| Some((key.id.clone(), self.decrypt(key, pin)?));
         let opened: HashMap<_, _> = keys.iter().filter_map(open).collect();
         // One damaged file must not keep the other keys from signing.
         if opened.is_empty() && !keys.is_empty() {

@@ -10,6 +10,7 @@ use uuk_pki::CertificateUse;
 
 use super::*;
 use crate::config::TokenConfig;
+use crate::inspection::inspect;
 use crate::order::{Order, Outcome};
 use crate::sample::{World, digests, generate, member, pin};
 use crate::signer::Signer;
@@ -195,6 +196,41 @@ fn refuses_a_wrong_pin_and_forgets_it() {
         let error = token.generate(&KeyId::random().unwrap(), KeyAlgorithm::EcP256).unwrap_err();
         assert_eq!(error.code(), "token.locked");
         token.open(&pin("1234"), &[]).unwrap();
+    });
+}
+
+/// A supervisor starts the server again and again, and a device blocks itself after a few wrong PINs.
+#[test]
+fn a_pin_file_that_was_refused_is_not_tried_again_after_a_restart() {
+    with_softhsm(async |_device| {
+        let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+        let pin_file = folder.path().join("pin");
+        let config =
+            world.config_with(folder.path(), TokenConfig { pin_file: Some(pin_file.clone()), ..device() });
+        let start = async || {
+            let signer = Signer::build(config.clone(), world.dependencies()).unwrap();
+            let Outcome::Tokens { tokens } = signer.order(Order::List).await.unwrap() else { panic!() };
+            let code = tokens[0].problem.as_ref().map(|problem| problem.code.clone());
+            assert_eq!(inspect(&config)[0].problem.as_ref().map(|problem| problem.code.clone()), code);
+            code
+        };
+        let token = Pkcs11Token::new("hsm", &device().pkcs11.unwrap(), &mut Modules::default()).unwrap();
+        let has_counted = || token.0.info().unwrap().user_pin_count_low();
+
+        fs::write(&pin_file, "4321").unwrap();
+        assert_eq!(start().await.as_deref(), Some("token.pin_file_refused"));
+        assert!(has_counted());
+        token.open(&pin("1234"), &[]).unwrap();
+        token.close();
+        assert!(!has_counted(), "a login makes the device forget");
+        assert_eq!(start().await.as_deref(), Some("token.pin_file_refused"));
+        assert!(!has_counted(), "the device was not asked");
+
+        fs::write(&pin_file, "1234").unwrap();
+        assert_eq!(start().await, None);
+        fs::write(&pin_file, "4321").unwrap();
+        assert_eq!(start().await.as_deref(), Some("token.pin_file_refused"));
+        assert!(has_counted(), "after another PIN it was tried again");
     });
 }
 

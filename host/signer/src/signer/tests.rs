@@ -4,7 +4,8 @@ use uuk_asic::SignatureDocuments;
 use uuk_pki::{CertificateStatus as Status, CertificateUse, Sha256};
 
 use super::*;
-use crate::order::{Order, Outcome};
+use crate::inspection::inspect;
+use crate::order::{Order, Outcome, TokenSummary};
 use crate::sample::{FRESHNESS, World, digests, generate, login, member, pin, server};
 use crate::token::KeyAlgorithm;
 
@@ -63,10 +64,35 @@ async fn a_pin_file_opens_the_token_at_the_start() {
     drop(signer);
 
     std::fs::write(&pin_file, "4321").unwrap();
-    let tokens = [("software".to_owned(), token)].into();
-    let config = SignerConfig { folder: keys, tokens, ..SignerConfig::default() };
-    let Err(error) = Signer::build(config, world.dependencies()) else { panic!("opened") };
-    assert_eq!(error.code(), "token.wrong_pin");
+    let config = world.config_with(&keys, token.clone());
+    assert_eq!(closed_because(&inspect(&config)), "token.pin_file_refused");
+    let signer = world.signer_with(&keys, token);
+    assert_eq!(refusal(&signer).await, "token.locked");
+    assert_eq!(closed_because(&tokens(&signer).await), "token.pin_file_refused");
+    login(&signer).await;
+    signer.sign(&member(MEMBER), digests(&["message"])).await.unwrap();
+    assert!(tokens(&signer).await[0].problem.is_none());
+}
+
+async fn tokens(signer: &Signer) -> Vec<TokenSummary> {
+    let Outcome::Tokens { tokens } = signer.order(Order::List).await.unwrap() else { panic!() };
+    tokens
+}
+
+fn closed_because(tokens: &[TokenSummary]) -> String {
+    let [token] = tokens else { panic!("{tokens:?}") };
+    assert!(!token.open);
+    token.problem.as_ref().unwrap().code.clone()
+}
+
+#[tokio::test]
+async fn refuses_a_pin_file_without_a_pin() {
+    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let token = TokenConfig { pin_file: Some(folder.path().join("pin")), ..TokenConfig::default() };
+    let config = world.config_with(folder.path(), token);
+    let Err(error) = Signer::build(config.clone(), world.dependencies()) else { panic!("opened") };
+    assert_eq!(error.code(), "token.read");
+    assert_eq!(closed_because(&inspect(&config)), "token.read");
 }
 
 #[tokio::test]
@@ -288,6 +314,24 @@ async fn one_damaged_key_does_not_keep_the_others_from_signing() {
         fields: BTreeMap::new(),
     };
     assert_eq!(signer.order(request).await.unwrap_err().code(), "token.key_missing");
+}
+
+#[tokio::test]
+async fn a_key_file_in_the_place_of_another_does_not_sign() {
+    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let signer = world.signer(folder.path());
+    login(&signer).await;
+    let signing = async || generate(&signer, "software", CertificateUse::Signing, KeyAlgorithm::EcP256).await;
+    let (id, other) = (signing().await, signing().await);
+    let certificate = world.issue_to(&signer, &id, CertificateUse::Signing, &member(MEMBER));
+    world.take_into_use(&signer, &certificate).await;
+    drop(signer);
+    let file = |id| folder.path().join(format!("tokens/software/{id}.pem"));
+    std::fs::copy(file(other), file(id)).unwrap();
+    let signer = world.signer(folder.path());
+    login(&signer).await;
+    let refused = signer.sign(&member(MEMBER), digests(&["message"])).await.unwrap_err();
+    assert_eq!(refused.code(), "token.key_missing");
 }
 
 #[tokio::test]
