@@ -6,30 +6,49 @@ use serde::Deserialize;
 
 /// Where the global configuration comes from.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Section")]
 pub struct ConfigurationClientConfig {
-    /// The anchor file that the governing authority handed over; a new one counts without a restart. Default: none;
-    /// then nothing is downloaded, and what someone else puts into `folder` counts.
-    #[serde(default)]
+    /// The anchor by which it is downloaded; without one, what someone else puts into `folder` counts.
     pub anchor: Option<PathBuf>,
     /// Folder in which what was downloaded is kept, in the layout of X-Road's configuration client.
     pub folder: PathBuf,
+    /// Time between two downloads. After a failure it is 2 s at first, twice as long each time, and never longer than
+    /// this.
+    pub update_interval: Duration,
+    /// Other instances whose configuration is followed if ours names them.
+    pub allowed_federations: AllowedFederations,
+    /// PEM file of the authorities that may vouch for sources with `https`.
+    pub authorities: PathBuf,
+}
+
+/// What the configuration file says: either `anchor` or `read_from`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Section {
+    /// The anchor file that the governing authority handed over; a new one counts without a restart.
+    anchor: Option<PathBuf>,
+    /// Folder in which what was downloaded by `anchor` is kept, in the layout of X-Road's configuration client. Default:
+    /// `global-configuration`.
+    folder: Option<PathBuf>,
+    /// In place of `anchor`: a folder in the same layout, which someone else keeps fresh. Nothing is downloaded, and nothing
+    /// written to it.
+    read_from: Option<PathBuf>,
     /// Time between two downloads. After a failure it is 2 s at first, twice as long each time, and never longer than
     /// this. Default: 60 s.
     #[serde(
         default = "ConfigurationClientConfig::default_update_interval",
         with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required"
     )]
-    pub update_interval: Duration,
+    update_interval: Duration,
     /// Other instances whose configuration is followed if ours names them: `"none"`, `"all"`, or a list of their names.
     /// Default: `"none"`.
     #[serde(default)]
-    pub allowed_federations: AllowedFederations,
+    allowed_federations: AllowedFederations,
     /// PEM file of the authorities that may vouch for sources with `https`. What is downloaded is signed in any case,
     /// and a source that cannot be reached so is asked with `http`. Default:
     /// `/etc/ssl/certs/ca-certificates.crt`.
     #[serde(default = "ConfigurationClientConfig::default_authorities")]
-    pub authorities: PathBuf,
+    authorities: PathBuf,
 }
 
 /// Which other instances are followed.
@@ -81,6 +100,32 @@ impl ConfigurationClientConfig {
     }
 }
 
+impl TryFrom<Section> for ConfigurationClientConfig {
+    type Error = &'static str;
+
+    fn try_from(section: Section) -> Result<Self, Self::Error> {
+        let Section { anchor, folder, read_from, update_interval, allowed_federations, authorities } =
+            section;
+        let (anchor, folder) = match (anchor, folder, read_from) {
+            (Some(anchor), folder, None) => {
+                (Some(anchor), folder.unwrap_or_else(|| "global-configuration".into()))
+            }
+            (None, None, Some(read_from)) => (None, read_from),
+            (Some(_), _, Some(_)) => {
+                return Err("give `anchor`, to download, or `read_from`, where someone else does; not both");
+            }
+            (None, Some(_), Some(_)) => return Err("with `read_from` nothing is kept: leave `folder` out"),
+            (None, _, None) => {
+                return Err(
+                    "give `anchor`, the file by which it is downloaded, or `read_from`, the folder in which \
+                            someone else keeps it",
+                );
+            }
+        };
+        Ok(Self { anchor, folder, update_interval, allowed_federations, authorities })
+    }
+}
+
 impl AllowedFederations {
     /// Whether this instance is followed.
     pub fn allow(&self, instance: &str) -> bool {
@@ -110,7 +155,7 @@ mod tests {
     use super::*;
 
     fn read(settings: &str) -> Result<ConfigurationClientConfig, toml::de::Error> {
-        toml::from_str(&format!("folder = \"globalconf\"\n{settings}"))
+        toml::from_str(&format!("anchor = \"anchor.xml\"\n{settings}"))
     }
 
     #[test]
@@ -126,12 +171,29 @@ mod tests {
 
     #[test]
     fn finds_files_beside_its_own() {
-        let mut config = read("anchor = \"anchor.xml\"\nupdate_interval = \"30s\"").unwrap();
+        let mut config = read("folder = \"globalconf\"\nupdate_interval = \"30s\"").unwrap();
         config.resolve(Path::new("/etc/uuk"));
         assert_eq!(config.anchor.unwrap(), Path::new("/etc/uuk/anchor.xml"));
         assert_eq!(config.folder, Path::new("/etc/uuk/globalconf"));
         assert_eq!(config.authorities, Path::new("/etc/ssl/certs/ca-certificates.crt"));
         assert_eq!(config.update_interval, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn is_downloaded_or_read_from_where_someone_else_keeps_it() {
+        let config: ConfigurationClientConfig = toml::from_str("read_from = \"globalconf\"").unwrap();
+        assert_eq!((config.anchor, config.folder), (None, "globalconf".into()));
+        assert_eq!(read("").unwrap().folder, Path::new("global-configuration"));
+    }
+
+    #[test]
+    fn refuses_neither_and_both() {
+        let refused =
+            |settings: &str| toml::from_str::<ConfigurationClientConfig>(settings).unwrap_err().to_string();
+        assert!(refused("").contains("`anchor`, the file by which it is downloaded"));
+        assert!(refused("folder = \"kept\"").contains("`anchor`, the file by which it is downloaded"));
+        assert!(refused("anchor = \"anchor.xml\"\nread_from = \"other\"").contains("not both"));
+        assert!(refused("folder = \"kept\"\nread_from = \"other\"").contains("leave `folder` out"));
     }
 
     #[test]
