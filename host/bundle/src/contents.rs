@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use uuk_asic::{Container, Entry, EntryName, Limits, Profile, opendocument_manifest};
 
 use crate::BundleDigest;
 use crate::error::BundleError;
 use crate::manifest::{Manifest, Service};
+use crate::mapping::{self, MAPPING};
 
 /// The component, in every bundle.
 pub const COMPONENT: &str = "adapter.wasm";
@@ -30,6 +32,7 @@ pub struct Bundle {
     manifest: Manifest,
     component: Arc<[u8]>,
     sql: BTreeMap<String, Arc<str>>,
+    mapping: Option<Map<String, Value>>,
     container: Container,
 }
 
@@ -46,7 +49,7 @@ pub struct Part<'a> {
 
 impl Bundle {
     /// Reads a bundle from the bytes of its file: a sound container with a valid manifest, the component, every file
-    /// that the manifest refers to and nothing else but fixtures, bill of materials, vetting statement and signatures.
+    /// that the manifest refers to and nothing else but a mapping, fixtures, bill of materials, vetting statement and signatures.
     ///
     /// # Errors
     /// [`BundleError`], of the variants up to [`BundleError::ContainerManifest`].
@@ -68,8 +71,13 @@ impl Bundle {
                 .map_err(|_| BundleError::NotText { name: statement.file.clone() })?;
             sql.insert(name.clone(), Arc::from(text));
         }
+        let mapping = container.entry(MAPPING).map(|mapping| mapping::tables(part(MANIFEST)?, mapping));
+        let mapping = mapping.transpose()?;
+        if mapping.is_some() && manifest.config_schema.is_some() {
+            return Err(BundleError::MappingAndConfiguration);
+        }
 
-        let bundle = Self { digest: BundleDigest::of(bytes), manifest, component, sql, container };
+        let bundle = Self { digest: BundleDigest::of(bytes), manifest, component, sql, mapping, container };
         bundle.check_no_stray_part()?;
         if bundle.container.entry(CONTAINER_MANIFEST).map(|bytes| &**bytes)
             != Some(list_parts(bundle.parts()).as_bytes())
@@ -131,6 +139,12 @@ impl Bundle {
         self.manifest.config_schema.as_deref().and_then(|name| self.part(name))
     }
 
+    /// What a mapping's component is told as its configuration, if the bundle has a mapping: the tables of `map.toml` as
+    /// `map.NAME`, and the manifest's statements and upstreams as `sql.NAME` and `upstream.NAME`.
+    pub fn mapping(&self) -> Option<&Map<String, Value>> {
+        self.mapping.as_ref()
+    }
+
     /// The files in `fixtures/`.
     pub fn fixtures(&self) -> impl Iterator<Item = Part<'_>> {
         self.parts().filter(|part| part.name.as_str().starts_with(FIXTURES))
@@ -169,7 +183,10 @@ impl<'a> Part<'a> {
 /// Whether a name has its own meaning in a bundle, so that the manifest may not give it another.
 pub(crate) fn is_reserved(name: &EntryName) -> bool {
     name.is_meta()
-        || matches!(name.as_str(), MIMETYPE | MANIFEST | COMPONENT | VETTING_STATEMENT | BILL_OF_MATERIALS)
+        || matches!(
+            name.as_str(),
+            MIMETYPE | MANIFEST | COMPONENT | MAPPING | VETTING_STATEMENT | BILL_OF_MATERIALS
+        )
         || name.as_str().starts_with(FIXTURES)
 }
 

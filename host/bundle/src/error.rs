@@ -48,6 +48,15 @@ pub enum BundleError {
         /// Which.
         name: String,
     },
+    /// The mapping is not a TOML document that JSON could hold.
+    #[error("map.toml: {reason}")]
+    Mapping {
+        /// Where, and what is wrong.
+        reason: String,
+    },
+    /// A mapping is its component's configuration, and a schema asks the agency for another.
+    #[error("a bundle with a mapping has no configuration: remove [config] or map.toml")]
+    MappingAndConfiguration,
     /// `META-INF/manifest.xml` does not list the parts as this program does.
     #[error("META-INF/manifest.xml does not list exactly the parts of the bundle")]
     ContainerManifest,

@@ -13,6 +13,7 @@ mod author;
 mod contents;
 mod error;
 mod manifest;
+mod mapping;
 mod pack;
 #[cfg(test)]
 mod sample;
@@ -27,6 +28,7 @@ pub use manifest::{
     Access, Build, Datasource, Engine, Limits, Location, Manifest, ManifestError, Plugin, Scalar, Service,
     Statement, Upstream, ValueType,
 };
+pub use mapping::MAPPING;
 pub use pack::pack;
 pub use signature::{BundleSignature, Signatures};
 pub use trust::Trust;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 pub use check::{Location, ManifestError};
+pub(crate) use check::{location, shorten};
 
 /// A parsed and checked manifest.
 ///

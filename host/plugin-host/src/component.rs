@@ -206,13 +206,15 @@ pub(crate) fn check_imports(
     engine: &Engine,
     component: &Component,
     manifest: &Manifest,
+    is_mapped: bool,
 ) -> Result<(), ComponentError> {
     let r#type = component.component_type();
-    r#type.imports(engine.wasmtime()).try_for_each(|(name, _)| check_import(name, manifest))
+    r#type.imports(engine.wasmtime()).try_for_each(|(name, _)| check_import(name, manifest, is_mapped))
 }
 
-/// One import, such as `uuk:adapter/sql@0.1.0`.
-pub fn check_import(import: &str, manifest: &Manifest) -> Result<(), ComponentError> {
+/// One import, such as `uuk:adapter/sql@0.1.0`. The component of a mapping is the same for all mappings, so that it
+/// imports what this one may not ask for; then there is no statement or upstream that it could name.
+pub fn check_import(import: &str, manifest: &Manifest, is_mapped: bool) -> Result<(), ComponentError> {
     let interface = import.split('@').next().unwrap_or(import);
     let asked = |has: bool, remedy: &'static str| match has {
         true => Ok(()),
@@ -226,6 +228,7 @@ pub fn check_import(import: &str, manifest: &Manifest) -> Result<(), ComponentEr
         | "uuk:adapter/call"
         | "uuk:adapter/blobs"
         | "wasi:http/types" => Ok(()),
+        "uuk:adapter/sql" | "uuk:adapter/http" if is_mapped => Ok(()),
         "uuk:adapter/sql" => asked(!manifest.statements.is_empty(), "add the statements as `[sql.NAME]`"),
         "uuk:adapter/http" | "wasi:http/outgoing-handler" => {
             asked(!manifest.upstreams.is_empty(), "add the upstreams as `[upstream.NAME]`")

@@ -106,13 +106,18 @@ impl Plugin {
         })
         .map_err(LoadError::Statement)?;
         let upstreams = HttpUpstreams::new(&manifest.upstreams, |name| resources.upstream(name).cloned());
-        let configuration = Configuration::new(bundle.config_schema(), resources.configuration().clone())?;
+        // Values of the agency are refused beside a mapping, as where there is no schema.
+        let mut configuration =
+            Configuration::new(bundle.config_schema(), resources.configuration().clone())?;
+        if let Some(tables) = bundle.mapping() {
+            configuration = Configuration::of_mapping(tables);
+        }
 
         let component = {
             let compiled = compiled(engine, cache, bundle.component())?;
             component::deserialize(engine, &compiled)?
         };
-        component::check_imports(engine, &component, &manifest)?;
+        component::check_imports(engine, &component, &manifest, bundle.mapping().is_some())?;
         let entry = Entry::link(engine, &component)?;
 
         let limits = CallLimits::of(&manifest.limits);

@@ -1,4 +1,7 @@
 //! `cargo xtask plugins`: the project's adapters, as components for `wasm32-wasip2`.
+//!
+//! The component of mappings is part of `uuk`, which a machine without this compiler builds too: its bytes are in the
+//! tree, and any machine makes the same.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -19,16 +22,36 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     let mut build = project.cargo(&["build", "--locked", "--target", "wasm32-wasip2", "--profile", "guest"]);
     build.args(["--package", "uuk-test-components", "--lib", "--examples"]);
     for folder in examples(project)? {
-        // Package and folder have one name.
-        build.arg("--package").args(folder.file_name());
+        // Package and folder have one name; a mapping is no package.
+        if folder.join("Cargo.toml").is_file() {
+            build.arg("--package").args(folder.file_name());
+        }
     }
     run_command(&mut build)?;
+    declarative(project)?;
 
     let built = project.target.join("wasm32-wasip2/guest");
     for component in [components(&built)?, components(&built.join("examples"))?].concat() {
         let kibibytes = fs::metadata(&component)?.len().div_ceil(1024);
         println!("{kibibytes:>6} KiB  {}", project.shown(&component));
     }
+    Ok(())
+}
+
+/// Builds the component of mappings without a trace of this machine, and puts it where `uuk` takes it from.
+fn declarative(project: &Project) -> Result<()> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home =
+        home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).context("there is no home folder")?;
+    let remapped = files(&home.join("registry/src"))?.into_iter();
+    let remapped =
+        remapped.map(|folder| format!("{:?}", format!("--remap-path-prefix={}=crates", folder.display())));
+    let flags = remapped.collect::<Vec<_>>().join(",");
+    let mut build = project.cargo(&["build", "--locked", "--target", "wasm32-wasip2", "--profile", "guest"]);
+    build.args(["--package", "declarative", "--config"]);
+    run_command(build.arg(format!("target.wasm32-wasip2.rustflags=[{flags}]")))?;
+    let (built, kept) = ("wasm32-wasip2/guest/declarative.wasm", "plugins/declarative/declarative.wasm");
+    fs::copy(project.target.join(built), project.root.join(kept))?;
     Ok(())
 }
 

@@ -109,7 +109,10 @@ fn examples(project: &Project) -> Result<()> {
     run_command(&mut project.cargo(&["build", "--workspace", "--bin", "uuk", "--locked"]))?;
     for folder in plugins::examples(project)? {
         println!("{}", project.shown(&folder));
-        for command in ["check", "test"] {
+        // A mapping's component comes with the program.
+        let commands = ["build", "check", "test"];
+        let is_mapping = folder.join("map.toml").is_file();
+        for command in commands.into_iter().skip(usize::from(!is_mapping)) {
             let mut uuk = project.command(project.target.join("debug/uuk"));
             run_command(uuk.args(["adapter", command, "--project"]).arg(&folder))?;
         }

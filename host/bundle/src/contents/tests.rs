@@ -54,6 +54,12 @@ fn refuses_a_bundle_without_component() {
 }
 
 #[test]
+fn refuses_a_mapping_beside_a_configuration() {
+    let error = pack(sample_with(|parts| drop(parts.insert("map.toml".into(), b"".to_vec())))).unwrap_err();
+    assert!(matches!(error, BundleError::MappingAndConfiguration), "{error}");
+}
+
+#[test]
 fn refuses_a_missing_sql_file() {
     let error = pack(sample_with(|parts| drop(parts.remove("sql/find-person.sql")))).unwrap_err();
     assert!(matches!(error, BundleError::MissingPart { name } if name == "sql/find-person.sql"));

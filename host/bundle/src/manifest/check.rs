@@ -216,7 +216,7 @@ fn locate(text: &str, path: &[&str]) -> Location {
     location(text, offset)
 }
 
-fn location(text: &str, offset: usize) -> Location {
+pub(crate) fn location(text: &str, offset: usize) -> Location {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |position| position + 1);
     let column = before.get(line_start..).map_or(0, |line| line.chars().count()) + 1;
@@ -224,7 +224,7 @@ fn location(text: &str, offset: usize) -> Location {
 }
 
 /// What a parser says may quote the input; keep it readable.
-fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     const SHOWN_CHARS_MAX: usize = 200;
     text.chars()
         .map(|character| if character.is_control() { ' ' } else { character })

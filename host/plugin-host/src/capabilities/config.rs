@@ -1,12 +1,15 @@
-//! Capability `config`: values the agency set, checked against the manifest's schema before the plugin runs.
+//! Capability `config`: values the agency set, checked against the manifest's schema before the plugin runs; or the
+//! mapping that the bundle brings.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
 
 /// A configuration that fits its schema.
 #[derive(Debug, Clone)]
 pub struct Configuration {
     document: String,
-    values: Value,
+    texts: BTreeMap<String, String>,
 }
 
 /// Why a configuration is refused.
@@ -36,27 +39,34 @@ impl Configuration {
     /// # Errors
     /// [`ConfigurationError`] names the first value that does not fit.
     pub fn new(schema: Option<&[u8]>, values: Value) -> Result<Self, ConfigurationError> {
-        let values = if values.is_null() { Value::Object(serde_json::Map::new()) } else { values };
+        let values = if values.is_null() { Value::Object(Map::new()) } else { values };
         match schema {
-            None if values.as_object().is_some_and(serde_json::Map::is_empty) => {}
+            None if values.as_object().is_some_and(Map::is_empty) => {}
             None => return Err(ConfigurationError::Undeclared),
             Some(schema) => check(schema, &values)?,
         }
-        Ok(Self { document: values.to_string(), values })
+        Ok(Self { document: values.to_string(), texts: texts(values.as_object().into_iter().flatten()) })
+    }
+
+    /// The tables of a bundle's mapping: signed with it, and nobody's to set.
+    pub(crate) fn of_mapping(tables: &Map<String, Value>) -> Self {
+        Self { document: Value::Object(tables.clone()).to_string(), texts: texts(tables) }
     }
 
     /// One value: text as it is, anything else as JSON.
     pub(crate) fn get(&self, key: &str) -> Option<String> {
-        match self.values.get(key)? {
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        }
+        self.texts.get(key).cloned()
     }
 
     /// Everything, as one JSON object.
     pub(crate) fn document(&self) -> &str {
         &self.document
     }
+}
+
+fn texts<'a>(values: impl IntoIterator<Item = (&'a String, &'a Value)>) -> BTreeMap<String, String> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    values.into_iter().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
 fn check(schema: &[u8], values: &Value) -> Result<(), ConfigurationError> {

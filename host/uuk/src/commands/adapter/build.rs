@@ -1,16 +1,22 @@
-//! `uuk adapter build`: runs the project's own build command and looks at what it leaves.
+//! `uuk adapter build`: runs the project's own build command, or puts the component there that runs mappings, and looks
+//! at what is left.
 
 use std::process::Command;
 
 use super::component::Component;
-use super::project::{Project, ProjectOptions};
+use super::project::{Project, ProjectOptions, write_file};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
 /// Of what a failed command said, this much is shown.
 const LINES_SHOWN: usize = 20;
 
-/// Build the component with `[build].command` and check its imports
+/// The component of every mapping: `cargo xtask plugins` makes it of plugins/declarative.
+const DECLARATIVE: &[u8] = include_bytes!("../../../../../plugins/declarative/declarative.wasm");
+
+/// Build the component and check its imports
+///
+/// Runs `[build].command`. A mapping has none: its component comes with this program.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BuildOptions {
     #[command(flatten)]
@@ -19,16 +25,16 @@ pub(crate) struct BuildOptions {
 
 pub(super) fn run(options: &BuildOptions, terminal: &Terminal) -> Result<(), Failure> {
     let project = Project::open(&options.project)?;
-    let Some(build) = &project.manifest.build else {
-        let message = "plugin.toml does not say how the component is built";
-        return Err(Failure::new(ExitCode::Usage, "adapter.no_build", message)
-            .help("add `[build]` with `command` and `artifact`"));
-    };
-    terminal.step("build", &build.command);
-    let waiting = terminal.waiting("the compiler is at work");
-    run_command(&build.command, &project)?;
-    drop(waiting);
-    let findings = Component::read(&project)?.check(&project.manifest)?;
+    let artifact = project.artifact()?;
+    match &project.manifest.build {
+        Some(build) => {
+            terminal.step("build", &build.command);
+            let _waiting = terminal.waiting("the compiler is at work");
+            run_command(&build.command, &project)?;
+        }
+        None => write_file(&artifact, DECLARATIVE)?,
+    }
+    let findings = Component::read(&project)?.check(&project)?;
     terminal.result("uuk.cli/adapter-build/v1", &findings, &findings);
     Ok(())
 }

@@ -38,7 +38,7 @@ pub(crate) struct CallOptions {
 pub(super) fn run(options: &CallOptions, terminal: &Terminal) -> Result<(), Failure> {
     let project = Project::open(&options.project)?;
     let component = Component::read(&project)?;
-    component.check(&project.manifest)?;
+    component.check(&project)?;
     let fixture = match (&options.fixture, &options.operation) {
         (Some(path), _) => Fixture::read(path, &project)?,
         (None, operation) => {

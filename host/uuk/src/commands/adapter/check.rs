@@ -22,7 +22,7 @@ pub(super) fn run(options: &CheckOptions, terminal: &Terminal) -> Result<(), Fai
     // Without these two there is nothing to check the rest against.
     let project = Project::open(&options.project)?;
     let operations: usize = project.contracts.iter().map(|contract| contract.operations().len()).sum();
-    let component = || Component::read(&project)?.check(&project.manifest);
+    let component = || Component::read(&project)?.check(&project);
     let checks = [
         ("contracts", Ok(format!("{operations} operations"))),
         ("statements", check_statements(&project)),

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use uuk_bundle::Manifest;
 use uuk_plugin_host::{ComponentError, check_bytes, check_import};
 use wasmparser::{Parser, Payload};
 
@@ -27,7 +26,7 @@ pub(super) struct Findings {
 }
 
 impl Component {
-    /// The component that `[build].artifact` names.
+    /// The component that a build leaves.
     pub(super) fn read(project: &Project) -> Result<Self, Failure> {
         let path = project.artifact()?;
         if !path.is_file() {
@@ -40,7 +39,7 @@ impl Component {
     }
 
     /// Checks what a server checks before it compiles: form, world, and that every import is asked for.
-    pub(super) fn check(&self, manifest: &Manifest) -> Result<Findings, Failure> {
+    pub(super) fn check(&self, project: &Project) -> Result<Findings, Failure> {
         let refused = |error: ComponentError| {
             let message = format!("a server would not load `{}`: {error}", self.path.display());
             Failure::new(ExitCode::CheckFailed, error.code(), message)
@@ -48,7 +47,7 @@ impl Component {
         check_bytes(&self.bytes).map_err(refused)?;
         let Interface { imports, exports } = interface(&self.bytes);
         for import in &imports {
-            check_import(import, manifest).map_err(refused)?;
+            check_import(import, &project.manifest, project.is_mapped()).map_err(refused)?;
         }
         let doors = ["uuk:adapter/handler@", "wasi:http/incoming-handler@"];
         if !exports.iter().any(|export| doors.iter().any(|door| export.starts_with(door))) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use uuk_bundle::Manifest;
 use uuk_contract::Contract;
 
-use super::project::write_text;
+use super::project::write_file;
 use super::typegen::{self, GENERATED};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
@@ -55,7 +55,7 @@ pub(super) fn run(options: &NewOptions, terminal: &Terminal) -> Result<(), Failu
         Language::Rust => rust_project(name, &sdk_dependency(options.sdk_path.as_deref())?)?,
     };
     for (path, text) in &project {
-        write_text(&folder.join(path), text)?;
+        write_file(&folder.join(path), text)?;
         terminal.step("created", format_args!("{name}/{path}"));
     }
     let paths: Vec<_> = project.iter().map(|(path, _)| path).collect();
@@ -135,7 +135,7 @@ mod tests {
     fn a_new_project_is_sound() {
         let folder = tempfile::tempdir().expect("a folder");
         for (path, text) in rust_project("land-register", "\"0.1.0\"").expect("the templates are sound") {
-            write_text(&folder.path().join(path), &text).expect("it can be written");
+            write_file(&folder.path().join(path), &text).expect("it can be written");
         }
         let project =
             Project::open(&ProjectOptions::at(folder.path())).expect("manifest and contract are valid");

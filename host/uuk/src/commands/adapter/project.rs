@@ -1,9 +1,10 @@
 //! An adapter's project: its folder, manifest and contracts.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-use uuk_bundle::{MANIFEST, Manifest};
+use uuk_bundle::{COMPONENT, MANIFEST, MAPPING, Manifest};
 use uuk_contract::Contract;
 
 use crate::exit_code::ExitCode;
@@ -77,14 +78,30 @@ impl Project {
         read_text(&self.path(MANIFEST))
     }
 
+    /// Whether it is a mapping, which this program's own component runs.
+    pub(super) fn is_mapped(&self) -> bool {
+        self.path(MAPPING).is_file()
+    }
+
     /// Where the build leaves the component.
     pub(super) fn artifact(&self) -> Result<PathBuf, Failure> {
-        let Some(build) = &self.manifest.build else {
-            let message = "plugin.toml does not say where the component is";
-            return Err(Failure::new(ExitCode::Usage, "adapter.no_build", message)
-                .help("add `[build]` with `command` and `artifact`"));
-        };
-        Ok(self.path(&build.artifact))
+        match &self.manifest.build {
+            Some(build) => Ok(self.path(&build.artifact)),
+            None if self.is_mapped() => Ok(self.path(COMPONENT)),
+            None => Err(Failure::new(
+                ExitCode::Usage,
+                "adapter.no_build",
+                "plugin.toml does not say how the component is built, nor is there a map.toml",
+            )
+            .help("add `[build]` with `command` and `artifact`, or write a mapping")),
+        }
+    }
+
+    /// The files of its bundle but the component, by their names there.
+    pub(super) fn parts(&self) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+        let mapping = self.is_mapped().then_some(MAPPING);
+        let names = self.manifest.files().chain([MANIFEST]).chain(mapping);
+        names.map(|name| Ok((name.to_owned(), read_text(&self.path(name))?.into_bytes()))).collect()
     }
 
     /// A file of the project, by its path in the bundle.
@@ -110,9 +127,9 @@ pub(super) fn unreadable(path: &Path, reason: impl Display) -> Failure {
 }
 
 /// Writes a file of the project, and its folder if need be.
-pub(super) fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
+pub(super) fn write_file(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, text)).map_err(|error| {
+    std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, bytes)).map_err(|error| {
         let message = format!("cannot write `{}`", path.display());
         Failure::new(ExitCode::Environment, "adapter.file_unwritable", message).note(error)
     })

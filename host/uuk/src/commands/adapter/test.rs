@@ -26,7 +26,7 @@ pub(crate) struct TestOptions {
 pub(super) fn run(options: &TestOptions, terminal: &Terminal) -> Result<(), Failure> {
     let project = Project::open(&options.project)?;
     let component = Component::read(&project)?;
-    component.check(&project.manifest)?;
+    component.check(&project)?;
     let mut fixtures = Fixture::read_all(&project)?;
     fixtures.retain(|fixture| fixture.name().contains(&options.filter));
     if fixtures.is_empty() {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio_util::task::TaskTracker;
 use uuk_asic::Profile;
-use uuk_bundle::{Bundle, COMPONENT, Datasource, Engine as DatabaseEngine, MANIFEST, pack};
+use uuk_bundle::{Bundle, COMPONENT, Datasource, Engine as DatabaseEngine, pack};
 use uuk_contract::{AnswerProblem, Limits};
 use uuk_plugin_host::capabilities::sql::DatabaseGrant;
 use uuk_plugin_host::{
@@ -68,7 +68,8 @@ impl Bench {
         recorded: &Recorded<'_>,
     ) -> Result<(Result<Outcome, CallError>, Usage), Failure> {
         let mut grant = recorded.grant();
-        let mut parts = parts(project, component)?;
+        let mut parts = project.parts()?;
+        parts.insert(COMPONENT.to_owned(), component.bytes.clone());
         for (name, url) in &sources.datasources {
             let asked = project.manifest.datasources.get(name);
             let asked = asked.ok_or_else(|| unknown("datasource", name))?;
@@ -133,14 +134,6 @@ pub(super) fn contradiction(
     let Ok(Outcome::Answer(payload)) = outcome else { return None };
     let operation = project.contracts.iter().find_map(|contract| contract.operation(operation))?;
     operation.answer(&payload.media_type, payload.data.clone(), &Limits::default()).err()
-}
-
-fn parts(project: &Project, component: &Component) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
-    let mut parts = BTreeMap::from([(COMPONENT.to_owned(), component.bytes.clone())]);
-    for name in project.manifest.files().chain([MANIFEST]) {
-        parts.insert(name.to_owned(), super::project::read_text(&project.path(name))?.into_bytes());
-    }
-    Ok(parts)
 }
 
 fn bundle(parts: BTreeMap<String, Vec<u8>>) -> Result<Bundle, Failure> {

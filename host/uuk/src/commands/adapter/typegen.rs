@@ -12,7 +12,7 @@ use uuk_bundle::Manifest;
 use uuk_contract::Contract;
 
 use self::source::Source;
-use super::project::{Project, ProjectOptions, read_text, write_text};
+use super::project::{Project, ProjectOptions, read_text, write_file};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
@@ -34,7 +34,7 @@ pub(super) fn run(options: &TypegenOptions, terminal: &Terminal) -> Result<(), F
     if options.check {
         check(&project)?;
     } else {
-        write_text(&project.path(GENERATED), &generate(&project.manifest, &project.contracts)?)?;
+        write_file(&project.path(GENERATED), &generate(&project.manifest, &project.contracts)?)?;
     }
     let verb = if options.check { "current" } else { "wrote" };
     let result = serde_json::json!({ "path": GENERATED });
@@ -128,7 +128,7 @@ mod tests {
         let failure = check(&project).expect_err("there is no file");
         assert_eq!(failure.exit_code(), ExitCode::CheckFailed);
         let text = generate(&project.manifest, &project.contracts).expect("its types can be generated");
-        write_text(&project.path(GENERATED), &text).expect("it can be written");
+        write_file(&project.path(GENERATED), &text).expect("it can be written");
         check(&project).expect("the file is current");
     }
 

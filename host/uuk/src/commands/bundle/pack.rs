@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use uuk_asic::Profile;
-use uuk_bundle::{Bundle, BundleDigest, COMPONENT, MANIFEST, Manifest, pack};
+use uuk_bundle::{Bundle, BundleDigest, COMPONENT, MANIFEST, MAPPING, Manifest, pack};
 
 use super::{read_file, refusal, write_file};
 use crate::exit_code::ExitCode;
@@ -16,7 +16,7 @@ const BILL_OF_MATERIALS: &str = "sbom.json";
 
 /// Pack an adapter's project into an unsigned bundle
 ///
-/// Takes plugin.toml, the files it refers to, fixtures/ and sbom.json if they are there, and the component from
+/// Takes plugin.toml, the files it refers to, map.toml, fixtures/ and sbom.json if they are there, and the component from
 /// `[build].artifact` or adapter.wasm. The same files give the same bytes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PackOptions {
@@ -89,10 +89,8 @@ fn find_component(folder: &Path, manifest: &Manifest) -> Result<PathBuf, Failure
 
 /// The names of the parts that a project may have without the manifest saying so.
 fn find_optional(folder: &Path) -> Result<Vec<String>, Failure> {
-    let mut names = Vec::new();
-    if folder.join(BILL_OF_MATERIALS).is_file() {
-        names.push(BILL_OF_MATERIALS.to_owned());
-    }
+    let mut names: Vec<_> = [MAPPING, BILL_OF_MATERIALS].map(str::to_owned).into();
+    names.retain(|name| folder.join(name).is_file());
     let fixtures = folder.join(FIXTURES);
     if !fixtures.is_dir() {
         return Ok(names);

@@ -1,0 +1,305 @@
+//! Where a field's value comes from, and what is done to it on the way.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::{Map, Value};
+
+use crate::calendar::DatePattern;
+use crate::decimal;
+use crate::found::Found;
+use crate::pointer::Pointer;
+use crate::table::{Key, Reason, Refusal, Table};
+
+const DEPTH_MAX: usize = 8;
+const FIELDS_MAX: usize = 1000;
+/// More digits than any currency has.
+const DIGITS_MAX: u64 = 18;
+
+/// Fields by name, in the mapping's order.
+#[derive(Debug, Clone, Default)]
+pub struct Fields(pub(crate) Vec<(String, Expression)>);
+
+/// What stands at a field.
+#[derive(Debug, Clone)]
+pub enum Expression {
+    /// The value itself: `{ value = "KG" }`, `true`, `7`.
+    Constant(Value),
+    /// A value that is looked up and converted: `"/sex"`, `{ from = "/sex", codes = "sex" }`.
+    Lookup(Box<Lookup>),
+    /// An object: `{ object = { … } }`.
+    Object(Fields),
+    /// An object for each item of a list: `{ each = "/rows", item = { … } }`.
+    Each(Pointer, Fields),
+}
+
+/// A value that is looked up and converted.
+#[derive(Debug, Clone)]
+pub struct Lookup {
+    pub(crate) origin: Origin,
+    pub(crate) pointer: Pointer,
+    default: Option<Value>,
+    date: Option<(DatePattern, DatePattern)>,
+    codes: Option<Rc<CodeTable>>,
+    prefix: String,
+    suffix: String,
+    form: Option<Form>,
+    digits: Option<usize>,
+    pub(crate) nullable: bool,
+}
+
+/// Into what a path leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// What is being read: the request for parameters, what came for an answer, the item within a list.
+    Current,
+    /// The request.
+    Request,
+}
+
+/// What a scalar is turned into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Integer,
+    Decimal,
+}
+
+type CodeTable = BTreeMap<String, Value>;
+
+/// The tables `[codes.NAME]`.
+#[derive(Debug, Clone, Default)]
+pub struct CodeTables(BTreeMap<String, Rc<CodeTable>>);
+
+impl CodeTables {
+    /// Reads the table `codes` of `map.toml`.
+    ///
+    /// # Errors
+    /// [`Refusal`], if it is not a table of tables of scalars.
+    pub fn parse(tables: &Value) -> Result<Self, Refusal> {
+        let key = Key::new("codes");
+        let mut read = BTreeMap::new();
+        for (name, table) in object(key, tables)? {
+            let key = key.child(name);
+            let mut codes = CodeTable::new();
+            for (code, value) in object(key, table)? {
+                if value.is_array() || value.is_object() {
+                    return Err(key.child(code).refuse(Reason::NotA("a text, a number, true or false")));
+                }
+                codes.insert(code.clone(), value.clone());
+            }
+            read.insert(name.clone(), Rc::new(codes));
+        }
+        Ok(Self(read))
+    }
+}
+
+fn object<'a>(key: Key<'_>, value: &'a Value) -> Result<&'a Map<String, Value>, Refusal> {
+    value.as_object().ok_or_else(|| key.refuse(Reason::NotA("a table")))
+}
+
+/// Reads the expressions of one operation.
+pub(crate) struct Reader<'c> {
+    codes: &'c CodeTables,
+    fields_left: usize,
+    depth: usize,
+}
+
+impl<'c> Reader<'c> {
+    pub(crate) fn new(codes: &'c CodeTables) -> Self {
+        Self { codes, fields_left: FIELDS_MAX, depth: 0 }
+    }
+
+    /// Fields with values of any shape.
+    pub(crate) fn fields(&mut self, key: Key<'_>, value: &Value) -> Result<Fields, Refusal> {
+        if self.depth == DEPTH_MAX {
+            return Err(key.refuse(Reason::TooDeep(DEPTH_MAX)));
+        }
+        self.depth += 1;
+        let mut fields = Vec::new();
+        for (name, value) in object(key, value)? {
+            let key = key.child(name);
+            self.fields_left = match self.fields_left.checked_sub(1) {
+                Some(left) => left,
+                None => return Err(key.refuse(Reason::TooMany(FIELDS_MAX))),
+            };
+            fields.push((name.clone(), self.expression(key, value)?));
+        }
+        self.depth -= 1;
+        Ok(Fields(fields))
+    }
+
+    /// Fields whose values are scalars: parameters.
+    pub(crate) fn scalars(&mut self, key: Key<'_>, value: &Value) -> Result<Fields, Refusal> {
+        let fields = self.fields(key, value)?;
+        let is_composite =
+            |expression: &Expression| matches!(expression, Expression::Object(_) | Expression::Each(..));
+        match fields.0.iter().find(|(_, expression)| is_composite(expression)) {
+            Some((name, _)) => Err(key.child(name).refuse(Reason::NotA("a path or a single value"))),
+            None => Ok(fields),
+        }
+    }
+
+    pub(crate) fn expression(&mut self, key: Key<'_>, value: &Value) -> Result<Expression, Refusal> {
+        match value {
+            Value::String(path) => Ok(Expression::Lookup(Box::new(Lookup::plain(pointer(key, path)?)))),
+            Value::Bool(_) | Value::Number(_) => Ok(Expression::Constant(value.clone())),
+            Value::Object(members) => self.table(Table::read(key, value)?, members),
+            Value::Null | Value::Array(_) => {
+                Err(key.refuse(Reason::NotA("a path, a number, a table, true or false")))
+            }
+        }
+    }
+
+    fn table(&mut self, mut table: Table<'_>, members: &Map<String, Value>) -> Result<Expression, Refusal> {
+        const KINDS: [&str; 5] = ["from", "request", "value", "object", "each"];
+        let mut kinds = KINDS.into_iter().filter(|kind| members.contains_key(*kind));
+        let (Some(kind), None) = (kinds.next(), kinds.next()) else {
+            return Err(table
+                .key
+                .refuse(Reason::NotOneOf("`from`, `request`, `value`, `object` and `each`")));
+        };
+        let key = table.key;
+        let expression = match kind {
+            "value" => Expression::Constant(table.take("value").cloned().unwrap_or_default()),
+            "object" => {
+                let fields = table.take("object").unwrap_or(&Value::Null);
+                Expression::Object(self.fields(key.child("object"), fields)?)
+            }
+            "each" => {
+                let list = pointer(key.child("each"), table.required_text("each")?)?;
+                let item = table.take("item").ok_or_else(|| key.child("item").refuse(Reason::Missing))?;
+                Expression::Each(list, self.fields(key.child("item"), item)?)
+            }
+            _ => Expression::Lookup(Box::new(self.lookup(&mut table)?)),
+        };
+        table.end()?;
+        Ok(expression)
+    }
+
+    fn lookup(&self, table: &mut Table<'_>) -> Result<Lookup, Refusal> {
+        let key = table.key;
+        let (origin, name, path) = match table.text("from")? {
+            Some(path) => (Origin::Current, "from", path),
+            None => (Origin::Request, "request", table.required_text("request")?),
+        };
+        let codes = match table.text("codes")? {
+            None => None,
+            Some(name) => match self.codes.0.get(name) {
+                Some(codes) => Some(Rc::clone(codes)),
+                None => return Err(key.child("codes").refuse(Reason::UnknownCodes(name.to_owned()))),
+            },
+        };
+        let form = match table.text("as")? {
+            None => None,
+            Some("text") => Some(Form::Text),
+            Some("integer") => Some(Form::Integer),
+            Some("decimal") => Some(Form::Decimal),
+            Some(_) => return Err(key.child("as").refuse(Reason::NotA("text, integer or decimal"))),
+        };
+        let digits = match table.take("digits") {
+            None => None,
+            Some(digits) => match digits.as_u64().filter(|digits| *digits <= DIGITS_MAX) {
+                Some(digits) => Some(digits as usize),
+                None => return Err(key.child("digits").refuse(Reason::NotA("a number from 0 to 18"))),
+            },
+        };
+        let nullable = match table.take("nullable") {
+            None => false,
+            Some(Value::Bool(nullable)) => *nullable,
+            Some(_) => return Err(key.child("nullable").refuse(Reason::NotA("true or false"))),
+        };
+        let default = table.take("default");
+        if default.is_some_and(|default| default.is_array() || default.is_object()) {
+            return Err(key.child("default").refuse(Reason::NotA("a text, a number, true or false")));
+        }
+        Ok(Lookup {
+            origin,
+            pointer: pointer(key.child(name), path)?,
+            default: default.cloned(),
+            date: dates(table)?,
+            codes,
+            prefix: table.text("prefix")?.unwrap_or_default().to_owned(),
+            suffix: table.text("suffix")?.unwrap_or_default().to_owned(),
+            form,
+            digits,
+            nullable,
+        })
+    }
+}
+
+/// `date = { read = "dd.mm.yyyy" }`: how the date is written, and how it is to be; ISO 8601 unless said.
+fn dates(table: &mut Table<'_>) -> Result<Option<(DatePattern, DatePattern)>, Refusal> {
+    let Some(value) = table.take("date") else { return Ok(None) };
+    let mut table = Table::read(table.key.child("date"), value)?;
+    let mut pattern = |name| match table.text(name)? {
+        None => Ok(DatePattern::iso()),
+        Some(text) => {
+            DatePattern::parse(text).ok_or_else(|| table.key.child(name).refuse(Reason::DatePattern))
+        }
+    };
+    let patterns = (pattern("read")?, pattern("write")?);
+    table.end()?;
+    Ok(Some(patterns))
+}
+
+pub(crate) fn pointer(key: Key<'_>, text: &str) -> Result<Pointer, Refusal> {
+    Pointer::parse(text).ok_or_else(|| key.refuse(Reason::Path))
+}
+
+impl Lookup {
+    pub(crate) fn plain(pointer: Pointer) -> Self {
+        Self {
+            origin: Origin::Current,
+            pointer,
+            default: None,
+            date: None,
+            codes: None,
+            prefix: String::new(),
+            suffix: String::new(),
+            form: None,
+            digits: None,
+            nullable: false,
+        }
+    }
+
+    /// What was found, converted; or what is wrong with it.
+    pub(crate) fn convert<'a>(&'a self, found: Found<'a>) -> Result<Found<'a>, &'static str> {
+        let mut found = match (found, &self.default) {
+            (Found::Nothing, None) => return Ok(Found::Nothing),
+            // What the mapping says itself needs no conversion.
+            (Found::Nothing, Some(default)) => return Ok(Found::in_mapping(default)),
+            (found, _) => found,
+        };
+        if let Some((read, write)) = &self.date {
+            let date = found.as_text().and_then(|date| read.rewritten(date, write));
+            found = Found::Text(date.ok_or("is no date as `date` says")?.into());
+        }
+        if let Some(codes) = &self.codes {
+            let value = found.as_text().and_then(|code| codes.get(code));
+            found = Found::in_mapping(value.ok_or("is none of the codes")?);
+        }
+        if !(self.prefix.is_empty() && self.suffix.is_empty()) {
+            let text = found.as_text().ok_or("is no single value")?;
+            found = Found::Text(format!("{}{text}{}", self.prefix, self.suffix).into());
+        }
+        if let Some(digits) = self.digits {
+            let number = found.as_text().and_then(|number| decimal::with_digits(number, digits));
+            found = Found::Number(number.ok_or("is no decimal of so few digits")?.into());
+        }
+        match self.form {
+            None => Ok(found),
+            Some(Form::Text) => {
+                Ok(Found::Text(found.as_text().ok_or("is no single value")?.to_owned().into()))
+            }
+            Some(Form::Decimal) => match found.as_text().filter(|number| decimal::is_decimal(number)) {
+                Some(number) => Ok(Found::Number(number.to_owned().into())),
+                None => Err("is no decimal"),
+            },
+            Some(Form::Integer) => match found.as_text().and_then(|number| decimal::with_digits(number, 0)) {
+                Some(number) => Ok(Found::Number(number.into())),
+                None => Err("is no whole number"),
+            },
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a path leads to, whether in a row, a request or a document.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use uuk_adapter::sql;
+
+use crate::decimal::is_decimal;
+
+/// A value that was found. Numbers keep their digits.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Found<'a> {
+    /// Null, or nothing at all.
+    Nothing,
+    Boolean(bool),
+    Number(Cow<'a, str>),
+    Text(Cow<'a, str>),
+    /// An object or a list, as JSON.
+    Json(Cow<'a, str>),
+}
+
+impl<'a> Found<'a> {
+    pub(crate) fn in_document(node: Option<&'a RawValue>) -> Self {
+        let Some(text) = node.map(RawValue::get) else { return Self::Nothing };
+        match text.bytes().next() {
+            Some(b'"') => {
+                serde_json::from_str(text).map_or(Self::Nothing, |text| Self::Text(Cow::Owned(text)))
+            }
+            Some(b'{' | b'[') => Self::Json(text.into()),
+            Some(b't' | b'f') => Self::Boolean(text == "true"),
+            Some(b'-' | b'0'..=b'9') => Self::Number(text.into()),
+            _ => Self::Nothing,
+        }
+    }
+
+    pub(crate) fn in_mapping(value: &'a Value) -> Self {
+        match value {
+            Value::Null => Self::Nothing,
+            Value::Bool(boolean) => Self::Boolean(*boolean),
+            Value::Number(number) => Self::Number(number.to_string().into()),
+            Value::String(text) => Self::Text(text.into()),
+            Value::Array(_) | Value::Object(_) => Self::Json(value.to_string().into()),
+        }
+    }
+
+    /// Nothing if the value has no place in a document: octets, and what is no number.
+    pub(crate) fn in_row(value: &'a sql::Value) -> Option<Self> {
+        Some(match value {
+            sql::Value::Null => Self::Nothing,
+            sql::Value::Boolean(boolean) => Self::Boolean(*boolean),
+            sql::Value::Integer(integer) => Self::Number(integer.to_string().into()),
+            sql::Value::Float(float) => {
+                Self::Number(serde_json::Number::from_f64(*float)?.to_string().into())
+            }
+            sql::Value::Decimal(number) => Self::Number(is_decimal(number).then_some(number)?.into()),
+            sql::Value::Text(text)
+            | sql::Value::Date(text)
+            | sql::Value::Time(text)
+            | sql::Value::Timestamp(text)
+            | sql::Value::Uuid(text) => Self::Text(text.into()),
+            sql::Value::Json(text) => Self::in_document(serde_json::from_str(text).ok()?),
+            sql::Value::Bytes(_) | sql::Value::Other(_) => return None,
+        })
+    }
+
+    /// The text of a scalar, by which codes are looked up.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Nothing | Self::Json(_) => None,
+            Self::Boolean(true) => Some("true"),
+            Self::Boolean(false) => Some("false"),
+            Self::Number(text) | Self::Text(text) => Some(text),
+        }
+    }
+
+    /// Adds the value to a document.
+    pub(crate) fn write(&self, document: &mut String) {
+        match self {
+            Self::Nothing => document.push_str("null"),
+            Self::Boolean(boolean) => {
+                // Writing to a text cannot fail.
+                let _ = write!(document, "{boolean}");
+            }
+            Self::Number(text) | Self::Json(text) => document.push_str(text),
+            Self::Text(text) => write_text(text, document),
+        }
+    }
+}
+
+/// Adds a text, quoted and escaped.
+pub(crate) fn write_text(text: &str, document: &mut String) {
+    document.push_str(&serde_json::to_string(text).unwrap_or_default());
+}
