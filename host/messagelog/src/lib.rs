@@ -32,7 +32,7 @@ pub use configuration_files::{
 };
 pub use encryption::{EncryptionError, EncryptionKey};
 pub use export::{ExportError, ExportedContainer};
-pub use message_log::{BuildError, Health, MessageLog};
+pub use message_log::{BuildError, Health, MessageLog, Unstamped};
 pub use record::{Direction, FoundRecord, LoggedAttachment, NewRecord, Query, RecordId};
 pub use store::StoreError;
 pub use time_stamper::TimeStampingError;

@@ -1,6 +1,7 @@
 //! The service: building it, recording, finding.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
@@ -27,6 +28,9 @@ const IDENTIFIER_BYTES_MAX: usize = 1024;
 const ATTACHMENTS_MAX: usize = 100;
 /// A message with its attachments; a container of it is still read by every reader, ours included.
 const RECORD_BYTES_MAX: usize = 48 << 20;
+
+/// Under which name the last proof that the database takes something is remembered.
+const CHECKED: &str = "checked";
 
 /// Why the message log cannot be built.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -88,6 +92,8 @@ struct Shared {
     queue: mpsc::Sender<Waiting>,
     /// Taken by whoever runs the log.
     waiting: Mutex<mpsc::Receiver<Waiting>>,
+    /// Whether the last commit failed.
+    has_failed: Arc<AtomicBool>,
     time_stamper: TimeStamper,
     archiver: Archiver,
 }
@@ -120,14 +126,25 @@ impl MessageLog {
             Archiver::new(config.archive.clone(), clock.clone(), store.clone(), Arc::clone(&keys), place);
         let (queue, waiting) = writer::queue();
         let waiting = Mutex::new(waiting);
-        Ok(Self(Arc::new(Shared { config, clock, store, keys, queue, waiting, time_stamper, archiver })))
+        let has_failed = Arc::default();
+        Ok(Self(Arc::new(Shared {
+            config,
+            clock,
+            store,
+            keys,
+            queue,
+            waiting,
+            has_failed,
+            time_stamper,
+            archiver,
+        })))
     }
 
     /// Commits, time-stamps and archives records until `stop`; then commits those that wait. Recording works only while
     /// it runs.
     pub async fn run(self, stop: CancellationToken) {
         let mut waiting = self.0.waiting.lock().await;
-        let writer = Writer::new(self.0.store.clone());
+        let writer = Writer::new(self.0.store.clone(), self.0.has_failed.clone());
         tokio::join!(
             writer.run(&mut waiting, &stop),
             self.0.time_stamper.run(&stop),
@@ -217,8 +234,24 @@ impl MessageLog {
             time_stamping_configured: self.0.time_stamper.is_configured(),
             time_stamping_succeeded_at: self.0.time_stamper.succeeded_at(),
             time_stamping_failing_since: self.0.time_stamper.failing_since(),
+            time_stamping_failed_for_too_long: self.0.time_stamper.failed_for_too_long().is_some(),
             archiving_overdue_since: self.0.archiver.overdue_since(),
         }
+    }
+
+    /// Asks the database how many records wait for a time-stamp. If the last commit failed, it is also asked to write: a
+    /// server that gets no messages because of it would never learn that they can be recorded again.
+    ///
+    /// # Errors
+    /// [`StoreError`] if messages cannot be recorded now.
+    pub async fn check(&self) -> Result<Unstamped, StoreError> {
+        let Shared { store, clock, has_failed, .. } = &*self.0;
+        if has_failed.load(Ordering::Relaxed) {
+            store.remember(CHECKED, Some(clock.now())).await?;
+            has_failed.store(false, Ordering::Relaxed);
+        }
+        let (count, oldest) = store.waiting().await?;
+        Ok(Unstamped { count, oldest })
     }
 
     /// The records that fit, oldest first, at most `records_max`.
@@ -230,6 +263,15 @@ impl MessageLog {
     }
 }
 
+/// Records that wait for a time-stamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unstamped {
+    /// How many.
+    pub count: u64,
+    /// When the oldest was recorded; absent if there are none.
+    pub oldest: Option<Timestamp>,
+}
+
 /// How the message log does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
@@ -239,6 +281,8 @@ pub struct Health {
     pub time_stamping_succeeded_at: Option<Timestamp>,
     /// Since when no authority has stamped.
     pub time_stamping_failing_since: Option<Timestamp>,
+    /// Whether that is for longer than the configuration accepts, so that every message is refused.
+    pub time_stamping_failed_for_too_long: bool,
     /// Since when records are to be archived and are not.
     pub archiving_overdue_since: Option<Timestamp>,
 }

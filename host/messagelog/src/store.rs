@@ -433,6 +433,18 @@ impl Store {
         rows.collect()
     }
 
+    /// How many records wait for a time-stamp, and since when the oldest does.
+    pub(crate) async fn waiting(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        const COUNT: &str = "SELECT COUNT(*) FROM record WHERE time_stamp_id IS NULL";
+        const OLDEST: &str = "SELECT recorded_at FROM record WHERE time_stamp_id IS NULL ORDER BY id LIMIT 1";
+        let (count, oldest): (i64, Option<i64>) = on!(&self.read, |pool| {
+            let count = sqlx::query_scalar(COUNT).fetch_one(pool).await?;
+            (count, sqlx::query_scalar(OLDEST).fetch_optional(pool).await?)
+        });
+        let oldest = oldest.and_then(|millisecond| Timestamp::from_millisecond(millisecond).ok());
+        Ok((count.unsigned_abs(), oldest))
+    }
+
     /// Whether a record waits for a time-stamp.
     pub(crate) async fn is_unstamped(&self, record: RecordId) -> Result<bool, StoreError> {
         const SQL: &str = "SELECT COUNT(*) FROM record WHERE id = $1 AND time_stamp_id IS NULL";

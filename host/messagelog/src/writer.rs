@@ -1,6 +1,7 @@
 //! The one task that writes records: those that wait share a commit, and one that comes alone is committed at once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use metrics::{counter, histogram};
 use tokio::sync::{mpsc, oneshot};
@@ -33,11 +34,13 @@ pub(crate) fn queue() -> (mpsc::Sender<Waiting>, mpsc::Receiver<Waiting>) {
 #[derive(Debug)]
 pub(crate) struct Writer {
     store: Store,
+    /// Whether the last commit failed.
+    has_failed: Arc<AtomicBool>,
 }
 
 impl Writer {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+    pub(crate) fn new(store: Store, has_failed: Arc<AtomicBool>) -> Self {
+        Self { store, has_failed }
     }
 
     /// Commits until `stop`, and then what still waits.
@@ -59,6 +62,7 @@ impl Writer {
         let outcome = self.store_all(waiting).await;
         counter!("uuk_message_log_commits_total").increment(1);
         histogram!("uuk_message_log_commit_records").record(waiting.len() as f64);
+        self.has_failed.store(outcome.is_err(), Ordering::Relaxed);
         // Whoever stopped waiting does not want to hear.
         match outcome {
             Ok(ids) => {

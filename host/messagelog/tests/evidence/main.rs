@@ -9,6 +9,7 @@
 
 mod archiving;
 mod bucket;
+mod health;
 mod recording;
 mod time_stamping;
 mod verifying;
