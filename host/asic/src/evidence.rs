@@ -1,6 +1,8 @@
 //! What a container of a message proves, and how each step of finding that out went.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use strum::IntoEnumIterator;
 use uuk_identifiers::MemberId;
 use uuk_pki::{Authorities, TimeStamp, TimeStampError, TimeStampToken};
@@ -11,6 +13,10 @@ use crate::message_signature::{
     AbsentAttachments, MessagePart, MessageSignature, MessageSignatureError, PartContent, VerifiedMessage,
 };
 use crate::time_stamp::DetachedTimeStamp;
+
+/// A signature's own word about when it was made is believed, unless someone says otherwise, if its time-stamp was made
+/// at most this long after. For as long, servers go on without a time-stamping authority.
+pub const STAMPED_WITHIN: Duration = Duration::from_secs(4 * 3600);
 
 /// What was found out about a container.
 #[derive(Debug)]
@@ -30,6 +36,8 @@ pub struct Evidence {
     pub time: Timestamp,
     /// Subject of that authority's certificate.
     pub time_stamped_by: String,
+    /// As of when the signer's certificate was judged: `time`, or when the signature says that it was made.
+    pub certificate_judged_at: Timestamp,
 }
 
 /// One check.
@@ -118,10 +126,17 @@ impl EvidenceError {
 /// Finds out what `container` proves. `sender` is the member that the message says it is from: in a request the
 /// client's, in a response the service's.
 ///
-/// Everything is judged as of the time-stamp, so that the verdict is the same years later.
-pub fn examine(container: &MessageContainer, sender: &MemberId, authorities: &Authorities) -> Examination {
+/// Everything is judged as of the time-stamp, so that the verdict is the same years later. If the certificate was not
+/// known to be good by then, it suffices that it was when the signature says that it was made, if the time-stamp was
+/// made within `stamped_within` after that: [`STAMPED_WITHIN`], or zero to believe time-stamps only, as X-Road does.
+pub fn examine(
+    container: &MessageContainer,
+    sender: &MemberId,
+    authorities: &Authorities,
+    stamped_within: Duration,
+) -> Examination {
     let mut steps = Steps(Vec::new());
-    let verdict = steps.take_all(container, sender, authorities);
+    let verdict = steps.take_all(container, sender, authorities, stamped_within);
     let made = steps.0.len();
     let not_made = Check::iter().skip(made).map(|check| Step { check, outcome: Outcome::NotMade });
     steps.0.extend(not_made);
@@ -136,6 +151,7 @@ impl Steps {
         container: &MessageContainer,
         sender: &MemberId,
         authorities: &Authorities,
+        stamped_within: Duration,
     ) -> Result<Evidence, EvidenceError> {
         let attachments = container.attachments.iter();
         let parts: Vec<_> = std::iter::once(MessagePart::message(PartContent::Bytes(&container.message)))
@@ -162,13 +178,21 @@ impl Steps {
         self.take(Check::Signature, signature.check_value(&parts), |()| {
             "the certificate's key signed these very parts".to_owned()
         })?;
-        self.take(Check::Certificate, signature.check_certificate(authorities, stamp.time), |()| {
-            "issued by an approved authority, valid and not revoked at that time".to_owned()
+        let judged_at = judge_certificate(&signature, authorities, stamp.time, stamped_within);
+        let certificate_judged_at = self.take(Check::Certificate, judged_at, |judged_at| {
+            let when = match stamp.time.duration_since(*judged_at) {
+                SignedDuration::ZERO => "at that time".to_owned(),
+                before => {
+                    format!("when the signature says that it was made, {before:#} before the time-stamp")
+                }
+            };
+            format!("issued by an approved authority, valid and not revoked {when}")
         })?;
         Ok(Evidence {
             message: signature.verified(sender.clone(), covered),
             time: stamp.time,
             time_stamped_by: stamp.authority.subject().to_owned(),
+            certificate_judged_at,
         })
     }
 
@@ -213,6 +237,23 @@ fn verify_time_stamp<'a>(
     let token = TimeStampToken::from_der(token)?;
     let imprint = token.imprint().algorithm().digest(stamped);
     Ok(token.verify(&imprint, authorities)?)
+}
+
+/// As of when the signer's certificate is known to have been good.
+fn judge_certificate(
+    signature: &MessageSignature<'_>,
+    authorities: &Authorities,
+    stamped_at: Timestamp,
+    stamped_within: Duration,
+) -> Result<Timestamp, MessageSignatureError> {
+    let judge = |time| signature.check_certificate(authorities, time).map(|()| time);
+    let signed_at = signature.document.claimed_time;
+    // A signature that says it was made after its time-stamp says nothing.
+    let delay = Duration::try_from(stamped_at.duration_since(signed_at));
+    match delay.is_ok_and(|delay| delay <= stamped_within) {
+        true => judge(stamped_at).or_else(|refusal| judge(signed_at).map_err(|_| refusal)),
+        false => judge(stamped_at),
+    }
 }
 
 /// What is signed, what of it is not there, and what is there without being signed.

@@ -32,7 +32,7 @@ mod xml;
 pub use archive::{ARCHIVE_BYTES_MAX, Archive, ArchiveWriter};
 pub use container::{Container, ContainerError, Entry, Limits, MIMETYPE, Mimetype, Profile, Required};
 pub use entry_name::EntryName;
-pub use evidence::{Check, Evidence, EvidenceError, Examination, Outcome, Step, examine};
+pub use evidence::{Check, Evidence, EvidenceError, Examination, Outcome, STAMPED_WITHIN, Step, examine};
 pub use hash_chain::{
     ChainNames, CoveredPart, HashChainError, HashChains, build_hash_chains, verify_hash_chain,
 };

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use uuk_asic::{
-    Container, MessageContainer, MessageSigner, PendingSignature, PendingTimeStamp, Profile,
+    Container, MessageContainer, MessageSigner, PendingSignature, PendingTimeStamp, Profile, STAMPED_WITHIN,
     SignatureDocuments, Stamped, examine,
 };
 use uuk_identifiers::MemberId;
@@ -168,7 +168,7 @@ impl World {
 
     fn check_here(&self, container: &MessageContainer) {
         let member = MemberId { instance: "DEV".into(), class: "COM".into(), code: "4321".into() };
-        let examination = examine(container, &member, &self.authorities);
+        let examination = examine(container, &member, &self.authorities, STAMPED_WITHIN);
         examination.verdict.unwrap_or_else(|error| panic!("{error}: {:#?}", examination.steps));
     }
 

@@ -13,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use uuk_asic::{
     ChainDocuments, Check, EvidenceError, Examination, MessageContainer, MessagePart, Outcome, PartContent,
-    SignatureDocuments, examine, verify_message,
+    STAMPED_WITHIN, SignatureDocuments, examine, verify_message,
 };
 use uuk_identifiers::MemberId;
 use uuk_pki::{Authorities, Certificate, CertificateProfiles, CertificationAuthority};
@@ -84,7 +84,7 @@ fn member(text: &str) -> MemberId {
 fn examine_container(name: &str, sender: &str) -> Option<Examination> {
     let authorities = authorities(GOOD2)?;
     let container = MessageContainer::read(&read(&format!("xroad/asic/verifier/{name}.asice"))?).unwrap();
-    Some(examine(&container, &member(sender), &authorities))
+    Some(examine(&container, &member(sender), &authorities, STAMPED_WITHIN))
 }
 
 #[test]
@@ -178,7 +178,8 @@ fn refuses_a_time_stamp_by_an_unknown_authority() {
     authorities.time_stamping = vec![authorities.certification[0].certificate.clone()];
     let container =
         MessageContainer::read(&read("xroad/asic/verifier/valid-batch-ts.asice").unwrap()).unwrap();
-    let error = examine(&container, &member("DEV/COM/4321"), &authorities).verdict.unwrap_err();
+    let error =
+        examine(&container, &member("DEV/COM/4321"), &authorities, STAMPED_WITHIN).verdict.unwrap_err();
     assert_eq!(error.xroad_code(), "mlog.tsp_certificate_not_found", "{error}");
 }
 
@@ -188,7 +189,8 @@ fn refuses_a_missing_time_stamp() {
     let mut container =
         MessageContainer::read(&read("xroad/asic/verifier/valid-batch-ts.asice").unwrap()).unwrap();
     container.time_stamp = None;
-    let error = examine(&container, &member("DEV/COM/4321"), &authorities).verdict.unwrap_err();
+    let error =
+        examine(&container, &member("DEV/COM/4321"), &authorities, STAMPED_WITHIN).verdict.unwrap_err();
     assert_eq!(
         (error.code(), error.xroad_code().as_str()),
         ("evidence.no_time_stamp", "malformed_signature")
@@ -202,7 +204,8 @@ fn refuses_an_attachment_that_was_not_signed() {
     let mut container =
         MessageContainer::read(&read("xroad/asic/verifier/valid-batch-ts.asice").unwrap()).unwrap();
     container.attachments.insert(1, std::sync::Arc::from(&b"added"[..]));
-    let error = examine(&container, &member("DEV/COM/4321"), &authorities).verdict.unwrap_err();
+    let error =
+        examine(&container, &member("DEV/COM/4321"), &authorities, STAMPED_WITHIN).verdict.unwrap_err();
     assert_eq!(error.code(), "message_signature.part_not_covered", "{error}");
 }
 

@@ -90,7 +90,8 @@ pub struct TimeStampingConfig {
     /// After a failure, one record is tried after this time. Default: 1 min.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub retry_delay: Duration,
-    /// Messages are refused when time-stamping has failed for this long; 0: never. Default: 4 h.
+    /// Messages are refused when time-stamping has failed for this long; 0: never. Of those accepted meanwhile, a
+    /// verifier has to believe when they were signed: for up to 4 h it does unasked. Default: 4 h.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub acceptable_failure_period: Duration,
     /// Records that share a time-stamp at most. What each keeps of it grows with the logarithm of their number, and what

@@ -37,5 +37,5 @@ pub use record::{Direction, FoundRecord, LoggedAttachment, NewRecord, Query, Rec
 pub use store::StoreError;
 pub use time_stamper::TimeStampingError;
 pub use verification::{
-    ArchiveReport, ContainerReport, Disproof, ExplainedStep, MessageNames, Report, verify,
+    ArchiveReport, ContainerReport, Disproof, ExplainedStep, Judge, MessageNames, Report, verify,
 };

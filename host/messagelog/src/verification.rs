@@ -1,16 +1,36 @@
 //! Judging evidence, whoever made it: a container or an archive, by a global configuration, without any database.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use uuk_asic::{
     Archive, ArchiveError, Check, ContainerError, Evidence, EvidenceError, Examination, LINKING_INFO,
-    MessageContainer, Outcome, Step, examine,
+    MessageContainer, Outcome, STAMPED_WITHIN, Step, examine,
 };
 use uuk_globalconf::GlobalConfiguration;
 use uuk_identifiers::MemberId;
 use uuk_message::{RestError, RestRequest, RestResponse, Soap, SoapError};
 
-use jiff::Timestamp;
-
 use crate::record::Direction;
+
+/// By what a file is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge<'a> {
+    /// Who may sign, certify and stamp.
+    pub configuration: &'a GlobalConfiguration,
+    /// Last digest of the archive that this one must continue, of the first of all archives an empty one; `None` if
+    /// nobody asks.
+    pub previous: Option<&'a str>,
+    /// How late a time-stamp may be for the signature's own word about its time to be believed. See [`examine`].
+    pub stamped_within: Duration,
+}
+
+impl<'a> Judge<'a> {
+    /// By a configuration alone.
+    pub fn by(configuration: &'a GlobalConfiguration) -> Self {
+        Self { configuration, previous: None, stamped_within: STAMPED_WITHIN }
+    }
+}
 
 /// What a file proves.
 #[derive(Debug)]
@@ -126,46 +146,37 @@ impl Report {
     }
 }
 
-/// Finds out what a file proves: a container, or an archive, which is to continue the archive with the last digest
-/// `previous` if that is given.
+/// Finds out what a file proves: a container or an archive.
 ///
 /// Everything is judged as of the time-stamps, so that it does not matter whether the configuration counts today.
 ///
 /// # Errors
 /// [`ContainerError`] if the file is an archive that cannot be read. A container that cannot be read is in the report.
-pub fn verify(
-    file: &[u8],
-    previous: Option<&str>,
-    configuration: &GlobalConfiguration,
-) -> Result<Report, ContainerError> {
+pub fn verify(file: &[u8], judge: &Judge<'_>) -> Result<Report, ContainerError> {
     let archive = match Archive::read(file) {
         Ok(archive) => archive,
         // It is not a broken archive but a container, or nothing known.
         Err(ContainerError::MissingEntry { what: LINKING_INFO } | ContainerError::TrailingData { .. }) => {
-            let containers = vec![verify_container(None, file, configuration)];
+            let containers = vec![verify_container(None, file, judge)];
             return Ok(Report { archive: None, containers });
         }
         Err(error) => return Err(error),
     };
-    let linking = archive.verify(previous).map(|linking| ArchiveReport {
+    let linking = archive.verify(judge.previous).map(|linking| ArchiveReport {
         previous: linking.previous.clone().map(|previous| (previous.file_name, previous.last_digest)),
         last_digest: linking.last_digest().to_owned(),
         containers: linking.entries.len(),
     });
     let containers = archive.containers().iter();
     let containers =
-        containers.map(|entry| verify_container(Some(entry.name.to_string()), &entry.bytes, configuration));
+        containers.map(|entry| verify_container(Some(entry.name.to_string()), &entry.bytes, judge));
     Ok(Report { archive: Some(linking), containers: containers.collect() })
 }
 
-fn verify_container(
-    file_name: Option<String>,
-    file: &[u8],
-    configuration: &GlobalConfiguration,
-) -> ContainerReport {
+fn verify_container(file_name: Option<String>, file: &[u8], judge: &Judge<'_>) -> ContainerReport {
     let mut steps = Vec::new();
     let mut message = None;
-    let verdict = examine_file(file, configuration, &mut steps, &mut message);
+    let verdict = examine_file(file, judge, &mut steps, &mut message);
     if let Err(disproof @ (Disproof::Container(_) | Disproof::Unreadable { .. })) = &verdict {
         steps.push(failed(steps.len(), disproof));
     } else if let Err(disproof @ Disproof::UnknownInstance { .. }) = &verdict {
@@ -185,7 +196,7 @@ fn failed(made: usize, disproof: &Disproof) -> ExplainedStep {
 
 fn examine_file(
     file: &[u8],
-    configuration: &GlobalConfiguration,
+    judge: &Judge<'_>,
     steps: &mut Vec<ExplainedStep>,
     message: &mut Option<MessageNames>,
 ) -> Result<Evidence, Disproof> {
@@ -193,16 +204,22 @@ fn examine_file(
     let mut passed = |check: &str, words: String| {
         steps.push(ExplainedStep { check: check.to_owned(), outcome: Outcome::Passed(words) });
     };
-    let count = container.attachments.len();
-    passed("container", format!("a message with its signature and {count} attachments"));
+    let attachments = match container.attachments.len() {
+        0 => "no attachment".to_owned(),
+        1 => "one attachment".to_owned(),
+        count => format!("{count} attachments"),
+    };
+    passed("container", format!("a message with its signature and {attachments}"));
     let names = read_names(&container.message)?;
     let MessageNames { direction, sender, client, service, id } = &names;
     passed("message", format!("the {direction} `{id}` of {client} to {service}"));
     // A configuration that has expired still says whom one could trust when the message was stamped.
-    let instance = configuration
+    let instance = judge
+        .configuration
         .instance(&sender.instance, Timestamp::MIN)
         .ok_or_else(|| Disproof::UnknownInstance { instance: sender.instance.clone() })?;
-    let Examination { steps: made, verdict } = examine(&container, sender, instance.authorities());
+    let Examination { steps: made, verdict } =
+        examine(&container, sender, instance.authorities(), judge.stamped_within);
     steps.extend(made.into_iter().map(ExplainedStep::from));
     *message = Some(names);
     verdict.map_err(Disproof::Evidence)

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use uuk_configuration_client::{ConfigurationClient, ConfigurationClientConfig};
 use uuk_e2e::Enrolled;
 use uuk_globalconf::GlobalConfiguration;
-use uuk_messagelog::{Direction, FoundRecord, MessageLog, MessageLogConfig, Query, verify};
+use uuk_messagelog::{Direction, FoundRecord, Judge, MessageLog, MessageLogConfig, Query, verify};
 use uuk_pki::CertificateProfiles;
 use uuk_process::{Clock, ErrorChain};
 
@@ -114,7 +114,7 @@ fn judge_count(report: &mut Report, name: &str, held: &Held) {
 
 /// Whether a container proves the message that the record says it is.
 fn prove(container: &[u8], record: &FoundRecord, configuration: &GlobalConfiguration) -> Result<(), String> {
-    let report = verify(container, None, configuration).map_err(|error| error.to_string())?;
+    let report = verify(container, &Judge::by(configuration)).map_err(|error| error.to_string())?;
     let [container] = report.containers.as_slice() else { return Err("no container".to_owned()) };
     if let Err(disproof) = &container.verdict {
         return Err(ErrorChain(disproof).to_string());

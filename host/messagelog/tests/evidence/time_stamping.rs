@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use uuk_messagelog::{Query, RecordId};
+use uuk_asic::Outcome;
+use uuk_messagelog::{Disproof, Query, RecordId, Report};
 use uuk_testkit::network::{Fault, Stamping};
 use uuk_transport::UpstreamConfig;
 
@@ -200,6 +201,55 @@ async fn finds_out_by_itself_that_stamping_works_again() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     running.stop().await;
+}
+
+/// A record whose message was signed `answer_age` after its OCSP answer, and time-stamped `outage` after that.
+async fn stamped_late(answer_age: Duration, outage: Duration) -> (World, Vec<u8>) {
+    let world = World::new(Database::Sqlite).await.unwrap();
+    let running = world.run().await;
+    world.clock.advance(answer_age);
+    let id = append(&world, &running, 1).await.remove(0);
+    world.clock.advance(outage);
+    running.log.time_stamp().await.unwrap();
+    let exported = running.log.export(id, false).await.unwrap();
+    running.stop().await;
+    (world, exported.bytes)
+}
+
+fn verdict(report: &Report) -> &'static str {
+    report.containers[0].verdict.as_ref().map_or_else(Disproof::code, |_| "proven")
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const SECOND: Duration = Duration::from_secs(1);
+
+#[tokio::test]
+async fn messages_accepted_while_nobody_stamped_are_evidence_all_the_same() {
+    let (world, file) = stamped_late(HOUR, 4 * HOUR).await;
+    let report = world.verify(&file, None);
+    assert_eq!(verdict(&report), "proven", "{report:#?}");
+    let evidence = report.containers[0].verdict.as_ref().unwrap();
+    assert_eq!(evidence.time, world.clock.now());
+    assert_eq!(evidence.certificate_judged_at, evidence.message.claimed_time);
+    let words = "issued by an approved authority, valid and not revoked when the signature says that it was made, \
+                 4h before the time-stamp";
+    let last = report.containers[0].steps.last().unwrap();
+    assert_eq!(last.outcome, Outcome::Passed(words.to_owned()));
+    // Whoever believes time-stamps only, as X-Road does, judges as X-Road does.
+    assert_eq!(verdict(&world.verify_stamped_within(&file, Duration::ZERO)), "ocsp.stale");
+}
+
+#[tokio::test]
+async fn refuses_a_time_stamp_that_is_too_late_for_the_ocsp_answer() {
+    let (world, file) = stamped_late(Duration::ZERO, 4 * HOUR + SECOND).await;
+    assert_eq!(verdict(&world.verify(&file, None)), "ocsp.stale");
+    assert_eq!(verdict(&world.verify_stamped_within(&file, 5 * HOUR)), "proven");
+}
+
+#[tokio::test]
+async fn refuses_an_ocsp_answer_that_was_too_old_for_the_signature() {
+    let (world, file) = stamped_late(HOUR + SECOND, HOUR).await;
+    assert_eq!(verdict(&world.verify(&file, None)), "ocsp.stale");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuk_asic::Outcome;
 use uuk_messagelog::{
-    ConfigurationFiles, Direction, Disproof, LoggedAttachment, Report, read_configuration,
+    ConfigurationFiles, Direction, Disproof, Judge, LoggedAttachment, Report, read_configuration,
     unpack_configuration, verify,
 };
 use uuk_pki::CertificateProfiles;
@@ -28,7 +28,7 @@ fn files() -> Option<ConfigurationFiles> {
 
 fn judge(name: &str) -> Option<Report> {
     let configuration = read_configuration(&files()?, &CertificateProfiles::default()).unwrap();
-    Some(verify(&fixture(name)?, None, &configuration).unwrap())
+    Some(verify(&fixture(name)?, &Judge::by(&configuration)).unwrap())
 }
 
 #[test]
@@ -82,14 +82,17 @@ fn follows_x_roads_archives_and_names_what_they_lack() {
     assert_eq!((first_archive.previous, first_archive.containers), (None, 1));
     let configuration = read_configuration(&files().unwrap(), &CertificateProfiles::default()).unwrap();
     let second = fixture("archive/message-archive-1.zip").unwrap();
-    let report = verify(&second, Some(&first_archive.last_digest), &configuration).unwrap();
+    let judge = |previous: &str| {
+        verify(&second, &Judge { previous: Some(previous), ..Judge::by(&configuration) }).unwrap()
+    };
+    let report = judge(&first_archive.last_digest);
     assert_eq!(report.archive.unwrap().unwrap().containers, 20);
     // The archives are of an instance whose configuration nobody has kept.
     for container in &report.containers {
         let disproof = container.verdict.as_ref().unwrap_err();
         assert_eq!(disproof.code(), "evidence.unknown_instance", "{disproof}");
     }
-    let other = verify(&second, Some(&"0".repeat(128)), &configuration).unwrap();
+    let other = judge(&"0".repeat(128));
     assert_eq!(other.archive.unwrap().unwrap_err().code(), "archive.not_linked");
 }
 
@@ -97,7 +100,8 @@ fn follows_x_roads_archives_and_names_what_they_lack() {
 fn refuses_what_is_no_evidence() {
     let Some(files) = files() else { return };
     let configuration = read_configuration(&files, &CertificateProfiles::default()).unwrap();
-    assert_eq!(verify(b"text", None, &configuration).unwrap_err().code(), "container.not_a_container");
+    let error = verify(b"text", &Judge::by(&configuration)).unwrap_err();
+    assert_eq!(error.code(), "container.not_a_container");
 }
 
 #[test]

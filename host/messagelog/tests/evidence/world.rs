@@ -16,7 +16,7 @@ use uuk_asic::{MessageSigner, PendingSignature, SignatureDocuments};
 use uuk_globalconf::{Dated, Extensions, GlobalConfiguration, InstanceParameters};
 use uuk_message::{Header, RestMethod, RestRequest};
 use uuk_messagelog::{
-    Direction, LoggedAttachment, MessageLog, MessageLogConfig, NewRecord, Report, TimeStampingConfig,
+    Direction, Judge, LoggedAttachment, MessageLog, MessageLogConfig, NewRecord, Report, TimeStampingConfig,
 };
 use uuk_pki::{CertificateId, CertificateProfiles, DigestAlgorithm, OcspRequest, SigningKey};
 use uuk_process::Clock;
@@ -152,7 +152,13 @@ impl World {
     /// What a file proves by the configuration of this instance.
     pub(crate) fn verify(&self, file: &[u8], previous: Option<&str>) -> Report {
         let configuration = self.configuration.borrow().clone().unwrap();
-        uuk_messagelog::verify(file, previous, &configuration).unwrap()
+        uuk_messagelog::verify(file, &Judge { previous, ..Judge::by(&configuration) }).unwrap()
+    }
+
+    /// What it proves to someone who believes signatures for so long.
+    pub(crate) fn verify_stamped_within(&self, file: &[u8], stamped_within: Duration) -> Report {
+        let configuration = self.configuration.borrow().clone().unwrap();
+        uuk_messagelog::verify(file, &Judge { stamped_within, ..Judge::by(&configuration) }).unwrap()
     }
 
     pub(crate) fn archives(&self) -> Vec<String> {

@@ -1,10 +1,12 @@
 //! `uuk log verify`: what a container or an archive proves, said in words.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::Serialize;
 use uuk_asic::{ARCHIVE_BYTES_MAX, ArchiveError, Outcome};
-use uuk_messagelog::{ContainerReport, Report, verify};
+use uuk_messagelog::{ContainerReport, Judge, Report, verify};
 use uuk_process::ErrorChain;
 
 use super::{Trust, harmless, read_file};
@@ -28,6 +30,15 @@ pub(crate) struct VerifyOptions {
     /// Last digest of the archive that this one must continue; for the first of all archives, an empty one
     #[arg(long, value_name = "DIGEST")]
     previous: Option<String>,
+    /// Believe when a signature says that it was made if its time-stamp came at most so much later; `0s`: never, as
+    /// X-Road
+    #[arg(long, value_name = "TIME", default_value = "4h", value_parser = duration)]
+    stamped_within: Duration,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    Duration::try_from(duration).map_err(|_| "it is negative".to_owned())
 }
 
 #[derive(Serialize)]
@@ -54,6 +65,7 @@ struct Container {
     signed_by: String,
     stamped_at: String,
     stamped_by: String,
+    certificate_judged_at: String,
     steps: Vec<String>,
 }
 
@@ -61,7 +73,12 @@ pub(super) fn run(options: &VerifyOptions, terminal: &Terminal) -> Result<(), Fa
     let configuration = options.trust.read()?;
     let bytes = read_file(&options.file, ARCHIVE_BYTES_MAX as u64)?;
     let file = options.file.display();
-    let report = verify(&bytes, options.previous.as_deref(), &configuration).map_err(|error| {
+    let judge = Judge {
+        configuration: &configuration,
+        previous: options.previous.as_deref(),
+        stamped_within: options.stamped_within,
+    };
+    let report = verify(&bytes, &judge).map_err(|error| {
         Failure::new(ExitCode::CheckFailed, error.code(), format_args!("`{file}`: {error}")).causes(&error)
     })?;
     tell(&report, terminal);
@@ -170,6 +187,7 @@ impl Container {
             signed_by: names.sender.to_string(),
             stamped_at: evidence.time.to_string(),
             stamped_by: evidence.time_stamped_by.clone(),
+            certificate_judged_at: evidence.certificate_judged_at.to_string(),
             steps: steps.map(|step| format!("{}: {}", step.check, words(&step.outcome))).collect(),
         })
     }
