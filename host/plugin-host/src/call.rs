@@ -136,8 +136,8 @@ pub struct Usage {
 #[strum(serialize_all = "snake_case", prefix = "plugin.")]
 #[non_exhaustive]
 pub enum CallError {
-    /// All instances of the plugin are in use and its queue is full.
-    #[error("plugin is at its limit of {concurrency_max} calls with as many waiting")]
+    /// All places of the plugin are taken, and none became free in time, or too many wait for one.
+    #[error("plugin is at its limit of {concurrency_max} calls")]
     Busy {
         /// Calls in progress at once.
         concurrency_max: u32,

@@ -10,6 +10,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 use crate::api_0_1;
 use crate::compiler::Compiler;
 use crate::instance::CallState;
+use crate::slots::WaitingLimits;
 use crate::turns::Background;
 
 /// How often the epoch moves, and so the grain in which a guest's computing time is counted: what a call computes
@@ -31,6 +32,8 @@ pub(crate) const MEMORIES_PER_INSTANCE: u32 = 4;
 pub struct EngineConfig {
     /// Instances that may live at once, over all plugins.
     pub instances_max: u32,
+    /// Calls that wait for a place at their plugin.
+    pub waiting: WaitingLimits,
     /// Components compiled at once; each takes a core.
     pub compilations_max: u32,
     /// Who compiles.
@@ -39,7 +42,12 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { instances_max: 256, compilations_max: 1, compiler: Compiler::default() }
+        Self {
+            instances_max: 256,
+            waiting: WaitingLimits::default(),
+            compilations_max: 1,
+            compiler: Compiler::default(),
+        }
     }
 }
 
@@ -73,6 +81,7 @@ pub struct Engine {
     /// One permit per memory of the pool, so that a full pool makes calls wait, in order, instead of fail.
     pub(crate) memories: Semaphore,
     pub(crate) compilations: Semaphore,
+    pub(crate) waiting: WaitingLimits,
     /// Where calls go on that compute for long.
     pub(crate) background: Arc<Background>,
     pub(crate) compiler: Compiler,
@@ -101,6 +110,7 @@ impl Engine {
             compilations: Semaphore::new(config.compilations_max as usize),
             background: Background::start().map_err(EngineError::Background)?,
             compiler: config.compiler,
+            waiting: config.waiting,
             linker,
             wasmtime,
         }))

@@ -40,6 +40,7 @@ pub use instance::Finding;
 pub use limits::CallLimits;
 pub use plugin::{LoadError, Plugin};
 pub use registry::{Arm, Registry, Route, RoutingTable, Share};
+pub use slots::WaitingLimits;
 
 /// The version of the contract with adapters that this host speaks: package `uuk:adapter`.
 pub const API_VERSION: &str = "0.1";

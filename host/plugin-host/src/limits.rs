@@ -15,7 +15,7 @@ pub struct CallLimits {
     pub response_bytes_max: u64,
     /// SQL and HTTP calls together.
     pub host_calls_max: u32,
-    /// Calls in progress at once; as many more may wait.
+    /// Calls in progress at once; how many more may wait, [`WaitingLimits`](crate::WaitingLimits) say.
     pub concurrency_max: u32,
     /// Log lines of one call.
     pub log_lines_max: u32,

@@ -130,7 +130,7 @@ impl Plugin {
             statements,
             upstreams,
             configuration,
-            slots: Slots::new(limits.concurrency_max),
+            slots: Slots::new(limits.concurrency_max, engine.waiting),
             turns: Arc::new(Turns::new(&engine.background)),
             memories: memories(&component),
             log: PluginLog::new(manifest.plugin.id.clone(), manifest.plugin.version.to_string()),

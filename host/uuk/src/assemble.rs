@@ -11,7 +11,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uuk_plugin_host::reload::{Canary, Policy, Reload, ReloadConfig, ReloadError, ReloadHandle};
-use uuk_plugin_host::{CacheError, CompiledCache, Compiler, Engine, EngineConfig, EngineError};
+use uuk_plugin_host::{
+    CacheError, CompiledCache, Compiler, Engine, EngineConfig, EngineError, WaitingLimits,
+};
 use uuk_process::{Clock, ErrorChain};
 use uuk_proxy::{Door, Provider, ProviderConfig, drift};
 use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerError, ListenerTls};
@@ -87,6 +89,10 @@ impl Server {
         let governance = Governance::read(&config.files)?;
         let engine = Engine::new(EngineConfig {
             instances_max: config.plugins.instances_max,
+            waiting: WaitingLimits {
+                count_max: config.plugins.waiting_max,
+                time_max: config.plugins.waiting_time_max,
+            },
             compiler,
             ..EngineConfig::default()
         })?;

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use uuk_globalconf::from_toml;
 use uuk_identifiers::ServerId;
 use uuk_messagelog::MessageLogConfig;
-use uuk_plugin_host::Share;
 use uuk_plugin_host::reload::Approval;
+use uuk_plugin_host::{Share, WaitingLimits};
 use uuk_signer::SignerConfig;
 use uuk_transport::{ClientAuthentication, ListenerConfig};
 
@@ -130,10 +130,17 @@ pub(crate) struct Plugins {
     pub(crate) verify_every: Duration,
     /// Instances that may live at once, over all plugins. Default: 256.
     pub(crate) instances_max: u32,
+    /// Calls that wait at one plugin because it has as many in progress as its manifest says; further ones are refused at
+    /// once. Default: 512.
+    pub(crate) waiting_max: u32,
+    /// How long a call waits there before it is refused. Default: 5 s.
+    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    pub(crate) waiting_time_max: Duration,
 }
 
 impl Default for Plugins {
     fn default() -> Self {
+        let waiting = WaitingLimits::default();
         Self {
             approval: Approval::Automatic,
             canary_percent: 10,
@@ -142,6 +149,8 @@ impl Default for Plugins {
             removal_grace: Duration::from_secs(10),
             verify_every: Duration::from_secs(3600),
             instances_max: 256,
+            waiting_max: waiting.count_max,
+            waiting_time_max: waiting.time_max,
         }
     }
 }
