@@ -44,7 +44,7 @@ pub use manifest::opendocument_manifest;
 pub use message_container::MessageContainer;
 pub use message_signature::{
     ChainDocuments, MessagePart, MessageSignatureError, MessageSigner, PartContent, PendingSignature,
-    SignatureDocuments, VerifiedMessage, check_certificate, verify_message, verify_message_by,
+    SignatureDocuments, VerifiedMessage, check_signer, verify_message, verify_message_by,
 };
 pub use time_stamp::{DetachedTimeStamp, PendingTimeStamp, Stamped};
 pub use verify::{SignedPart, VerifiedSignature, VerifyError, verify};

@@ -3,13 +3,17 @@
 //! A message is `/message.xml` and its attachments. Its signature is one XAdES document, which refers to the message
 //! itself if it is alone, or to the result of a hash chain if there are attachments or other messages beside it.
 
+use jiff::Timestamp;
+
+use crate::verify::{SignatureDocument, VerifyError};
+
 mod sign;
 mod verify;
 
 pub use sign::{MessageSigner, PendingSignature};
 pub(crate) use verify::{AbsentAttachments, MessageSignature};
 pub use verify::{
-    MessagePart, MessageSignatureError, PartContent, VerifiedMessage, check_certificate, verify_message,
+    MessagePart, MessageSignatureError, PartContent, VerifiedMessage, check_signer, verify_message,
     verify_message_by,
 };
 
@@ -25,6 +29,16 @@ pub struct SignatureDocuments {
     pub signatures: Vec<u8>,
     /// The hash chain from what is signed to this message.
     pub hash_chain: Option<ChainDocuments>,
+}
+
+impl SignatureDocuments {
+    /// When the signature says that it was made. Whether it holds is not said.
+    ///
+    /// # Errors
+    /// [`VerifyError`] if the document is not a signature.
+    pub fn claimed_time(&self) -> Result<Timestamp, VerifyError> {
+        Ok(SignatureDocument::parse(&self.signatures)?.claimed_time)
+    }
 }
 
 /// The two documents of a hash chain.

@@ -118,7 +118,8 @@ pub fn sign(signer: &Signer<'_>, parts: &[PartReference<'_>], time: Timestamp) -
         unsigned: certificate_values(signer.intermediates),
     });
     let value = signer.key.sign_digest(draft.digest()).map_err(SignError::Key)?;
-    draft.complete(&value)
+    draft.check(&value)?;
+    Ok(draft.complete(&value))
 }
 
 /// What goes into a signature document.
@@ -166,13 +167,17 @@ impl Draft {
         &self.digest
     }
 
-    /// The document with `value` in it, if it was made by the certificate's key.
-    pub(crate) fn complete(&self, value: &[u8]) -> Result<Vec<u8>, SignError> {
+    /// Checks that `value` was made by the certificate's key.
+    pub(crate) fn check(&self, value: &[u8]) -> Result<(), SignError> {
         self.certificate
             .public_key()
             .map_err(SignError::Certificate)?
             .verify(self.scheme, &self.digest, value)
-            .map_err(|_| SignError::KeyMismatch { subject: self.certificate.subject().to_owned() })?;
+            .map_err(|_| SignError::KeyMismatch { subject: self.certificate.subject().to_owned() })
+    }
+
+    /// The document with `value` in it.
+    pub(crate) fn complete(&self, value: &[u8]) -> Vec<u8> {
         let unsigned = match self.unsigned.as_str() {
             "" => String::new(),
             unsigned => format!(
@@ -198,7 +203,7 @@ impl Draft {
             properties = self.properties.in_document(),
             unsigned = unsigned,
         );
-        Ok(document.into_bytes())
+        document.into_bytes()
     }
 }
 

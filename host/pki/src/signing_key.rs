@@ -16,6 +16,12 @@ pub trait SigningKey: Send + Sync {
     /// # Errors
     /// [`KeyError::Signing`] if the key or its device refused.
     fn sign_digest(&self, digest: &Digest) -> Result<Vec<u8>, KeyError>;
+
+    /// Whether the key is in this process's memory: it cannot be exchanged behind its certificate's back, nor fail
+    /// without a word, as a device can.
+    fn is_in_memory(&self) -> bool {
+        false
+    }
 }
 
 /// Why a key could not be read or used.

@@ -1,12 +1,12 @@
 //! Keys held in memory, read from encrypted files.
 
-use aws_lc_rs::signature::{self, EcdsaKeyPair, RsaKeyPair};
+use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair as _, RsaKeyPair};
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument};
 
 use crate::certificate::Certificate;
 use crate::digest::{Digest, DigestAlgorithm};
 use crate::password::Password;
-use crate::public_key::{EC, RSA, SignatureScheme};
+use crate::public_key::{EC, PublicKey, RSA, SignatureScheme};
 use crate::signing_key::{KeyError, SigningKey};
 
 /// Key files are a few kilobytes; a PKCS#12 file with a long chain is still far below this.
@@ -100,6 +100,14 @@ impl SoftwareKey {
         };
         pair.map(Self).map_err(|_| KeyError::Unsupported)
     }
+
+    /// Its public half, as certificates of it have it.
+    pub fn public_key(&self) -> PublicKey {
+        match &self.0 {
+            KeyPair::Rsa(pair) => PublicKey::Rsa(pair.public_key().as_ref().to_vec()),
+            KeyPair::EcP256(pair) => PublicKey::EcP256(pair.public_key().as_ref().to_vec()),
+        }
+    }
 }
 
 impl SigningKey for SoftwareKey {
@@ -130,6 +138,10 @@ impl SigningKey for SoftwareKey {
             }
         }
     }
+
+    fn is_in_memory(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +167,7 @@ mod tests {
             let identity = identity(kind);
             let key = SoftwareKey::from_pkcs8(&identity.key_der()).unwrap();
             let public = Certificate::from_der(&identity.der()).unwrap().public_key().unwrap();
+            assert_eq!(key.public_key(), public);
             for algorithm in [DigestAlgorithm::Sha256, DigestAlgorithm::Sha384, DigestAlgorithm::Sha512] {
                 let digest = algorithm.digest(b"message");
                 let signature = key.sign_digest(&digest).unwrap();

@@ -102,15 +102,22 @@ impl PendingSignature {
     /// [`SignError::KeyMismatch`] if the value was not made by the certificate's key, [`SignError::Certificate`] if
     /// that key cannot be used.
     pub fn complete(self, value: &[u8]) -> Result<Vec<SignatureDocuments>, SignError> {
-        let signatures = self.draft.complete(value)?;
+        self.draft.check(value)?;
+        Ok(self.complete_unchecked(value))
+    }
+
+    /// The same for a `value` that can only be right: of a key in this process's memory that was compared with the
+    /// certificate before.
+    pub fn complete_unchecked(self, value: &[u8]) -> Vec<SignatureDocuments> {
+        let signatures = self.draft.complete(value);
         let Some(HashChains { result, chains }) = self.chains else {
-            return Ok(vec![SignatureDocuments { signatures, hash_chain: None }]);
+            return vec![SignatureDocuments { signatures, hash_chain: None }];
         };
         let each = chains.into_iter().map(|chain| SignatureDocuments {
             signatures: signatures.clone(),
             hash_chain: Some(ChainDocuments { result: result.clone(), chain }),
         });
-        Ok(each.collect())
+        each.collect()
     }
 }
 

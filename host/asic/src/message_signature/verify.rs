@@ -147,8 +147,7 @@ impl MessageSignatureError {
 /// The first reason of [`MessageSignatureError`] to refuse it.
 ///
 /// # Source
-/// The order of checks is that of X-Road's servers. Unlike theirs, a signature that leaves a part out, or covers
-/// something besides the message, is refused.
+/// Unlike X-Road's servers, a signature that leaves a part out, or covers something besides the message, is refused.
 pub fn verify_message(
     documents: &SignatureDocuments,
     parts: &[MessagePart<'_>],
@@ -156,13 +155,13 @@ pub fn verify_message(
     authorities: &Authorities,
     time: Timestamp,
 ) -> Result<VerifiedMessage, MessageSignatureError> {
-    verify_message_by(documents, parts, sender, authorities, |certificate, answers| {
-        check_certificate(certificate, answers, authorities, time)
+    verify_message_by(documents, parts, sender, |certificate, answers| {
+        check_signer(certificate, answers, sender, authorities, time)
     })
 }
 
-/// The same, where `check` decides about the signer's certificate by the DER OCSP answers that came with it. A server
-/// that sees the same certificate a thousand times a second need not do the same sums each time.
+/// The same, where `check` decides whether a certificate and the DER OCSP answers that came with it prove `sender`, as
+/// [`check_signer`] does. A server that sees the same ones a thousand times a second need not do the same sums each time.
 ///
 /// # Errors
 /// As [`verify_message`], or what `check` says.
@@ -170,23 +169,51 @@ pub fn verify_message_by(
     documents: &SignatureDocuments,
     parts: &[MessagePart<'_>],
     sender: &MemberId,
-    authorities: &Authorities,
     check: impl FnOnce(&Certificate, &[Vec<u8>]) -> Result<(), MessageSignatureError>,
 ) -> Result<VerifiedMessage, MessageSignatureError> {
     let signature = MessageSignature::read(documents)?;
     let covered = signature.check_coverage(parts, AbsentAttachments::Refused)?;
-    signature.check_signer(sender, authorities)?;
-    signature.check_value(parts)?;
     check(&signature.document.signer, &signature.document.ocsp_answers)?;
+    signature.check_value(parts)?;
     Ok(signature.verified(sender.clone(), covered))
 }
 
-/// Checks that the certificate of a signer was valid at `time`, and not revoked.
+/// Checks that a certificate is for signing and of the member `sender`, was valid at `time`, and not revoked.
 ///
 /// # Errors
-/// [`MessageSignatureError::NoOcspAnswer`], [`MessageSignatureError::OcspAnswer`] or
-/// [`MessageSignatureError::Certificate`].
-pub fn check_certificate(
+/// [`MessageSignatureError::NoMember`], [`MessageSignatureError::WrongMember`], [`MessageSignatureError::NoOcspAnswer`],
+/// [`MessageSignatureError::OcspAnswer`] or [`MessageSignatureError::Certificate`].
+pub fn check_signer(
+    certificate: &Certificate,
+    ocsp_answers: &[Vec<u8>],
+    sender: &MemberId,
+    authorities: &Authorities,
+    time: Timestamp,
+) -> Result<(), MessageSignatureError> {
+    check_member(certificate, sender, authorities)?;
+    check_certificate(certificate, ocsp_answers, authorities, time)
+}
+
+fn check_member(
+    certificate: &Certificate,
+    sender: &MemberId,
+    authorities: &Authorities,
+) -> Result<(), MessageSignatureError> {
+    if !certificate.is_for_signing() {
+        return Err(PathError::NotForSigning { subject: certificate.subject().to_owned() }.into());
+    }
+    let authority = authorities.issuer(certificate)?;
+    let certified = authority.profile.member(certificate, &sender.instance)?;
+    match certified == *sender {
+        true => Ok(()),
+        false => Err(MessageSignatureError::WrongMember {
+            sender: Box::new(sender.clone()),
+            certified: Box::new(certified),
+        }),
+    }
+}
+
+fn check_certificate(
     certificate: &Certificate,
     ocsp_answers: &[Vec<u8>],
     authorities: &Authorities,
@@ -278,19 +305,7 @@ impl<'a> MessageSignature<'a> {
         sender: &MemberId,
         authorities: &Authorities,
     ) -> Result<(), MessageSignatureError> {
-        let certificate = &self.document.signer;
-        if !certificate.is_for_signing() {
-            return Err(PathError::NotForSigning { subject: certificate.subject().to_owned() }.into());
-        }
-        let authority = authorities.issuer(certificate)?;
-        let certified = authority.profile.member(certificate, &sender.instance)?;
-        match certified == *sender {
-            true => Ok(()),
-            false => Err(MessageSignatureError::WrongMember {
-                sender: Box::new(sender.clone()),
-                certified: Box::new(certified),
-            }),
-        }
+        check_member(&self.document.signer, sender, authorities)
     }
 
     /// Checks that the certificate's key signed `parts` as they are.
