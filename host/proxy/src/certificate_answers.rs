@@ -3,7 +3,9 @@
 //!
 //! Source: `transport.md` §8 of the reference notes.
 
+use std::collections::HashMap;
 use std::net::Ipv6Addr;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{Algorithm, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
@@ -21,6 +23,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// Addresses of other servers come from the global configuration, and may lie in any network.
 const ANY_NETWORK: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
+/// Servers whose answers are kept: more than there are in any country.
+const KNOWN_MAX: usize = 10_000;
 
 /// Why another server gave no OCSP answers for its certificates.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -67,6 +72,34 @@ impl CertificateAnswersError {
     /// X-Road's code, which does not tell them apart.
     pub fn xroad_code(&self) -> &'static str {
         "ssl_authentication_failed"
+    }
+}
+
+/// The answers that other servers gave last, by their certificate. They are not asked again for as long as those count: not
+/// for every connection and every minute.
+#[derive(Debug, Default)]
+pub(crate) struct KnownAnswers(Mutex<HashMap<Bytes, Vec<Bytes>>>);
+
+impl KnownAnswers {
+    /// Checks a server by the answers that are known about `certificate`, and, if those do not do, by what `ask` brings.
+    pub(crate) async fn check<E>(
+        &self,
+        certificate: &Bytes,
+        check: impl Fn(&[Bytes]) -> Result<(), E>,
+        ask: impl Future<Output = Result<Vec<Bytes>, E>>,
+    ) -> Result<(), E> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(certificate).cloned();
+        if known.is_some_and(|known| check(&known).is_ok()) {
+            return Ok(());
+        }
+        let answers = ask.await?;
+        check(&answers)?;
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(certificate.clone(), answers);
+        Ok(())
     }
 }
 
@@ -259,6 +292,27 @@ mod tests {
     fn a_heartbeat_is_answered_with_nothing() {
         let request = Request::head("/").body(()).unwrap();
         assert_eq!(respond(&request, |_| None).status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_server_is_asked_again_once_its_answers_no_longer_count() {
+        let known = KnownAnswers::default();
+        let server = Bytes::from_static(LEAF);
+        // What is asked for brings an answer of that day; it counts on the next one, too.
+        let check_on = async |day: u8, asked: Result<u8, &'static str>| {
+            let counts = |answers: &[Bytes]| {
+                let is_fresh = answers.iter().all(|answer| day - answer[0] <= 1);
+                if is_fresh { Ok(()) } else { Err("stale") }
+            };
+            let ask = async { asked.map(|day| vec![Bytes::copy_from_slice(&[day])]) };
+            known.check(&server, counts, ask).await
+        };
+        assert_eq!(check_on(1, Err("nobody there")).await, Err("nobody there"));
+        assert_eq!(check_on(1, Ok(1)).await, Ok(()));
+        assert_eq!(check_on(2, Err("not to be asked")).await, Ok(()));
+        assert_eq!(check_on(3, Ok(1)).await, Err("stale"));
+        assert_eq!(check_on(3, Ok(3)).await, Ok(()));
+        assert_eq!(check_on(4, Err("not to be asked")).await, Ok(()));
     }
 
     #[tokio::test]

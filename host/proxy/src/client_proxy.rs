@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use futures_util::TryFutureExt;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming as Body;
@@ -13,9 +14,10 @@ use uuk_message::{
     Sha512, TransportError,
 };
 use uuk_messagelog::Direction;
+use uuk_process::telemetry;
 use uuk_transport::{Destination, Peer, PeerAddress, PeerBody, PeerCertificates, PeerConnector};
 
-use crate::certificate_answers;
+use crate::certificate_answers::{self, KnownAnswers};
 use crate::exchange::{Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
 use crate::fault::{self, Record, Refusal};
 use crate::incoming::{self, Closing, Incoming, Message};
@@ -39,6 +41,7 @@ const PROXY_VERSION: &str = "7.8.0";
 pub struct ClientProxy {
     exchange: Arc<Exchange>,
     connector: PeerConnector,
+    answers: KnownAnswers,
     /// Who the clients of this server are.
     provider: Arc<Provider>,
 }
@@ -59,7 +62,8 @@ impl ClientProxy {
         connector: PeerConnector,
         provider: Arc<Provider>,
     ) -> Self {
-        Self { exchange: Arc::new(Exchange::new(config, services)), connector, provider }
+        let (exchange, answers) = (Arc::new(Exchange::new(config, services)), KnownAnswers::default());
+        Self { exchange, connector, answers, provider }
     }
 
     /// Answers one request of a client: with the service's answer or a fault, never with silence.
@@ -160,11 +164,11 @@ impl ClientProxy {
         let name = provider.to_string();
         let destination = Destination { addresses, provider: &name };
         let verify = |certificates: PeerCertificates, address: PeerAddress| async move {
+            let check = |answers: &[Bytes]| trust.check_server(&certificates, answers, provider);
             let asked: Vec<_> = certificates.iter().cloned().collect();
-            let answers =
-                certificate_answers::ask(&address.host, address.port.saturating_add(ANSWERS_AFTER), &asked);
-            let answers = answers.await.map_err(TrustError::Unanswered)?;
-            trust.check_server(&certificates, &answers, provider)
+            let port = address.port.saturating_add(ANSWERS_AFTER);
+            let ask = certificate_answers::ask(&address.host, port, &asked).map_err(TrustError::Unanswered);
+            self.answers.check(certificates.leaf(), check, ask).await
         };
         Ok(self.connector.send(destination, verify, request).await?)
     }

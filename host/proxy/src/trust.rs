@@ -7,20 +7,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use uuk_asic::{
-    MessagePart, MessageSignatureError, SignatureDocuments, check_certificate, verify_message_by,
-};
+use uuk_asic::{MessagePart, MessageSignatureError, SignatureDocuments, check_signer, verify_message_by};
 use uuk_globalconf::{GlobalConfiguration, GlobalConfigurationError, Instance};
 use uuk_identifiers::{ClientId, GlobalGroupId, MemberId, ServerId};
-use uuk_pki::{
-    Certificate, CertificateError, CertificateUse, DigestAlgorithm, OcspError, OcspResponse, PathError,
-};
+use uuk_pki::{Certificate, CertificateError, CertificateUse, OcspError, OcspResponse, PathError, Sha256};
 use uuk_process::Clock;
 use uuk_transport::{PeerAddress, PeerCertificates};
 
 use crate::certificate_answers::CertificateAnswersError;
 
-/// A certificate that was found good is not looked at again for this long, as in X-Road.
+/// A certificate that was found to prove somebody is not looked at again for this long, as in X-Road.
 const REMEMBERED: Duration = Duration::from_secs(60);
 /// How many are remembered: more than there are security servers and members in any country.
 const REMEMBERED_MAX: usize = 10_000;
@@ -147,11 +143,11 @@ pub(crate) struct Signed {
     pub(crate) counts_for: Duration,
 }
 
-/// Certificates that were found good with their OCSP answers, by a configuration.
+/// Certificates that were found to prove somebody, with their OCSP answers and by a configuration.
 #[derive(Debug, Default)]
 struct Remembered {
     by: Weak<GlobalConfiguration>,
-    good: HashMap<[u8; 32], Timestamp>,
+    good: HashMap<Sha256, Timestamp>,
 }
 
 impl TrustSource {
@@ -231,15 +227,15 @@ impl Trust {
         answers: &[Bytes],
         client: &ClientId,
     ) -> Result<(), TrustError> {
-        let leaf = Certificate::from_der(certificates.leaf())?;
-        let instance = self.instance_of(client)?;
-        if !self.configuration.certificate_serves(&leaf, client, self.now) {
-            return Err(TrustError::NotRegistered { client: Box::new(client.clone()) });
-        }
-        if answers.is_empty() {
-            return Err(TrustError::NoAnswer);
-        }
-        self.remember(certificates.leaf(), answers, || {
+        self.remember(&format!("server of {client}"), certificates.leaf(), answers, || {
+            let leaf = Certificate::from_der(certificates.leaf())?;
+            let instance = self.instance_of(client)?;
+            if !self.configuration.certificate_serves(&leaf, client, self.now) {
+                return Err(TrustError::NotRegistered { client: Box::new(client.clone()) });
+            }
+            if answers.is_empty() {
+                return Err(TrustError::NoAnswer);
+            }
             let answers =
                 answers.iter().map(|der| OcspResponse::from_der(der)).collect::<Result<Vec<_>, _>>();
             let answers = answers.map_err(TrustError::Answer)?;
@@ -260,9 +256,9 @@ impl Trust {
         let instance = self.configuration.instance(&sender.instance, self.now);
         let no_server = || TrustError::NoServer { client: Box::new(ClientId::Member(sender.clone())) };
         let authorities = instance.ok_or_else(no_server)?.authorities();
-        let verified = verify_message_by(signature, parts, sender, authorities, |certificate, answers| {
-            self.remember(certificate.der(), answers, || {
-                check_certificate(certificate, answers, authorities, self.now)
+        let verified = verify_message_by(signature, parts, sender, |certificate, answers| {
+            self.remember(&format!("signer of {sender}"), certificate.der(), answers, || {
+                check_signer(certificate, answers, sender, authorities, self.now)
             })
         })?;
         let counts_for = authorities.ocsp_freshness;
@@ -274,20 +270,18 @@ impl Trust {
         instance.ok_or_else(|| TrustError::NoServer { client: Box::new(client.clone()) })
     }
 
-    /// Skips `check` if it found this certificate good, with the same OCSP answers and by the same configuration, a
-    /// moment ago.
+    /// Skips `check` if it found a moment ago that this certificate proves `whom`, with the same OCSP answers and by the
+    /// same configuration.
     fn remember<E>(
         &self,
+        whom: &str,
         certificate: &[u8],
         answers: &[impl AsRef<[u8]>],
         check: impl FnOnce() -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut key = Vec::with_capacity(32 * (answers.len() + 1));
-        for part in std::iter::once(certificate).chain(answers.iter().map(AsRef::as_ref)) {
-            key.extend_from_slice(DigestAlgorithm::Sha256.digest(part).as_bytes());
-        }
-        let mut id = [0; 32];
-        id.iter_mut().zip(DigestAlgorithm::Sha256.digest(&key).as_bytes()).for_each(|(to, from)| *to = *from);
+        let parts = [whom.as_bytes(), certificate].into_iter().chain(answers.iter().map(AsRef::as_ref));
+        let digests = parts.map(|part| Sha256::of(part).0);
+        let id = Sha256::of(&digests.collect::<Vec<_>>().concat());
         {
             let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
             if !std::ptr::eq(remembered.by.as_ptr(), Arc::as_ptr(&self.configuration)) {
