@@ -98,6 +98,19 @@ pub(crate) async fn export(
     Ok((ExportedContainer { file_name, bytes }, found.recorded_at))
 }
 
+/// Message and signature of a record.
+pub(crate) async fn recorded_message(
+    record: RecordId,
+    store: &Store,
+    keys: &Keys,
+) -> Result<Option<(Vec<u8>, SignatureDocuments)>, ExportError> {
+    let Some(FullRecord { found, content, .. }) = store.load(record).await? else { return Ok(None) };
+    let place = Place { party: &found.party, direction: found.direction, query_id: &found.query_id, part: 0 };
+    let message = keys.decrypt(content.key_id.as_deref(), content.message, place);
+    let message = message.map_err(|source| ExportError::Encryption { record, source })?;
+    Ok(Some((message, content.signature)))
+}
+
 fn container(full: FullRecord, keys: &Keys) -> Result<MessageContainer, ExportError> {
     let FullRecord { found, content, time_stamp } = full;
     let record = found.id;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use uuk_asic::SignatureDocuments;
 use uuk_globalconf::GlobalConfiguration;
 use uuk_pki::DigestAlgorithm;
 use uuk_process::{Clock, Secret};
@@ -16,7 +17,7 @@ use crate::archive_place::{ArchivePlace, ArchivePlaceError};
 use crate::archiver::{Archiver, ArchivingError, WrittenArchive};
 use crate::config::{LargerAttachments, MessageLogConfig};
 use crate::encryption::{EncryptionError, Keys, Place};
-use crate::export::{ExportError, ExportedContainer, export};
+use crate::export::{ExportError, ExportedContainer, export, recorded_message};
 use crate::record::{FoundRecord, LoggedAttachment, NewRecord, Query, RecordId};
 use crate::store::{Content, NewRow, Store, StoreError, StoredAttachment};
 use crate::time_stamper::{TimeStamper, TimeStampingError};
@@ -96,6 +97,8 @@ struct Shared {
     has_failed: Arc<AtomicBool>,
     time_stamper: TimeStamper,
     archiver: Archiver,
+    /// Of the newest record that was there already.
+    last_recorded_before: Option<Timestamp>,
 }
 
 impl MessageLog {
@@ -127,6 +130,7 @@ impl MessageLog {
         let (queue, waiting) = writer::queue();
         let waiting = Mutex::new(waiting);
         let has_failed = Arc::default();
+        let last_recorded_before = store.last_recorded_at().await?;
         Ok(Self(Arc::new(Shared {
             config,
             clock,
@@ -137,6 +141,7 @@ impl MessageLog {
             has_failed,
             time_stamper,
             archiver,
+            last_recorded_before,
         })))
     }
 
@@ -226,6 +231,22 @@ impl MessageLog {
             stamped.map_err(|source| ExportError::TimeStamping { record, source })?;
         }
         Ok(export(record, &self.0.store, &self.0.keys).await?.0)
+    }
+
+    /// Message and signature of a record, for those who want no evidence of it; `None` if it is not there, or not any more.
+    ///
+    /// # Errors
+    /// [`ExportError`].
+    pub async fn message(
+        &self,
+        record: RecordId,
+    ) -> Result<Option<(Vec<u8>, SignatureDocuments)>, ExportError> {
+        recorded_message(record, &self.0.store, &self.0.keys).await
+    }
+
+    /// When the newest record was made that was there when the log was opened.
+    pub fn last_recorded_before(&self) -> Option<Timestamp> {
+        self.0.last_recorded_before
     }
 
     /// Whether time-stamping and archiving do well.

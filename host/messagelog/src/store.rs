@@ -369,6 +369,13 @@ impl Store {
         rows.into_iter().map(read_found).collect()
     }
 
+    /// When the newest record was made.
+    pub(crate) async fn last_recorded_at(&self) -> Result<Option<Timestamp>, StoreError> {
+        const SQL: &str = "SELECT MAX(recorded_at) FROM record";
+        let at: Option<i64> = on!(&self.read, |pool| sqlx::query_scalar(SQL).fetch_one(pool).await?);
+        Ok(at.and_then(|at| Timestamp::from_millisecond(at).ok()))
+    }
+
     /// A record with all its content.
     pub(crate) async fn load(&self, id: RecordId) -> Result<Option<FullRecord>, StoreError> {
         const CONTENT: &str =
