@@ -12,7 +12,7 @@ use uuk_asic::{MessagePart, PartContent, SignatureDocuments};
 use uuk_globalconf::GlobalConfiguration;
 use uuk_identifiers::{ClientId, MemberId, ServerId};
 use uuk_message::{Dialect, InconsistentResponse, Limits, MessageKind, RestError, TransportError};
-use uuk_messagelog::{AppendError, Direction, LoggedAttachment, MessageLog, NewRecord};
+use uuk_messagelog::{AppendError, Direction, ExportError, LoggedAttachment, MessageLog, NewRecord, Query};
 use uuk_pki::DigestAlgorithm;
 use uuk_process::Clock;
 use uuk_signer::{AuthenticationIdentity, Signer, SignerError};
@@ -20,9 +20,12 @@ use uuk_transport::PeerError;
 
 use crate::backend::BackendError;
 use crate::incoming::IncomingError;
-use crate::replays::Replays;
+use crate::replays::{CLOCKS_DIFFER, Replays, Seen};
 use crate::spool::Spooled;
-use crate::trust::{Trust, TrustError, TrustSource};
+use crate::trust::{Signed, Trust, TrustError, TrustSource};
+
+/// Records of one message identifier that are looked through for a replay.
+const NAMESAKES_MAX: u32 = 1_000;
 
 /// How messages are exchanged with other security servers.
 #[derive(Debug, Clone)]
@@ -114,6 +117,9 @@ pub enum ExchangeError {
     /// The message was not recorded, and therefore did not leave.
     #[error(transparent)]
     Log(#[from] AppendError),
+    /// The message log does not say whether the request came before.
+    #[error("it cannot be found out whether this request was accepted before")]
+    Recall(#[from] ExportError),
     /// This server has no identity to show to others.
     #[error("this server has no authentication certificate in use")]
     NoIdentity,
@@ -164,6 +170,7 @@ impl ExchangeError {
             Self::Backend(error) => error.code(),
             Self::Signer(error) => error.code(),
             Self::Log(error) => error.code(),
+            Self::Recall(error) => error.code(),
             Self::NoIdentity => "exchange.no_identity",
             Self::GivenUp => "exchange.given_up",
         }
@@ -194,6 +201,7 @@ impl ExchangeError {
             Self::Backend(error) => error.xroad_code(),
             Self::Signer(error) => error.xroad_code().to_owned(),
             Self::Log(error) => error.xroad_code().to_owned(),
+            Self::Recall(_) => "database_error".to_owned(),
             Self::NoIdentity => "ssl_authentication_failed".to_owned(),
         }
     }
@@ -226,7 +234,8 @@ impl Exchange {
     pub(crate) fn new(config: ExchangeConfig, services: Services) -> Self {
         let Services { signer, message_log, configuration, clock, tasks } = services;
         let identity = signer.authentication();
-        let (trust, replays) = (TrustSource::new(configuration, clock), Replays::default());
+        let replays = Replays::new(clock.now(), message_log.last_recorded_before());
+        let trust = TrustSource::new(configuration, clock);
         Self { config, trust, tasks, signer, message_log, replays, identity }
     }
 
@@ -262,10 +271,47 @@ impl Exchange {
         let signed = trust.check_message(signature, &parts, sender)?;
         drop(parts);
         // A response answers one request by its hash, and is asked for once.
-        if message.direction == Direction::Request && !self.replays.is_first(message.message, signed) {
+        if message.direction == Direction::Request && !self.is_first(&message, signed).await? {
             return Err(ExchangeError::Replayed);
         }
         self.record(message, signature).await
+    }
+
+    /// Whether this request, of which the signature is verified, comes for the first time.
+    async fn is_first(&self, request: &Sealed<'_>, signed: Signed) -> Result<bool, ExportError> {
+        match self.replays.look(request.message, signed) {
+            Seen::Never => Ok(true),
+            Seen::Before => Ok(false),
+            Seen::Perhaps => Ok(!self.is_recorded(request, signed).await?),
+        }
+    }
+
+    /// Whether the message log has this request: the same bytes, signed at the same time.
+    async fn is_recorded(&self, request: &Sealed<'_>, signed: Signed) -> Result<bool, ExportError> {
+        let query = Query {
+            query_id: Some(request.query_id.to_owned()),
+            party: Some(request.party.clone()),
+            direction: Some(request.direction),
+            from: signed.at.saturating_sub(CLOCKS_DIFFER).ok(),
+            ..Query::default()
+        };
+        let namesakes = self.message_log.find(&query, NAMESAKES_MAX).await?;
+        // More than can be looked through in time: it may be among the others.
+        if namesakes.len() >= NAMESAKES_MAX as usize {
+            return Ok(true);
+        }
+        // Of REST, the identifier of the exchange is signed, and each has its own.
+        let exchange = request.request_id.unwrap_or_default();
+        let may_be = |id: &str| request.kind == MessageKind::Soap || id == exchange;
+        for found in namesakes.iter().filter(|found| may_be(&found.request_id)) {
+            if let Some((message, signature)) = self.message_log.message(found.id).await?
+                && message == **request.message
+                && signature.claimed_time().is_ok_and(|at| at == signed.at)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn record(&self, message: Sealed<'_>, signature: &SignatureDocuments) -> Result<(), ExchangeError> {

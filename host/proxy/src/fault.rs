@@ -208,6 +208,7 @@ fn exchange_status(error: &ExchangeError) -> u16 {
         )
         | ExchangeError::Signer(_)
         | ExchangeError::Log(_)
+        | ExchangeError::Recall(_)
         | ExchangeError::NoIdentity => 503,
         ExchangeError::Incoming(IncomingError::TooLarge { .. }) => 413,
         ExchangeError::Incoming(IncomingError::Slow) => 504,

@@ -23,7 +23,7 @@ struct Scene {
     network: Network,
     peer: RawPeer,
     provider: Enrolled,
-    _server: Server,
+    server: Option<Server>,
     upstream: VehiclesUpstream,
     _folder: tempfile::TempDir,
 }
@@ -38,12 +38,24 @@ impl Scene {
         provider.site.backend("vehicle", &upstream.base())?;
         let server = provider.start(&network, KeyAlgorithm::EcP256)?;
         let peer = RawPeer::join(&network)?;
-        let scene = Self { network, peer, provider, _server: server, upstream, _folder: folder };
+        let scene = Self { network, peer, provider, server: Some(server), upstream, _folder: folder };
+        scene.answers().await?;
+        Ok(scene)
+    }
+
+    async fn restart(&mut self) -> Result<()> {
+        drop(self.server.take());
+        self.server = Some(Server::start(&self.provider.site)?);
+        self.answers().await
+    }
+
+    /// Waits until the server answers.
+    async fn answers(&self) -> Result<()> {
         let started = Instant::now();
         loop {
-            let answered = scene.ask(SERVICE).await;
+            let answered = self.ask(SERVICE).await;
             if answered.as_ref().is_ok_and(|code| code == "ok") {
-                return Ok(scene);
+                return Ok(());
             }
             ensure!(started.elapsed() < PATIENCE, "no answer: {answered:?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -83,6 +95,19 @@ async fn messages_that_are_not_what_was_signed() -> Result<()> {
     let code = scene.send(&rewritten).await?;
     assert_ne!(code, "ok", "a replayed request with its signature written otherwise");
     assert_eq!(scene.upstream.requests(), asked + 1, "carried out once");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_was_accepted_before_a_restart() -> Result<()> {
+    let mut scene = Scene::set("").await?;
+    let [accepted, late] = [(); 2].map(|()| scene.peer.message(&scene.network, SERVICE, b"body"));
+    let (accepted, late) = (accepted.await?, late.await?);
+    assert_eq!(scene.send(&accepted).await?, "ok");
+    scene.restart().await?;
+    assert_eq!(scene.send(&accepted).await?, "server.serverproxy.invalid_request");
+    assert_eq!(scene.send(&late).await?, "ok", "signed before the restart, and sent after it");
+    assert_eq!(scene.send(&late).await?, "server.serverproxy.invalid_request");
     Ok(())
 }
 
