@@ -6,7 +6,7 @@ use futures_util::TryFutureExt;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming as Body;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 use uuk_identifiers::{ClientId, SubsystemId};
 use uuk_message::{
@@ -68,8 +68,9 @@ impl ClientProxy {
 
     /// Answers one request of a client: with the service's answer or a fault, never with silence.
     pub async fn answer(self: &Arc<Self>, request: Request<Body>, peer: &Peer) -> Response<TransportBody> {
-        let mut record = Record::new(Instant::now());
+        let mut record = Record::new(Instant::now(), self.exchange.config.dialect);
         let span = tracing::info_span!("client_proxy");
+        receive::continue_trace(&span, request.headers());
         if soap::speaks_soap(&request) {
             let response = self.answer_soap(request, peer, &mut record).instrument(span).await;
             record.finish(response.status());
@@ -159,8 +160,12 @@ impl ClientProxy {
         trust: &Trust,
         provider: &ClientId,
         addresses: &[PeerAddress],
-        request: Request<TransportBody>,
+        mut request: Request<TransportBody>,
     ) -> Result<Response<PeerBody>, ExchangeError> {
+        if let Some(traceparent) = telemetry::traceparent(&Span::current()).and_then(|text| text.parse().ok())
+        {
+            request.headers_mut().insert("traceparent", traceparent);
+        }
         let name = provider.to_string();
         let destination = Destination { addresses, provider: &name };
         let verify = |certificates: PeerCertificates, address: PeerAddress| async move {

@@ -218,7 +218,7 @@ fn exchange_status(error: &ExchangeError) -> u16 {
     }
 }
 
-/// A refusal as it goes to the client.
+/// A refusal as it goes to clients that speak REST.
 pub(crate) fn response(refusal: &Refusal, record: &mut Record) -> Response<Full<Bytes>> {
     record.refused(refusal);
     let wire = refusal.wire();
@@ -231,7 +231,7 @@ pub(crate) fn response(refusal: &Refusal, record: &mut Record) -> Response<Full<
     if matches!(refusal, Refusal::Exchange(_)) && !code.is_of_a_server() {
         code = code.with_prefix(FaultCode::CLIENT_PROXY);
     }
-    if let Ok(code) = HeaderValue::from_str(code.as_str()) {
+    if let Ok(code) = HeaderValue::from_str(&code.spelled(record.dialect)) {
         headers.insert("x-road-error", code);
     }
     if let Some(retry_after) = refusal.retry_after() {
@@ -249,12 +249,7 @@ pub(crate) fn response(refusal: &Refusal, record: &mut Record) -> Response<Full<
 
 /// A refusal in SOAP, said by `side`: to other servers, REST or not, and to clients that speak it. What a provider or
 /// another server said goes on byte for byte.
-pub(crate) fn soap(
-    refusal: &Refusal,
-    side: &str,
-    dialect: Dialect,
-    record: &mut Record,
-) -> Response<Full<Bytes>> {
+pub(crate) fn soap(refusal: &Refusal, side: &str, record: &mut Record) -> Response<Full<Bytes>> {
     record.refused(refusal);
     let body = match refusal {
         Refusal::Exchange(ExchangeError::Backend(BackendError::Fault(fault))) => fault.to_xml(),
@@ -269,7 +264,7 @@ pub(crate) fn soap(
                 code = code.with_prefix(side);
             }
             let id = Uuid::new_v4().to_string();
-            SoapFault::new(code.spelled(dialect), refusal.to_string(), id).to_xml()
+            SoapFault::new(code.spelled(record.dialect), refusal.to_string(), id).to_xml()
         }
     };
     let mut response = Response::new(Full::new(body));
@@ -284,10 +279,11 @@ pub(crate) fn whole_seconds(retry_after: Duration) -> u64 {
     u64::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }
 
-/// What is known of a message so far, for its log line and its metrics.
+/// What is known of a message so far, for its log line and its metrics, and how its faults are spelled.
 #[derive(Debug)]
 pub(crate) struct Record {
     started: Instant,
+    dialect: Dialect,
     id: Option<HeaderValue>,
     client: String,
     service: String,
@@ -316,9 +312,10 @@ impl Drop for Record {
 }
 
 impl Record {
-    pub(crate) fn new(started: Instant) -> Self {
+    pub(crate) fn new(started: Instant, dialect: Dialect) -> Self {
         Self {
             started,
+            dialect,
             id: None,
             client: String::new(),
             service: String::new(),
@@ -418,6 +415,8 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use uuk_identifiers::ClientId;
+
     use super::*;
 
     #[test]
@@ -438,10 +437,23 @@ mod tests {
 
     #[test]
     fn a_busy_service_says_when_to_come_back() {
-        let mut record = Record::new(Instant::now());
+        let mut record = Record::new(Instant::now(), Dialect::SnakeCase);
         let refusal = Refusal::Call(CallError::Busy { concurrency_max: 32 });
         let answer = response(&refusal, &mut record);
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.headers()["retry-after"], "1");
+    }
+
+    #[test]
+    fn codes_are_spelled_as_older_servers_do_if_so_configured() {
+        for (dialect, code) in [
+            (Dialect::SnakeCase, "server.clientproxy.unknown_member"),
+            (Dialect::CamelCase, "Server.ClientProxy.UnknownMember"),
+        ] {
+            let provider: ClientId = "KG/GOV/70000009".parse().unwrap();
+            let refusal = Refusal::from(ExchangeError::NotHere { provider: Box::new(provider) });
+            let answer = response(&refusal, &mut Record::new(Instant::now(), dialect));
+            assert_eq!(answer.headers()["x-road-error"], code);
+        }
     }
 }

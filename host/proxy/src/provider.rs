@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use tracing::Instrument;
 use uuk_contract::Contract;
 use uuk_globalconf::{Catalog, CataloguedService};
+use uuk_message::Dialect;
 use uuk_plugin_host::{Arm, Registry};
 use uuk_process::Clock;
 use uuk_serverconf::Clients;
@@ -81,12 +82,9 @@ impl Provider {
     /// Answers one request: with the adapter's answer or a fault, never with silence.
     pub async fn answer(&self, door: Door, request: Request<Incoming>, peer: &Peer) -> Response<Full<Bytes>> {
         let started = Instant::now();
-        let mut record = fault::Record::new(started);
+        let mut record = fault::Record::new(started, Dialect::SnakeCase);
         let span = tracing::info_span!("server_proxy");
-        if let Some(traceparent) = request.headers().get("traceparent").and_then(|value| value.to_str().ok())
-        {
-            uuk_process::telemetry::continue_trace(&span, traceparent);
-        }
+        receive::continue_trace(&span, request.headers());
         let exchange = self.exchange(door, request, peer, started, &mut record).instrument(span);
         let response = match exchange.await {
             Ok(answered) => answered.into_response(&record),

@@ -7,8 +7,7 @@ use http_body_util::{BodyExt, Collected, Full};
 use tracing::Instrument;
 use uuk_identifiers::ClientId;
 use uuk_message::{
-    Dialect, Direction as Way, FaultCode, Header, MessageKind, Part, RestRequest, RestResponse, Sha512,
-    TransportError,
+    Direction as Way, FaultCode, Header, MessageKind, Part, RestRequest, RestResponse, Sha512, TransportError,
 };
 use uuk_messagelog::Direction;
 use uuk_plugin_host::Arm;
@@ -73,8 +72,9 @@ impl ServerProxy {
         request: Request<PeerBody>,
         peer: &ServerPeer,
     ) -> Response<TransportBody> {
-        let record = Record::new(Instant::now());
+        let record = Record::new(Instant::now(), self.exchange.config.dialect);
         let span = tracing::info_span!("server_proxy");
+        receive::continue_trace(&span, request.headers());
         self.exchange(request, peer, record).instrument(span).await
     }
 
@@ -84,10 +84,9 @@ impl ServerProxy {
         peer: &ServerPeer,
         mut record: Record,
     ) -> Response<TransportBody> {
-        let dialect = self.exchange.config.dialect;
         let accepted = match self.accept(request, peer, &mut record).await {
             Ok(accepted) => accepted,
-            Err(refusal) => return refused(&refusal, dialect, record),
+            Err(refusal) => return refused(&refusal, record),
         };
         // From here on the exchange goes to its end even if the other server goes away: what was recorded is evidence of
         // what was done.
@@ -102,12 +101,14 @@ impl ServerProxy {
                     record.finish(response.status());
                     response
                 }
-                Err(error) => refused(&error.into(), dialect, record),
+                Err(error) => refused(&error.into(), record),
             }
         };
         let served = self.exchange.tasks.spawn(serving.in_current_span()).await;
-        served
-            .unwrap_or_else(|_| refused(&ExchangeError::GivenUp.into(), dialect, Record::new(Instant::now())))
+        served.unwrap_or_else(|_| {
+            let record = Record::new(Instant::now(), self.exchange.config.dialect);
+            refused(&ExchangeError::GivenUp.into(), record)
+        })
     }
 
     /// The walk of a request from another server, up to its record. Reading it is reading the protocol.
@@ -180,12 +181,10 @@ impl ServerProxy {
         record: &mut Record,
     ) -> Result<Response<TransportBody>, ExchangeError> {
         let AcceptedRest { request, head, body, answering, started } = accepted;
-        let (answer, body) = match answering {
-            // X-Road's metaservices do not hash the body of a request.
-            Answering::Metaservice(answer) => (in_memory(answer).await, None),
+        let answer = match answering {
+            Answering::Metaservice(answer) => in_memory(answer).await,
             Answering::Backend(backend) => {
-                let answer = backend.call(request.head(), body.as_ref(), &self.exchange.config).await?;
-                (answer, body)
+                backend.call(request.head(), body.as_ref(), &self.exchange.config).await?
             }
             Answering::Adapter(arm) => {
                 let answered = match self.provider.body(body.as_ref()).await {
@@ -196,11 +195,12 @@ impl ServerProxy {
                     Ok(answered) => answered.into_response(record),
                     Err(refusal) => fault::response(&refusal, record),
                 };
-                (in_memory(answer).await, body)
+                in_memory(answer).await
             }
         };
         let (parts, content) = answer.into_parts();
 
+        // Also for a metaservice: X-Road's servers leave the body out there, and their clients refuse that.
         let request_body = body.and_then(|body| Sha512::try_from(body.sha512().as_bytes()).ok());
         let response = RestResponse::compose(
             &request,
@@ -306,8 +306,8 @@ fn transport_response(message: &Outgoing<'_>) -> Result<Response<TransportBody>,
 }
 
 /// A refusal as other servers read it, REST or not.
-fn refused(refusal: &Refusal, dialect: Dialect, mut record: Record) -> Response<TransportBody> {
-    let response = fault::soap(refusal, FaultCode::SERVER_PROXY, dialect, &mut record);
+fn refused(refusal: &Refusal, mut record: Record) -> Response<TransportBody> {
+    let response = fault::soap(refusal, FaultCode::SERVER_PROXY, &mut record);
     record.finish(response.status());
     response.map(|body| body.map_err(|never| match never {}).boxed_unsync())
 }

@@ -37,18 +37,28 @@ pub(crate) struct Exchange {
     pub(crate) certificate_answers: PublicListenerConfig,
     /// Where other security servers take messages, unless their address in the global configuration names a port; their
     /// OCSP answers are 77 ports above. Default: 5500.
+    #[serde(default = "default_port")]
     pub(crate) port: u16,
     /// How they are called.
+    #[serde(default)]
     pub(crate) connector: PeerConnectorConfig,
     /// A message that does not come whole in this time is given up. Default: 5 min.
-    #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
+    #[serde(
+        default = "default_message_time_max",
+        with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required"
+    )]
     pub(crate) message_time_max: Duration,
     /// Longest body of a message, or all its attachments together. Default: 4 GiB.
+    #[serde(default = "default_body_bytes_max")]
     pub(crate) body_bytes_max: u64,
-    /// How the codes of this server's faults in SOAP are spelled: `snake_case` as X-Road 7.8, or `CamelCase` as older ones; both
-    /// are understood. Default: `snake_case`.
+    /// How the codes of this server's faults are spelled: `snake_case` as X-Road 7.8, or `CamelCase` as older ones; both are
+    /// understood. Default: `snake_case`.
+    #[serde(default)]
     pub(crate) fault_codes: FaultCodes,
-    /// The global configuration of the instance.
+    /// TOML file of certificate profiles beside those of X-Road, for authorities that name members in a way of their own.
+    /// Default: none.
+    pub(crate) certificate_profiles: Option<PathBuf>,
+    /// Where the global configuration of the instance comes from.
     pub(crate) global_configuration: ConfigurationClientConfig,
 }
 

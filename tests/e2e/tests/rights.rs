@@ -6,7 +6,7 @@ use anyhow::Result;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::json;
-use uuk_e2e::{Client, Guest, Network, Pair, Reply, Server};
+use uuk_e2e::{Client, Guest, Network, PROVIDER, Pair, Reply, Server};
 use uuk_signer::KeyAlgorithm;
 
 const KNOWN: &str = "/people/10101194000000";
@@ -98,6 +98,10 @@ async fn metaservices_tell_who_is_there_and_what_they_offer() -> Result<()> {
     assert_eq!(all.json()?, json!({"service": [by_adapter, by_system]}));
     let allowed = client.get("allowedMethods", "").await?;
     assert_eq!(allowed.json()?, json!({"service": [listed("person", "OPENAPI", json!([person]))]}));
+
+    let with_body = format!("/r1/{PROVIDER}/listMethods");
+    let with_body = client.call(Method::GET, &with_body, &[], Bytes::from_static(b"{}")).await?;
+    assert_eq!(with_body.body, all.body, "a body is no reason to refuse");
 
     let contract = client.get("getOpenAPI", "?serviceCode=person").await?;
     assert!(is_signed(&contract));

@@ -45,8 +45,7 @@ impl ClientProxy {
         record: &mut Record,
     ) -> Response<TransportBody> {
         self.exchange_soap(request, peer, record).await.unwrap_or_else(|refusal| {
-            fault::soap(&refusal, FaultCode::CLIENT_PROXY, self.exchange.config.dialect, record)
-                .map(super::whole)
+            fault::soap(&refusal, FaultCode::CLIENT_PROXY, record).map(super::whole)
         })
     }
 

@@ -5,8 +5,10 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use hyper::body::Incoming;
+use tracing::Span;
 use uuid::Uuid;
 use uuk_identifiers::{ClientId, ServiceId};
+use uuk_process::telemetry;
 
 use crate::fault::Refusal;
 use crate::provider::Door;
@@ -53,6 +55,13 @@ impl Head {
 
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.parts.headers
+    }
+}
+
+/// Makes `span` part of the trace that the sender of a request says it belongs to.
+pub(crate) fn continue_trace(span: &Span, headers: &HeaderMap) {
+    if let Some(traceparent) = headers.get("traceparent").and_then(|value| value.to_str().ok()) {
+        telemetry::continue_trace(span, traceparent);
     }
 }
 
