@@ -15,6 +15,9 @@ use uuk_bundle::BundleDigest;
 use uuk_plugin_host::capabilities::log::LogLine;
 use uuk_plugin_host::reload::{Order, PluginStatus, ReloadHandle};
 
+use crate::exchange::Findings;
+use crate::finding::Finding;
+
 /// Name of the socket in the state folder.
 const SOCKET: &str = "admin.sock";
 /// A request fits easily; a longer one is not one of ours.
@@ -28,6 +31,8 @@ const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(10);
 pub(crate) enum Request {
     /// All bundles known.
     List,
+    /// How it stands with the exchange.
+    Exchange,
     /// Last log lines of a plugin.
     Logs { plugin: String },
     /// Let a bundle serve, where approval is asked for.
@@ -47,9 +52,18 @@ pub(crate) enum Request {
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub(crate) enum Answer {
     Plugins { plugins: Vec<PluginStatus> },
+    Exchange { findings: Vec<Finding> },
     Logs { lines: Vec<LogLine> },
     Done,
     Refused { reason: String },
+}
+
+/// What orders and questions are about.
+#[derive(Clone)]
+pub(crate) struct Served {
+    pub(crate) plugins: ReloadHandle,
+    /// How it stands with the exchange, if there is one.
+    pub(crate) exchange: Option<Findings>,
 }
 
 /// Why the socket can not be used.
@@ -94,16 +108,16 @@ impl Administration {
     }
 
     /// Answers until `stop`.
-    pub(crate) async fn run(self, plugins: ReloadHandle, stop: CancellationToken) {
+    pub(crate) async fn run(self, served: Served, stop: CancellationToken) {
         let connections = TaskTracker::new();
         while let Some(accepted) = stop.run_until_cancelled(self.socket.accept()).await {
             let Ok((stream, _)) = accepted else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let plugins = plugins.clone();
+            let served = served.clone();
             connections.spawn(async move {
-                let exchange = tokio::time::timeout(EXCHANGE_TIME_MAX, exchange(stream, &plugins)).await;
+                let exchange = tokio::time::timeout(EXCHANGE_TIME_MAX, exchange(stream, &served)).await;
                 if !matches!(exchange, Ok(Ok(()))) {
                     tracing::warn!("A connection to the administration socket broke off");
                 }
@@ -115,20 +129,24 @@ impl Administration {
     }
 }
 
-async fn exchange(mut stream: UnixStream, plugins: &ReloadHandle) -> std::io::Result<()> {
+async fn exchange(mut stream: UnixStream, served: &Served) -> std::io::Result<()> {
     let mut request = Vec::new();
     (&mut stream).take(REQUEST_BYTES_MAX).read_to_end(&mut request).await?;
     let answer = match serde_json::from_slice(&request) {
-        Ok(request) => answer(request, plugins).await,
+        Ok(request) => answer(request, served).await,
         Err(error) => Answer::Refused { reason: error.to_string() },
     };
     stream.write_all(&serde_json::to_vec(&answer)?).await?;
     stream.shutdown().await
 }
 
-async fn answer(request: Request, plugins: &ReloadHandle) -> Answer {
+async fn answer(request: Request, Served { plugins, exchange }: &Served) -> Answer {
     let order = match request {
         Request::List => return Answer::Plugins { plugins: plugins.status().to_vec() },
+        Request::Exchange => {
+            let findings = exchange.as_ref().map(|findings| findings.borrow().to_vec());
+            return Answer::Exchange { findings: findings.unwrap_or_default() };
+        }
         Request::Logs { plugin } => {
             let routes = plugins.registry().snapshot();
             let mut found = routes.services().map(|(_, route)| &route.active().plugin);

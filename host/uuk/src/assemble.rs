@@ -18,9 +18,10 @@ use uuk_process::{Clock, ErrorChain};
 use uuk_proxy::{Door, Provider, ProviderConfig, drift};
 use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerError, ListenerTls};
 
-use crate::administration::{Administration, AdministrationError};
+use crate::administration::{Administration, AdministrationError, Served};
 use crate::config::Config;
 use crate::exchange::{ExchangeStartError, Exchanging};
+use crate::finding::Finding;
 use crate::governance::{Fingerprint, Governance, GovernanceError};
 use crate::operations::{Operations, await_ready};
 
@@ -54,9 +55,11 @@ pub enum StartError {
     },
 }
 
-/// Reads the governance and nothing else: what `serve --check` may do beside a running server.
-pub(crate) fn check(config: &Config) -> Result<(), GovernanceError> {
-    Governance::read(&config.files).map(|_| ())
+/// Reads the governance and what the exchange rests on, and nothing else: what `serve --check` may do beside a running
+/// server.
+pub(crate) fn check(config: &Config) -> Result<Vec<Finding>, GovernanceError> {
+    Governance::read(&config.files)?;
+    Ok(config.exchange.iter().flat_map(|exchange| exchange.inspect(config)).collect())
 }
 
 /// A server that is ready to run.
@@ -158,6 +161,11 @@ impl Server {
         self.exchange.as_ref().map(Exchanging::address)
     }
 
+    /// Where they ask for OCSP answers, likewise.
+    pub fn answers_address(&self) -> Option<std::net::SocketAddr> {
+        self.exchange.as_ref().map(Exchanging::answers_address)
+    }
+
     /// The plugins, to watch and to steer.
     pub fn plugins(&self) -> &ReloadHandle {
         &self.handle
@@ -192,7 +200,13 @@ impl Server {
         ));
         services.spawn(report_drift(Arc::clone(&self.provider), self.handle.clone(), plugins_stop.clone()));
         services.spawn(keep_up(metrics.clone(), plugins_stop.clone()));
-        let operations = Operations::new(metrics, Arc::clone(&self.provider), self.handle.clone(), is_ready);
+        let served = Served {
+            plugins: self.handle.clone(),
+            exchange: self.exchange.as_ref().map(Exchanging::findings),
+        };
+        let exchange = served.exchange.clone();
+        let operations =
+            Operations::new(metrics, Arc::clone(&self.provider), self.handle, is_ready, exchange);
         let operations = Arc::new(operations);
         services.spawn(self.operations.run(
             move |request, _| {
@@ -201,7 +215,7 @@ impl Server {
             },
             plugins_stop.clone(),
         ));
-        services.spawn(self.administration.run(self.handle, plugins_stop.clone()));
+        services.spawn(self.administration.run(served, plugins_stop.clone()));
 
         let mut doors = JoinSet::new();
         match self.exchange {

@@ -41,12 +41,12 @@ pub struct Config {
     /// How messages are exchanged with other security servers.
     #[serde(default)]
     pub(crate) exchange: Option<Exchange>,
-    /// Where keys are, and how they sign.
+    /// Where keys are, and how they sign; in an exchange only.
     #[serde(default)]
-    pub(crate) signer: SignerConfig,
-    /// What is kept of messages, where, and for how long.
+    pub(crate) signer: Option<SignerConfig>,
+    /// What is kept of messages, where, and for how long; in an exchange only.
     #[serde(default)]
-    pub(crate) message_log: MessageLogConfig,
+    pub(crate) message_log: Option<MessageLogConfig>,
     /// What is logged, and how.
     #[serde(default)]
     pub(crate) log: Log,
@@ -269,7 +269,14 @@ impl Config {
                     .to_owned(),
             );
         }
-        problems.extend(self.signer.problems());
+        let of_exchange = [("signer", self.signer.is_some()), ("message_log", self.message_log.is_some())];
+        for (section, _) in of_exchange.iter().filter(|(_, is_there)| *is_there && self.exchange.is_none()) {
+            problems.push(format!(
+                "{section}: nothing is signed or recorded without an exchange; add the section `exchange`, or take this \
+                 one away"
+            ));
+        }
+        problems.extend(self.signer.iter().flat_map(SignerConfig::problems));
         problems
     }
 
@@ -283,9 +290,10 @@ impl Config {
         }
         if let Some(exchange) = &mut self.exchange {
             exchange.resolve(base);
+            // Both have defaults, with folders of their own.
+            self.signer.get_or_insert_default().resolve(base);
+            self.message_log.get_or_insert_default().resolve(base);
         }
-        self.signer.resolve(base);
-        self.message_log.resolve(base);
     }
 }
 
@@ -327,6 +335,31 @@ mod tests {
             };
             assert_eq!(problems.len(), 1, "{problems:?}");
             assert!(load(&format!("{LEAST}{door}{key}")).is_ok(), "{key} behind a security server");
+        }
+    }
+
+    #[test]
+    fn refuses_keys_and_message_log_without_an_exchange() {
+        let exchange = "[exchange.global_configuration]\nanchor = 'anchor.xml'\n";
+        for section in ["signer", "message_log"] {
+            let text = format!("{LEAST}[{section}]\n");
+            let Err(ConfigError::Invalid { problems, .. }) = load(&text) else {
+                panic!("accepted {section}")
+            };
+            assert!(matches!(&*problems, [one] if one.starts_with(section)), "{problems:?}");
+            assert!(load(&format!("{text}{exchange}")).is_ok());
+        }
+        assert!(load(&format!("{LEAST}{exchange}")).unwrap().signer.unwrap().folder.is_absolute());
+    }
+
+    #[test]
+    fn refuses_an_exchange_that_does_not_say_where_the_global_configuration_comes_from() {
+        for (section, said) in [
+            ("[exchange]\n", "missing field `global_configuration`"),
+            ("[exchange.global_configuration]\nfolder = 'kept'\n", "give `anchor`"),
+        ] {
+            let Err(error) = load(&format!("{LEAST}{section}")) else { panic!("accepted {section}") };
+            assert!(error.to_string().contains(said), "{error}");
         }
     }
 

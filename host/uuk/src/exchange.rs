@@ -1,7 +1,11 @@
 //! The wiring of the exchange with other security servers, for a server that takes part in one.
 
+mod findings;
+mod inspection;
+mod standing;
+
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +19,7 @@ use uuk_configuration_client::{ConfigurationClient, ConfigurationClientConfig, R
 use uuk_globalconf::GlobalConfiguration;
 use uuk_message::{Dialect, Limits};
 use uuk_messagelog::MessageLog;
-use uuk_pki::CertificateProfiles;
+use uuk_pki::{CertificateProfiles, ProfileError};
 use uuk_process::Clock;
 use uuk_proxy::{ClientProxy, ExchangeConfig, Provider, ServerProxy, Services, certificate_answers};
 use uuk_signer::{AuthenticationIdentity, Control, ControlError, Signer, SignerDependencies, TokenError};
@@ -24,16 +28,20 @@ use uuk_transport::{
     PeerListenerConfig, PublicListener, PublicListenerConfig,
 };
 
+pub(crate) use self::standing::Findings;
+use self::standing::Standing;
 use crate::config::Config;
 
 /// Section `[exchange]`: requests of clients go to the security servers of other members, and theirs come here, signed and
 /// recorded. Without it, the server answers its clients from its own services alone.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Exchange {
     /// Where other security servers connect.
+    #[serde(default)]
     pub(crate) listener: PeerListenerConfig,
     /// Where they ask for OCSP answers about this server's certificate, over plain HTTP.
+    #[serde(default)]
     pub(crate) certificate_answers: PublicListenerConfig,
     /// Where other security servers take messages, unless their address in the global configuration names a port; their
     /// OCSP answers are 77 ports above. Default: 5500.
@@ -63,8 +71,9 @@ pub(crate) struct Exchange {
 }
 
 /// How the codes of faults are spelled.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(crate) enum FaultCodes {
+    #[default]
     #[serde(rename = "snake_case")]
     SnakeCase,
     CamelCase,
@@ -79,24 +88,33 @@ impl From<FaultCodes> for Dialect {
     }
 }
 
-impl Default for Exchange {
-    fn default() -> Self {
-        Self {
-            listener: PeerListenerConfig::default(),
-            certificate_answers: PublicListenerConfig::default(),
-            port: 5500,
-            connector: PeerConnectorConfig::default(),
-            message_time_max: Duration::from_secs(300),
-            body_bytes_max: Limits::default().body_bytes_max,
-            fault_codes: FaultCodes::SnakeCase,
-            global_configuration: ConfigurationClientConfig::new("anchor.xml", "global-configuration"),
-        }
-    }
+fn default_port() -> u16 {
+    5500
+}
+
+fn default_message_time_max() -> Duration {
+    Duration::from_secs(300)
+}
+
+fn default_body_bytes_max() -> u64 {
+    Limits::default().body_bytes_max
 }
 
 /// Why there is no exchange.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeStartError {
+    #[error("cannot read the certificate profiles {}", path.display())]
+    ProfilesUnreadable {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the certificate profiles {} are not usable", path.display())]
+    Profiles {
+        path: PathBuf,
+        #[source]
+        source: ProfileError,
+    },
     #[error(transparent)]
     Configuration(#[from] RefreshError),
     #[error(transparent)]
@@ -112,6 +130,8 @@ pub enum ExchangeStartError {
 impl ExchangeStartError {
     pub(crate) fn code(&self) -> &str {
         match self {
+            Self::ProfilesUnreadable { .. } => "exchange.profiles_unreadable",
+            Self::Profiles { source, .. } => source.code(),
             Self::Configuration(error) => error.code(),
             Self::Token(error) => error.code(),
             Self::Control(error) => error.code(),
@@ -131,6 +151,7 @@ pub(crate) struct Exchanging {
     signer: Signer,
     control: Control,
     message_log: MessageLog,
+    standing: Standing,
     identity: watch::Sender<Option<Arc<PeerIdentity>>>,
     tasks: TaskTracker,
 }
@@ -143,7 +164,7 @@ impl Exchanging {
         clock: Clock,
         provider: &Arc<Provider>,
     ) -> Result<Self, ExchangeStartError> {
-        let profiles = CertificateProfiles::default();
+        let profiles = exchange.profiles()?;
         let configuration =
             ConfigurationClient::build(exchange.global_configuration.clone(), profiles, clock.clone())?;
         let in_force: watch::Receiver<Option<Arc<GlobalConfiguration>>> = configuration.configuration();
@@ -152,10 +173,21 @@ impl Exchanging {
             clock: clock.clone(),
             configuration: in_force.clone(),
         };
-        let signer = Signer::build(config.signer.clone(), dependencies)?;
+        let signer_config = config.signer.clone().unwrap_or_default();
+        let signer = Signer::build(signer_config.clone(), dependencies)?;
         let control = Control::bind(signer.clone())?;
-        let message_log =
-            MessageLog::build(config.message_log.clone(), clock.clone(), in_force.clone()).await?;
+        let log_config = config.message_log.clone().unwrap_or_default();
+        let message_log = MessageLog::build(log_config, clock.clone(), in_force.clone()).await?;
+        let standing = Standing {
+            server: config.server.id.clone(),
+            clock: clock.clone(),
+            signer: signer.clone(),
+            signer_config,
+            message_log: message_log.clone(),
+            configuration: in_force.clone(),
+            configuration_status: configuration.status(),
+            found: Standing::unknown(),
+        };
 
         let shown = signer.authentication().borrow().as_deref().map(peer_identity);
         let (identity, shown) = watch::channel(shown);
@@ -190,6 +222,7 @@ impl Exchanging {
             signer,
             control,
             message_log,
+            standing,
             identity,
             tasks,
         })
@@ -200,6 +233,16 @@ impl Exchanging {
         self.peers.address()
     }
 
+    /// Where they ask for OCSP answers.
+    pub(crate) fn answers_address(&self) -> SocketAddr {
+        self.answers.address()
+    }
+
+    /// How it stands, once it runs.
+    pub(crate) fn findings(&self) -> Findings {
+        self.standing.found.subscribe()
+    }
+
     /// Serves the clients of `listener` and other servers until `stop`, and ends when the last exchange has.
     pub(crate) async fn run(self, listener: Listener, stop: CancellationToken) {
         let mut services = JoinSet::new();
@@ -208,6 +251,7 @@ impl Exchanging {
         services.spawn(self.configuration.run(services_stop.clone()));
         services.spawn(self.control.run(services_stop.clone()));
         services.spawn(self.message_log.run(services_stop.clone()));
+        services.spawn(self.standing.run(services_stop.clone()));
         services.spawn(show(self.signer.authentication(), self.identity, services_stop.clone()));
         services.spawn(self.signer.clone().run(services_stop.clone()));
 
@@ -265,5 +309,17 @@ fn peer_identity(identity: &AuthenticationIdentity) -> Arc<PeerIdentity> {
 impl Exchange {
     pub(crate) fn resolve(&mut self, folder: &Path) {
         self.global_configuration.resolve(folder);
+        if let Some(profiles) = &mut self.certificate_profiles {
+            *profiles = folder.join(&*profiles);
+        }
+    }
+
+    /// X-Road's certificate profiles, and those of the file.
+    fn profiles(&self) -> Result<CertificateProfiles, ExchangeStartError> {
+        let Some(path) = &self.certificate_profiles else { return Ok(CertificateProfiles::default()) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ExchangeStartError::ProfilesUnreadable { path: path.clone(), source })?;
+        let profiles = CertificateProfiles::default().with(&text);
+        profiles.map_err(|source| ExchangeStartError::Profiles { path: path.clone(), source })
     }
 }

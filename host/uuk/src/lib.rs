@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod exchange;
 mod exit_code;
+mod finding;
 mod governance;
 mod operations;
 mod terminal;

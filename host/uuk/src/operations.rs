@@ -11,12 +11,17 @@ use tokio::sync::watch;
 use uuk_plugin_host::reload::{PluginStatus, ReloadHandle, Stage};
 use uuk_proxy::{Provider, drift};
 
+use crate::exchange::Findings;
+use crate::finding::any_fails;
+
 /// Answers of the operations listener.
 pub(crate) struct Operations {
     metrics: PrometheusHandle,
     provider: Arc<Provider>,
     plugins: ReloadHandle,
     is_ready: watch::Receiver<bool>,
+    /// How it stands with the exchange, if there is one.
+    exchange: Option<Findings>,
     versions: Mutex<ActiveVersions>,
 }
 
@@ -26,8 +31,9 @@ impl Operations {
         provider: Arc<Provider>,
         plugins: ReloadHandle,
         is_ready: watch::Receiver<bool>,
+        exchange: Option<Findings>,
     ) -> Self {
-        Self { metrics, provider, plugins, is_ready, versions: Mutex::default() }
+        Self { metrics, provider, plugins, is_ready, exchange, versions: Mutex::default() }
     }
 
     pub(crate) fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
@@ -43,10 +49,12 @@ impl Operations {
     }
 
     fn ready(&self) -> Response<Full<Bytes>> {
-        let is_ready = *self.is_ready.borrow();
+        let exchange = self.exchange.as_ref().map(|findings| findings.borrow().clone());
+        let is_ready =
+            *self.is_ready.borrow() && exchange.as_ref().is_none_or(|findings| !any_fails(findings));
         let found = drift(&self.provider.conditions().catalog, &self.plugins.registry().snapshot());
         let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let body = serde_json::json!({ "ready": is_ready, "drift": found });
+        let body = serde_json::json!({ "ready": is_ready, "drift": found, "exchange": exchange.as_deref() });
         respond(status, "application/json", format!("{body}\n"))
     }
 }

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use serde::Serialize;
 
 use crate::exit_code::ExitCode;
+use crate::finding::Finding;
 
 /// Options every command takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -104,6 +105,14 @@ impl Terminal {
         if !self.quiet && !self.json {
             let (bold, plain) = if self.colour { ("\x1b[32m", "\x1b[0m") } else { ("", "") };
             let _ = writeln!(std::io::stderr(), "  {bold}{verb:<9}{plain} {what}");
+        }
+    }
+
+    /// Says what was found about one thing, and what to do about it.
+    pub(crate) fn finding(&self, Finding { state, what, detail, remedy }: &Finding) {
+        self.step(&state.to_string(), format_args!("{what:<20} {detail}"));
+        if let Some(remedy) = remedy {
+            self.step("", format_args!("{:<20} → {remedy}", ""));
         }
     }
 

@@ -17,6 +17,8 @@ const EXIT_CODES: &str = include_str!("../../docs/operating/exit-codes.md");
 /// No key of ours is called so.
 const UNKNOWN: &str = "unknown-key = 0";
 const LEAST: &str = "[server]\nid = 'KG/GOV/70000001/ss1'\n[listener]\naddress = '127.0.0.1:0'\n";
+const EXCHANGE: &str = "authentication = 'none'\n[exchange]\ncertificate_profiles = 'profiles.toml'\n\
+                        [exchange.global_configuration]\nanchor = 'anchor.xml'\n";
 const GRANT: &str = "plugin = 'kg.example.people'\nprovider = 'KG/GOV/70000001/registry'\n";
 
 #[test]
@@ -90,6 +92,12 @@ fn every_key_of_the_files_that_decide_is_described() {
         ("[[client]] of clients.toml", "clients.toml", format!("[[client]]\n{UNKNOWN}")),
         ("[[local_group]] of clients.toml", "clients.toml", format!("[[local_group]]\n{UNKNOWN}")),
         ("[[access_right]] of clients.toml", "clients.toml", format!("[[access_right]]\n{UNKNOWN}")),
+        ("[[profile]] of the certificate profiles", "profiles.toml", format!("[[profile]]\n{UNKNOWN}")),
+        (
+            "member of a profile",
+            "profiles.toml",
+            format!("[[profile]]\nname = 'a'\nmember = [{{ {UNKNOWN} }}]"),
+        ),
         ("[[backend]] of backends.toml", "backends.toml", format!("[[backend]]\n{UNKNOWN}")),
         ("a grant", "grants/x.toml", UNKNOWN.to_owned()),
         ("[datasource.NAME] of a grant", "grants/x.toml", grant(&format!("[datasource.a]\n{UNKNOWN}"))),
@@ -98,7 +106,7 @@ fn every_key_of_the_files_that_decide_is_described() {
         ("authentication of an upstream, kind oauth2", "grants/x.toml", authentication("oauth2")),
     ];
     for (section, file, text) in cases {
-        let known = keys_known(&[("uuk.toml", &format!("{LEAST}authentication = 'none'")), (file, &text)]);
+        let known = keys_known(&[("uuk.toml", &format!("{LEAST}{EXCHANGE}")), (file, &text)]);
         assert_eq!(keys_described(FILES, section), known, "{section}");
     }
 }

@@ -5,9 +5,8 @@ mod machine;
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use crate::exit_code::ExitCode;
+use crate::finding::{Finding, State};
 use crate::terminal::{Failure, Terminal};
 
 /// Check this machine and a server's configuration
@@ -42,27 +41,6 @@ pub(crate) fn run(arguments: &DoctorArguments, terminal: &Terminal) -> Result<()
     report.conclude()
 }
 
-/// What was found about one thing.
-#[derive(Debug, Serialize)]
-struct Finding {
-    state: State,
-    what: String,
-    detail: String,
-    /// What to do about it.
-    remedy: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-enum State {
-    Ok,
-    /// Works, and may not for long or not well.
-    Warn,
-    /// Keeps the server from working.
-    Fail,
-}
-
 /// All findings, told as they come.
 struct Report<'a> {
     terminal: &'a Terminal,
@@ -71,23 +49,20 @@ struct Report<'a> {
 
 impl Report<'_> {
     fn ok(&mut self, what: &str, detail: impl Into<String>) {
-        self.add(State::Ok, what, detail.into(), None);
+        self.add(Finding::ok(what, detail));
     }
 
     fn warn(&mut self, what: &str, detail: impl Into<String>, remedy: impl Into<String>) {
-        self.add(State::Warn, what, detail.into(), Some(remedy.into()));
+        self.add(Finding::warn(what, detail, remedy));
     }
 
     fn fail(&mut self, what: &str, detail: impl Into<String>, remedy: impl Into<String>) {
-        self.add(State::Fail, what, detail.into(), Some(remedy.into()));
+        self.add(Finding::fail(what, detail, remedy));
     }
 
-    fn add(&mut self, state: State, what: &str, detail: String, remedy: Option<String>) {
-        self.terminal.step(&state.to_string(), format_args!("{what:<14} {detail}"));
-        if let Some(remedy) = &remedy {
-            self.terminal.step("", format_args!("{:<14} → {remedy}", ""));
-        }
-        self.findings.push(Finding { state, what: what.to_owned(), detail, remedy });
+    fn add(&mut self, finding: Finding) {
+        self.terminal.finding(&finding);
+        self.findings.push(finding);
     }
 
     fn conclude(self) -> Result<(), Failure> {

@@ -9,8 +9,9 @@ use uuk_process::Clock;
 use uuk_process::telemetry::{Telemetry, TraceExport};
 
 use crate::assemble::{Server, StartError};
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, Log, LogFormat};
 use crate::exit_code::ExitCode;
+use crate::finding::{State, any_fails};
 use crate::terminal::{Failure, Terminal};
 
 /// Requests in progress at a stop may take this long before the process ends anyway.
@@ -22,7 +23,8 @@ pub(crate) struct ServeArguments {
     /// Configuration file
     #[arg(short, long, default_value = "uuk.toml")]
     config: PathBuf,
-    /// Read configuration, catalog, trust, clients and grants, then end; a running server is not disturbed
+    /// Read configuration, catalog, trust, clients and grants, look at anchor and tokens, then end; a running server is
+    /// not disturbed, and no device is given a PIN
     #[arg(long)]
     check: bool,
 }
@@ -34,9 +36,7 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
             .help("every section and key is described in host/docs/operating/configuration.md")
     })?;
     if arguments.check {
-        crate::assemble::check(&config).map_err(|error| start_failure(&error.into()))?;
-        terminal.step("checked", arguments.config.display());
-        return Ok(());
+        return check(&config, arguments, terminal);
     }
     let environment = |error: std::io::Error| {
         Failure::new(ExitCode::Environment, "serve.runtime", "cannot start").note(error)
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
         Failure::new(ExitCode::Environment, "serve.metrics", "cannot collect metrics").note(error)
     })?;
     runtime.block_on(async {
-        let telemetry = start_telemetry(&config)?;
+        let telemetry = start_telemetry(&config.log)?;
         let id = config.server.id.clone();
         let server = Server::build(config, Clock::system(), super::compile::apart()).await;
         let server = server.map_err(|error| start_failure(&error))?;
@@ -55,6 +55,10 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
         terminal.step("ready", format!("{}/r1/…", server.base()));
         if let Some(base) = server.behind_base() {
             terminal.step("behind", format!("{base}/…"));
+        }
+        if let (Some(peers), Some(answers)) = (server.exchange_address(), server.answers_address()) {
+            terminal.step("exchange", format_args!("{peers} for other security servers, by TLS"));
+            terminal.step("ocsp", format_args!("http://{answers} for other security servers"));
         }
         terminal.step("watch", format!("http://{}/ready and /metrics", server.operations_address()));
         info!(listener.address = %server.address(), "Serving as {id} on {}", server.address());
@@ -77,8 +81,25 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
     })
 }
 
+fn check(config: &Config, arguments: &ServeArguments, terminal: &Terminal) -> Result<(), Failure> {
+    let findings = crate::assemble::check(config).map_err(|error| start_failure(&error.into()))?;
+    let mut failure = Failure::new(ExitCode::CheckFailed, "serve.check_failed", "the server could not serve")
+        .help("`uuk doctor` looks at more");
+    for finding in findings.iter().filter(|finding| finding.state != State::Ok) {
+        terminal.finding(finding);
+        if finding.state == State::Fail {
+            failure = failure.note(format_args!("{}: {}", finding.what, finding.detail));
+        }
+    }
+    if any_fails(&findings) {
+        return Err(failure);
+    }
+    terminal.step("checked", arguments.config.display());
+    Ok(())
+}
+
 /// A task that ends at SIGINT or SIGTERM, having cancelled `stop`.
-fn wait_for_signal(stop: CancellationToken) -> std::io::Result<tokio::task::JoinHandle<()>> {
+pub(crate) fn wait_for_signal(stop: CancellationToken) -> std::io::Result<tokio::task::JoinHandle<()>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(tokio::spawn(async move {
         tokio::select! {
@@ -90,11 +111,11 @@ fn wait_for_signal(stop: CancellationToken) -> std::io::Result<tokio::task::Join
 }
 
 /// Starts logging, and traces if the standard variables of OpenTelemetry ask for them.
-fn start_telemetry(config: &Config) -> Result<Telemetry, Failure> {
+pub(crate) fn start_telemetry(log: &Log) -> Result<Telemetry, Failure> {
     let export = TraceExport::from_variables(|name| std::env::var(name).ok())
         .map_err(|error| Failure::new(ExitCode::Usage, error.code(), &error).causes(&error))?;
-    let json = config.log.format == LogFormat::Json;
-    let started = Telemetry::build(json, &config.log.filter, export.as_ref())
+    let json = log.format == LogFormat::Json;
+    let started = Telemetry::build(json, &log.filter, export.as_ref())
         .and_then(|telemetry| telemetry.install().map(|()| telemetry));
     started.map_err(|error| Failure::new(ExitCode::Usage, error.code(), &error).causes(&error))
 }

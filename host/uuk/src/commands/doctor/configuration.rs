@@ -16,8 +16,9 @@ use uuk_process::ErrorChain;
 use uuk_transport::{Listener, ListenerConfig, ListenerError, Upstream};
 
 use super::Report;
-use crate::administration::{self, Request};
+use crate::administration::{self, Answer, Request};
 use crate::config::{Config, ConfigError};
+use crate::exchange::Exchange;
 use crate::governance::Governance;
 
 const DATABASE_TIME_MAX: Duration = Duration::from_secs(2);
@@ -50,7 +51,9 @@ pub(super) async fn check(report: &mut Report<'_>, path: &Path) {
     // Clients are admitted by the certificates of both.
     let mut listener = config.listener.clone();
     listener.client_certificates.extend(governance.iter().flat_map(|read| read.client_certificates.clone()));
-    addresses(report, &config, &listener);
+    let is_running = administration::ask(&config.files.state, &Request::List).is_ok();
+    addresses(report, &config, &listener, is_running);
+    exchange(report, &config);
     let mut certificates = certificates_of(&listener);
     certificates.extend(config.behind.iter().flat_map(certificates_of));
     certificates.extend(trusted_certificates(&config.files.trust));
@@ -97,16 +100,30 @@ fn folders(report: &mut Report<'_>, config: &Config) {
 }
 
 /// A listener that can be set up has its TLS files and a free port.
-fn addresses(report: &mut Report<'_>, config: &Config, listener: &ListenerConfig) {
-    let is_running = administration::ask(&config.files.state, &Request::List).is_ok();
+fn addresses(report: &mut Report<'_>, config: &Config, listener: &ListenerConfig, is_running: bool) {
     bind(report, "listener", listener, is_running);
     if let Some(behind) = &config.behind {
         bind(report, "behind", behind, is_running);
     }
-    match TcpListener::bind(config.operations.address) {
-        Ok(_) => report.ok("operations", config.operations.address.to_string()),
-        Err(error) => taken(report, "operations", config.operations.address, &error.to_string(), is_running),
+    let exchange = config.exchange.iter().flat_map(Exchange::addresses);
+    for (what, address) in exchange.chain([("operations", config.operations.address)]) {
+        match TcpListener::bind(address) {
+            Ok(_) => report.ok(what, address.to_string()),
+            Err(error) => {
+                taken(report, what, address, &format!("cannot listen on {address}: {error}"), is_running)
+            }
+        }
     }
+}
+
+/// A running server knows how it stands; otherwise there are only files.
+fn exchange(report: &mut Report<'_>, config: &Config) {
+    let Some(exchange) = &config.exchange else { return };
+    let findings = match administration::ask(&config.files.state, &Request::Exchange) {
+        Ok(Answer::Exchange { findings }) => findings,
+        _ => exchange.inspect(config),
+    };
+    findings.into_iter().for_each(|finding| report.add(finding));
 }
 
 fn bind(report: &mut Report<'_>, what: &str, config: &ListenerConfig, is_running: bool) {
