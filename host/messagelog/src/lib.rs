@@ -17,6 +17,7 @@ mod configuration_files;
 mod encryption;
 mod export;
 mod message_log;
+mod reader;
 mod record;
 mod store;
 mod time_stamper;
@@ -33,6 +34,7 @@ pub use configuration_files::{
 pub use encryption::{EncryptionError, EncryptionKey};
 pub use export::{ExportError, ExportedContainer};
 pub use message_log::{BuildError, Health, MessageLog, Unstamped};
+pub use reader::LogReader;
 pub use record::{Direction, FoundRecord, LoggedAttachment, NewRecord, Query, RecordId};
 pub use store::StoreError;
 pub use time_stamper::TimeStampingError;

@@ -111,13 +111,8 @@ impl MessageLog {
         clock: Clock,
         configuration: watch::Receiver<Option<Arc<GlobalConfiguration>>>,
     ) -> Result<Self, BuildError> {
-        let password = config.password_file.as_ref().map(|path| {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| BuildError::Password { path: path.display().to_string(), source })?;
-            Ok::<_, BuildError>(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()))
-        });
         let keys = Arc::new(Keys::load(&config.encryption_keys)?);
-        let store = Store::open(&config.database, password.transpose()?.as_ref()).await?;
+        let store = Store::open(&config.database, read_password(&config)?.as_ref()).await?;
         let time_stamper =
             TimeStamper::build(config.time_stamping.clone(), clock.clone(), store.clone(), configuration)
                 .await?;
@@ -291,6 +286,14 @@ pub struct Unstamped {
     pub count: u64,
     /// When the oldest was recorded; absent if there are none.
     pub oldest: Option<Timestamp>,
+}
+
+/// The password of the database's user, if there is one.
+pub(crate) fn read_password(config: &MessageLogConfig) -> Result<Option<Secret<String>>, BuildError> {
+    let Some(path) = &config.password_file else { return Ok(None) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| BuildError::Password { path: path.display().to_string(), source })?;
+    Ok(Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())))
 }
 
 /// How the message log does.

@@ -172,14 +172,17 @@ pub(crate) struct NewTimeStamp {
     pub(crate) result: Option<Vec<u8>>,
 }
 
+/// What a database is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
+}
+
 impl Store {
     /// Opens the database and brings its tables up to date.
     pub(crate) async fn open(url: &str, password: Option<&Secret<String>>) -> Result<Self, StoreError> {
-        let store = match url.split_once(':') {
-            Some(("sqlite", _)) => Self::open_sqlite(url).await?,
-            Some(("postgres" | "postgresql", _)) => Self::open_postgres(url, password).await?,
-            _ => return Err(StoreError::Address),
-        };
+        let store = Self::open_for(Access::Write, url, password).await?;
         let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
             Migration::new(*version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
         });
@@ -190,10 +193,31 @@ impl Store {
         Ok(store)
     }
 
-    async fn open_sqlite(url: &str) -> Result<Self, StoreError> {
+    /// Opens a database that is there, so that nothing can be changed.
+    pub(crate) async fn open_read_only(
+        url: &str,
+        password: Option<&Secret<String>>,
+    ) -> Result<Self, StoreError> {
+        Self::open_for(Access::Read, url, password).await
+    }
+
+    async fn open_for(
+        access: Access,
+        url: &str,
+        password: Option<&Secret<String>>,
+    ) -> Result<Self, StoreError> {
+        match url.split_once(':') {
+            Some(("sqlite", _)) => Self::open_sqlite(access, url).await,
+            Some(("postgres" | "postgresql", _)) => Self::open_postgres(access, url, password).await,
+            _ => Err(StoreError::Address),
+        }
+    }
+
+    async fn open_sqlite(access: Access, url: &str) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::from_str(url)
             .map_err(|_| StoreError::Address)?
-            .create_if_missing(true)
+            .create_if_missing(access == Access::Write)
+            .read_only(access == Access::Read)
             .journal_mode(SqliteJournalMode::Wal)
             // A commit returns once the log of changes is on the disk.
             .synchronous(SqliteSynchronous::Full)
@@ -217,7 +241,11 @@ impl Store {
         Ok(Self::new(Pool::Sqlite(write), Pool::Sqlite(read)))
     }
 
-    async fn open_postgres(url: &str, password: Option<&Secret<String>>) -> Result<Self, StoreError> {
+    async fn open_postgres(
+        access: Access,
+        url: &str,
+        password: Option<&Secret<String>>,
+    ) -> Result<Self, StoreError> {
         let authority = url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?']).next();
         let user_info =
             authority.and_then(|authority| authority.rsplit_once('@')).map_or("", |(user, _)| user);
@@ -237,6 +265,7 @@ impl Store {
             .application_name("uuk-message-log")
             // Whatever the server's own default is: a commit returns once it is on the disk.
             .options([("synchronous_commit", "on")])
+            .options([("default_transaction_read_only", if access == Access::Read { "on" } else { "off" })])
             .disable_statement_logging();
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
-use uuk_messagelog::{Direction, LargerAttachments, LoggedAttachment, NewRecord, Query};
+use uuk_messagelog::{Direction, LargerAttachments, LogReader, LoggedAttachment, NewRecord, Query};
 
 use crate::on_each_database;
 use crate::world::{CLIENT, World};
@@ -15,6 +15,7 @@ on_each_database! {
     keeps_what_was_recorded_when_it_is_killed
     commits_what_waits_when_it_stops
     does_not_bring_its_tables_up_to_date_twice
+    shows_its_records_to_a_reader_beside_it
 }
 
 async fn finds_what_was_recorded(world: World) {
@@ -49,6 +50,22 @@ async fn finds_what_was_recorded(world: World) {
     assert_eq!(find(Query { after: Some(second), ..any() }).await, [third]);
     assert_eq!(log.find(&any(), 1).await.unwrap().len(), 1);
     running.stop().await;
+}
+
+async fn shows_its_records_to_a_reader_beside_it(world: World) {
+    let error = LogReader::open(&world.config).await;
+    let running = world.run().await;
+    let id = running.log.append(world.record("one", b"body")).await.unwrap();
+    running.log.time_stamp().await.unwrap();
+    let reader = LogReader::open(&world.config).await.unwrap();
+    assert_eq!(reader.find(&Query::default(), 10).await.unwrap()[0].id, id);
+    let exported = reader.export(id).await.unwrap();
+    assert!(world.verify(&exported.bytes, None).is_valid());
+    running.stop().await;
+    // Of SQLite, it makes no file.
+    if world.config.database.starts_with("sqlite:") {
+        assert_eq!(error.unwrap_err().code(), "message_log.unreachable");
+    }
 }
 
 async fn records_many_at_once_each_one_time(world: World) {

@@ -15,7 +15,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use uuk_globalconf::{GlobalConfiguration, from_toml};
 use uuk_messagelog::{
-    ConfigurationFiles, MessageLog, MessageLogConfig, read_configuration, unpack_configuration,
+    BuildError, ConfigurationFiles, LogReader, MessageLog, MessageLogConfig, read_configuration,
+    unpack_configuration,
 };
 use uuk_pki::CertificateProfiles;
 use uuk_process::Clock;
@@ -63,10 +64,10 @@ struct Trust {
     profiles: Option<PathBuf>,
 }
 
-/// A log that is looked into beside the server, which goes on.
-struct Opened {
+/// A [`MessageLog`] or a [`LogReader`], beside the server, which goes on.
+struct Opened<L> {
     runtime: Runtime,
-    log: MessageLog,
+    log: L,
 }
 
 /// The only section that counts here.
@@ -77,7 +78,22 @@ struct Section {
 }
 
 impl Server {
-    fn open(&self, configuration: Option<GlobalConfiguration>) -> Result<Opened, Failure> {
+    /// The log to change.
+    fn open(&self, configuration: Option<GlobalConfiguration>) -> Result<Opened<MessageLog>, Failure> {
+        let configuration = watch::channel(configuration.map(Arc::new)).1;
+        let (config, runtime) = (self.log_config()?, runtime()?);
+        let built = runtime.block_on(MessageLog::build(config, Clock::system(), configuration));
+        Ok(Opened { log: built.map_err(|error| unusable(&error))?, runtime })
+    }
+
+    /// The log to look into.
+    fn read(&self) -> Result<Opened<LogReader>, Failure> {
+        let (config, runtime) = (self.log_config()?, runtime()?);
+        let opened = runtime.block_on(LogReader::open(&config));
+        Ok(Opened { log: opened.map_err(|error| unusable(&error))?, runtime })
+    }
+
+    fn log_config(&self) -> Result<MessageLogConfig, Failure> {
         let invalid = |reason: &dyn std::fmt::Display| {
             let message = format!("cannot read configuration {}", self.config.display());
             Failure::new(ExitCode::Usage, "config.invalid", message).note(reason)
@@ -86,16 +102,13 @@ impl Server {
         let section: Section = from_toml(&text).map_err(|error| invalid(&error))?;
         let mut config = section.message_log;
         config.resolve(self.config.parent().unwrap_or(Path::new("")));
-        let runtime = runtime()?;
-        let configuration = watch::channel(configuration.map(Arc::new)).1;
-        let built = runtime.block_on(MessageLog::build(config, Clock::system(), configuration));
-        let log = built.map_err(|error| {
-            Failure::new(ExitCode::Remote, error.code(), &error)
-                .causes(&error)
-                .help("see section `message_log` of the configuration")
-        })?;
-        Ok(Opened { runtime, log })
+        Ok(config)
     }
+}
+
+fn unusable(error: &BuildError) -> Failure {
+    let failure = Failure::new(ExitCode::Remote, error.code(), error).causes(error);
+    failure.help("see section `message_log` of the configuration")
 }
 
 impl Trust {
@@ -165,6 +178,12 @@ fn unreadable(path: &Path, reason: &dyn std::fmt::Display) -> Failure {
 fn harmless(text: &str) -> String {
     let is_direction = |character| matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.replace(|character: char| character.is_control() || is_direction(character), "\u{fffd}")
+}
+
+/// `1 message`, `2 messages`.
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 fn runtime() -> Result<Runtime, Failure> {

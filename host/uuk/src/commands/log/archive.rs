@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Server;
+use super::{Server, counted};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
@@ -37,11 +37,12 @@ pub(super) fn run(options: &ArchiveOptions, terminal: &Terminal) -> Result<(), F
         .map(|archive| Archive { file: archive.file_name, records: archive.records, bytes: archive.bytes })
         .collect();
     for archive in &archives {
-        terminal.step("written", format_args!("{} with {} records", archive.file, archive.records));
+        terminal
+            .step("written", format_args!("{} with {}", archive.file, counted(archive.records, "record")));
     }
     let text = match archives.len() {
         0 => "nothing to archive".to_owned(),
-        count => format!("{count} archives"),
+        count => counted(count, "archive"),
     };
     terminal.result("uuk.cli/log-archive/v1", &Archived { archives }, text);
     Ok(())

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use uuk_messagelog::{ExportError, Query, RecordId};
+use uuk_messagelog::{ExportError, LogReader, Query, RecordId};
 
-use super::{Opened, Server, Trust, harmless};
+use super::{Opened, Server, Trust, counted, harmless};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
@@ -44,30 +44,34 @@ struct Exported {
 pub(super) fn run(options: &ExportOptions, terminal: &Terminal) -> Result<(), Failure> {
     let trust = options.configuration.clone().map(|configuration| Trust { configuration, profiles: None });
     let configuration = trust.as_ref().map(Trust::read).transpose()?;
-    let opened = options.server.open(configuration)?;
+    let reader = options.server.read()?;
+    let stamper = options.stamp_now.then(|| options.server.open(configuration)).transpose()?;
     std::fs::create_dir_all(&options.out).map_err(|error| unwritable(&options.out, &error))?;
     let mut files = Vec::new();
-    for record in records(options, &opened)? {
-        let exported = opened.runtime.block_on(opened.log.export(record, options.stamp_now));
+    for record in records(options, &reader)? {
+        let exported = match &stamper {
+            Some(Opened { runtime, log }) => runtime.block_on(log.export(record, true)),
+            None => reader.runtime.block_on(reader.log.export(record)),
+        };
         let exported = exported.map_err(|error| refusal(&error))?;
         let path = options.out.join(exported.file_name);
         write_new(&path, &exported.bytes)?;
         terminal.step("written", path.display());
         files.push(path);
     }
-    let text = format!("{} containers", files.len());
+    let text = counted(files.len(), "container");
     terminal.result("uuk.cli/log-export/v1", &Exported { files }, text);
     Ok(())
 }
 
-fn records(options: &ExportOptions, opened: &Opened) -> Result<Vec<RecordId>, Failure> {
+fn records(options: &ExportOptions, reader: &Opened<LogReader>) -> Result<Vec<RecordId>, Failure> {
     let Some(id) = &options.id else {
         return Ok(options.records.iter().copied().map(RecordId).collect());
     };
     let query = Query { query_id: Some(id.clone()), ..Query::default() };
-    let found = opened
+    let found = reader
         .runtime
-        .block_on(opened.log.find(&query, RECORDS_MAX))
+        .block_on(reader.log.find(&query, RECORDS_MAX))
         .map_err(|error| Failure::new(ExitCode::Remote, error.code(), &error).causes(&error))?;
     if found.is_empty() {
         let message = format!("no record has the message identifier `{}`", harmless(id));

@@ -64,7 +64,7 @@ struct Record {
 }
 
 pub(super) fn run(options: &FindOptions, terminal: &Terminal) -> Result<(), Failure> {
-    let opened = options.server.open(None)?;
+    let opened = options.server.read()?;
     let query = Query {
         query_id: options.id.clone(),
         party: options.party.clone(),
