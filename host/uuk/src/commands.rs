@@ -11,10 +11,11 @@ mod explain;
 mod keys;
 mod log;
 mod plugin;
-mod serve;
+pub(crate) mod serve;
 
 use clap::{Parser, Subcommand};
 
+use crate::central::{self, CentralArguments};
 use crate::terminal::{Failure, OutputOptions, Terminal};
 
 /// A security server whose adapters are WebAssembly plugins
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArguments),
     Explain(explain::ExplainArguments),
     Keys(keys::KeysArguments),
+    Central(CentralArguments),
     #[command(hide = true)]
     Compile(compile::CompileArguments),
     Completion(completion::CompletionArguments),
@@ -59,6 +61,7 @@ pub(crate) fn run(command: Command, terminal: &Terminal) -> Result<(), Failure> 
         Command::Doctor(arguments) => doctor::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),
         Command::Keys(arguments) => keys::run(&arguments, terminal),
+        Command::Central(arguments) => central::run(&arguments, terminal),
         Command::Compile(_) => compile::run(),
         Command::Completion(arguments) => completion::completion(&arguments),
         Command::Man(arguments) => completion::man(&arguments),

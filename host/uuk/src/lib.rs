@@ -6,6 +6,7 @@
 
 mod administration;
 mod assemble;
+mod central;
 mod commands;
 mod config;
 mod exchange;

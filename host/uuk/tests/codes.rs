@@ -12,12 +12,15 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 48] = [
+const PASSED_ON: [&str; 58] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
     "bundle.signature",
     "bundle.signer",
+    "central.audit",
+    "central.refused",
+    "central.store",
     "certificate_path.status",
     "certificate_request.key",
     "configuration_client.configuration",
@@ -52,6 +55,13 @@ const PASSED_ON: [&str; 48] = [
     "message_signature.signature",
     "ocsp_answers.multipart",
     "peer.untrusted",
+    "publisher.central",
+    "publisher.key",
+    "publisher.listener",
+    "publisher.publication",
+    "registry.certificate",
+    "registry.certificate_path",
+    "registry.profile",
     "related.multipart",
     "related.soap",
     "signer.no_usable_certificate",

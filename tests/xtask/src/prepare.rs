@@ -49,6 +49,8 @@ pub(crate) const PKG_CONFIG: Package =
     Package { name: "pkg-config", is_installed: || is_on_path("pkg-config"), service: None };
 const SOFTHSM: Package =
     Package { name: "softhsm2", is_installed: || is_on_path("softhsm2-util"), service: None };
+const XMLLINT: Package =
+    Package { name: "libxml2-utils", is_installed: || is_on_path("xmllint"), service: None };
 const XMLSEC: Package = Package { name: "xmlsec1", is_installed: || is_on_path("xmlsec1"), service: None };
 
 /// A program of cargo's that the project pins itself.
@@ -64,7 +66,7 @@ pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2"
 /// Everything that the tests need.
 pub(crate) fn for_tests(project: &Project) -> Result<()> {
     // First what may end here, since only an administrator can mend it.
-    packages(&[CPP_COMPILER, MARIADB, OPENSSL, OPENSSL_HEADERS, PKG_CONFIG, POSTGRESQL, SOFTHSM, XMLSEC])?;
+    packages(&[CPP_COMPILER, MARIADB, OPENSSL, OPENSSL_HEADERS, PKG_CONFIG, POSTGRESQL, SOFTHSM, XMLLINT, XMLSEC])?;
     toolchain(project)?;
     nightly()?;
     tool(CARGO_DENY, project)?;

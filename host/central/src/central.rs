@@ -1,0 +1,212 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use uuk_process::{Clock, Secret};
+
+use crate::audit::{Actor, AuditEntry, AuditError, Head};
+use crate::config::DatabaseConfig;
+use crate::registry::{Refusal, Registry};
+use crate::store::{Store, StoreError};
+
+/// Of two that change the registry at once, one begins anew.
+const CHANGE_ATTEMPTS_MAX: u32 = 20;
+/// Entries of the audit log that are read at once.
+const ENTRIES_AT_ONCE: u32 = 500;
+/// A password is shorter.
+const PASSWORD_BYTES_MAX: u64 = 4096;
+
+/// Why the registry was not read or changed.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "central.")]
+#[non_exhaustive]
+pub enum CentralError {
+    /// The file of a password cannot be read.
+    #[error("cannot read the password in {}", path.display())]
+    Password {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no instance yet.
+    #[error("there is no instance in this database")]
+    NoInstance,
+    /// There is one already, with members that rely on it.
+    #[error("there is an instance in this database already")]
+    InstanceExists,
+    /// The change is not one that may be made.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Others change the registry all the time.
+    #[error("the registry changes all the time; try again")]
+    Busy,
+    /// Someone had their hands in the audit log.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// What is registered cannot be written in JSON.
+    #[error("what is registered cannot be written")]
+    Unwritable(#[source] serde_json::Error),
+}
+
+impl CentralError {
+    /// The stable code: of the cause, if there is one.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Refused(refusal) => refusal.code(),
+            Self::Audit(error) => error.code(),
+            other => other.into(),
+        }
+    }
+}
+
+/// The registry in its database. Several processes may have it open at once.
+#[derive(Debug)]
+pub struct Central {
+    store: Store,
+    clock: Clock,
+    /// The registry as this process last saw it.
+    seen: Mutex<Option<Snapshot>>,
+}
+
+/// The registry at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    pub(crate) head: Head,
+    /// What was registered then.
+    pub registry: Arc<Registry>,
+}
+
+impl Central {
+    /// Opens the database and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`CentralError::Password`] or [`CentralError::Store`].
+    pub async fn open(config: &DatabaseConfig, clock: Clock) -> Result<Self, CentralError> {
+        let password = config.password_file.as_deref().map(read_password).transpose()?;
+        let store = Store::open(&config.url, password.as_ref()).await?;
+        Ok(Self { store, clock, seen: Mutex::default() })
+    }
+
+    /// The time by which it goes.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Founds an instance.
+    ///
+    /// # Errors
+    /// [`CentralError::InstanceExists`], or if the database cannot be used.
+    pub async fn found(&self, actor: &Actor, registry: Registry) -> Result<Snapshot, CentralError> {
+        self.check_empty().await?;
+        let committed = self.commit(&Head::start(), None, actor, "found-instance", registry).await?;
+        committed.ok_or(CentralError::InstanceExists)
+    }
+
+    /// Whether an instance can be founded here.
+    ///
+    /// # Errors
+    /// [`CentralError::InstanceExists`], or if the database cannot be used.
+    pub async fn check_empty(&self) -> Result<(), CentralError> {
+        match self.store.head().await? == Head::start() {
+            true => Ok(()),
+            false => Err(CentralError::InstanceExists),
+        }
+    }
+
+    /// The registry as it is now.
+    ///
+    /// # Errors
+    /// [`CentralError::NoInstance`], or if the database cannot be used.
+    pub async fn snapshot(&self) -> Result<Snapshot, CentralError> {
+        let mut seen = self.seen.lock().await;
+        if let Some(seen) = &*seen
+            && self.store.head().await? == seen.head
+        {
+            return Ok(seen.clone());
+        }
+        let (head, registry) = self.store.load().await?;
+        let snapshot = Snapshot { head, registry: Arc::new(registry.ok_or(CentralError::NoInstance)?) };
+        *seen = Some(snapshot.clone());
+        Ok(snapshot)
+    }
+
+    /// Changes the registry and notes in the audit log who did what, both or neither. `act` names the change, and
+    /// `change` may be asked again, of a registry that others have changed meanwhile.
+    ///
+    /// # Errors
+    /// [`CentralError::Refused`] with the reason of `change`, or if the database cannot be used.
+    pub async fn change<T>(
+        &self,
+        actor: &Actor,
+        act: &str,
+        mut change: impl FnMut(&mut Registry) -> Result<T, Refusal>,
+    ) -> Result<T, CentralError> {
+        for _ in 0..CHANGE_ATTEMPTS_MAX {
+            let Snapshot { head, registry: before } = self.snapshot().await?;
+            let mut after = Registry::clone(&before);
+            let result = change(&mut after)?;
+            if self.commit(&head, Some(&before), actor, act, after).await?.is_some() {
+                return Ok(result);
+            }
+        }
+        Err(CentralError::Busy)
+    }
+
+    /// Reads the audit log from its beginning, and gives its entries to `see` as far as every one before holds.
+    ///
+    /// # Errors
+    /// [`CentralError::Audit`] for the first that does not, or if the database cannot be used.
+    pub async fn audit(&self, mut see: impl FnMut(AuditEntry)) -> Result<(), CentralError> {
+        let mut head = Head::start();
+        loop {
+            let rows = self.store.audit(head.number, ENTRIES_AT_ONCE).await?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for row in rows {
+                see(head.verify(row)?);
+            }
+        }
+    }
+
+    /// `None` if another change came first.
+    async fn commit(
+        &self,
+        head: &Head,
+        before: Option<&Registry>,
+        actor: &Actor,
+        act: &str,
+        after: Registry,
+    ) -> Result<Option<Snapshot>, CentralError> {
+        let edits = after.edits_since(before).map_err(CentralError::Unwritable)?;
+        let (number, at) = (head.number + 1, self.clock.now());
+        let entry = AuditEntry { number, at, actor: actor.clone(), act: act.to_owned(), edits };
+        let row = head.follow(serde_json::to_string(&entry).map_err(CentralError::Unwritable)?);
+        if !self.store.commit(&row, &entry.edits).await? {
+            return Ok(None);
+        }
+        let snapshot = Snapshot { head: Head { number, digest: row.digest }, registry: Arc::new(after) };
+        *self.seen.lock().await = Some(snapshot.clone());
+        Ok(Some(snapshot))
+    }
+}
+
+/// The first line of a file.
+///
+/// # Errors
+/// [`CentralError::Password`].
+pub fn read_password(path: &Path) -> Result<Secret<String>, CentralError> {
+    use std::io::Read;
+
+    let mut text = String::new();
+    let read =
+        std::fs::File::open(path).and_then(|file| file.take(PASSWORD_BYTES_MAX).read_to_string(&mut text));
+    read.map_err(|source| CentralError::Password { path: path.to_owned(), source })?;
+    Ok(Secret::new(text.lines().next().unwrap_or_default().to_owned()))
+}

@@ -1,0 +1,258 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, Weekday};
+use jiff::tz::{Offset, TimeZone};
+use serde::Deserialize;
+use uuk_globalconf::{Malformed, from_toml};
+
+/// No deadline is further away, whatever a calendar says.
+const DAYS_AHEAD_MAX: u32 = 3660;
+
+/// The working days of a country.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calendar {
+    country: String,
+    zone: TimeZone,
+    every_year: BTreeSet<(i8, i8)>,
+    years: BTreeMap<i16, Year>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Year {
+    days_off: BTreeSet<Date>,
+    working_days: BTreeSet<Date>,
+}
+
+/// Why a calendar cannot be used.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "calendar.")]
+#[non_exhaustive]
+pub enum CalendarError {
+    /// Not TOML of that shape.
+    #[error("the calendar cannot be read")]
+    Malformed(#[from] Malformed),
+    /// No day of a year.
+    #[error("`{day}` is no day of every year: write `03-21`")]
+    Day {
+        /// What stands there.
+        day: String,
+    },
+    /// In the table of another year, where nobody would look for it.
+    #[error("{date} stands in the table of {year}")]
+    OtherYear {
+        /// The date.
+        date: Date,
+        /// The table.
+        year: i16,
+    },
+    /// Whether one works on it, nobody could say.
+    #[error("{date} is both a day off and a working day")]
+    Contradiction {
+        /// The date.
+        date: Date,
+    },
+    /// No place on earth.
+    #[error("no country is {hours} hours from UTC")]
+    Offset {
+        /// What stands there.
+        hours: i8,
+    },
+}
+
+impl CalendarError {
+    /// The stable code: `calendar.contradiction`.
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    country: String,
+    utc_offset_hours: i8,
+    days_off: Vec<String>,
+    #[serde(default)]
+    year: Vec<YearTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct YearTable {
+    year: i16,
+    #[serde(default)]
+    days_off: BTreeSet<Date>,
+    /// Saturdays and Sundays that are worked on, for a day off elsewhere.
+    #[serde(default)]
+    working_days: BTreeSet<Date>,
+}
+
+impl Calendar {
+    /// Reads a calendar in TOML, of the shape that those of this program have.
+    ///
+    /// # Errors
+    /// [`CalendarError`] says what is wrong with it.
+    pub fn read(text: &str) -> Result<Self, CalendarError> {
+        let file: File = from_toml(text)?;
+        let hours = file.utc_offset_hours;
+        if !(-12..=14).contains(&hours) {
+            return Err(CalendarError::Offset { hours });
+        }
+        let offset = Offset::from_hours(hours).map_err(|_| CalendarError::Offset { hours })?;
+        let every_year = file.days_off.into_iter().map(day_of_year).collect::<Result<_, _>>()?;
+        let years = file.year.into_iter().map(YearTable::check).collect::<Result<_, _>>()?;
+        Ok(Self { country: file.country, zone: TimeZone::fixed(offset), every_year, years })
+    }
+
+    /// The calendar of a country that this program knows: `KG` or `UZ`.
+    pub fn of(country: &str) -> Option<&'static Self> {
+        static KNOWN: LazyLock<Vec<Calendar>> = LazyLock::new(|| {
+            let files = [include_str!("calendars/kg.toml"), include_str!("calendars/uz.toml")];
+            #[expect(
+                clippy::expect_used,
+                reason = "the texts are part of the program, and a test reads them all"
+            )]
+            files.map(|text| Calendar::read(text).expect("a calendar of ours")).into()
+        });
+        KNOWN.iter().find(|calendar| calendar.country == country)
+    }
+
+    /// Which day it is in that country.
+    pub fn today(&self, now: Timestamp) -> Date {
+        now.to_zoned(self.zone.clone()).date()
+    }
+
+    /// Whether one works on a day.
+    pub fn is_working_day(&self, day: Date) -> bool {
+        let year = self.years.get(&day.year());
+        if year.is_some_and(|year| year.working_days.contains(&day)) {
+            return true;
+        }
+        let is_weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
+        let is_off = self.every_year.contains(&(day.month(), day.day()))
+            || year.is_some_and(|year| year.days_off.contains(&day));
+        !is_weekend && !is_off
+    }
+
+    /// The working days after `from`, until `to` and with it.
+    pub fn working_days(&self, from: Date, to: Date) -> u32 {
+        let days = days_after(from).take_while(|day| *day <= to);
+        let count = days.filter(|day| self.is_working_day(*day)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// The `count`th working day after `from`; `from` itself if `count` is 0.
+    pub fn working_day_after(&self, from: Date, count: u32) -> Date {
+        let mut working = days_after(from).filter(|day| self.is_working_day(*day));
+        let Some(skipped) = count.checked_sub(1) else { return from };
+        working.nth(skipped as usize).unwrap_or(Date::MAX)
+    }
+
+    /// Whether all days off of the years from `from` to `to` are known. What is counted beyond may change.
+    pub fn knows(&self, from: Date, to: Date) -> bool {
+        (from.year()..=to.year()).all(|year| self.years.contains_key(&year))
+    }
+}
+
+impl YearTable {
+    fn check(self) -> Result<(i16, Year), CalendarError> {
+        let Self { year, days_off, working_days } = self;
+        if let Some(date) = days_off.iter().chain(&working_days).find(|date| date.year() != year) {
+            return Err(CalendarError::OtherYear { date: *date, year });
+        }
+        match days_off.intersection(&working_days).next() {
+            Some(date) => Err(CalendarError::Contradiction { date: *date }),
+            None => Ok((year, Year { days_off, working_days })),
+        }
+    }
+}
+
+/// The month and day of `03-21`.
+fn day_of_year(day: String) -> Result<(i8, i8), CalendarError> {
+    // In a leap year, so that the 29th of February is a day.
+    match format!("2024-{day}").parse::<Date>() {
+        Ok(date) if day.len() == 5 => Ok((date.month(), date.day())),
+        _ => Err(CalendarError::Day { day: day.chars().take(20).collect() }),
+    }
+}
+
+fn days_after(from: Date) -> impl Iterator<Item = Date> {
+    std::iter::successors(from.tomorrow().ok(), |day| day.tomorrow().ok()).take(DAYS_AHEAD_MAX as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    const LEAST: &str = "country = 'XX'\nutc_offset_hours = 5\ndays_off = []\n";
+
+    #[test]
+    fn the_calendars_of_this_program_can_be_read() {
+        for country in ["KG", "UZ"] {
+            assert!(Calendar::of(country).is_some(), "{country}");
+        }
+        assert!(Calendar::of("XX").is_none());
+    }
+
+    #[test]
+    fn the_new_year_is_a_week_in_kyrgyzstan_and_a_day_in_uzbekistan() {
+        let [kyrgyz, uzbek] = ["KG", "UZ"].map(|country| Calendar::of(country).unwrap());
+        let eve = date(2026, 12, 31);
+        assert_eq!(kyrgyz.working_day_after(eve, 1), date(2027, 1, 8));
+        assert_eq!(uzbek.working_day_after(eve, 1), date(2027, 1, 4));
+    }
+
+    #[test]
+    fn counts_over_orozo_ait_and_nooruz() {
+        let calendar = Calendar::of("KG").unwrap();
+        // Thursday the 19th; the 20th is Orozo ait, the 21st Nooruz on a Saturday, which moves nothing.
+        assert_eq!(calendar.working_day_after(date(2026, 3, 19), 1), date(2026, 3, 23));
+        assert_eq!(calendar.working_days(date(2026, 3, 16), date(2026, 3, 23)), 4);
+    }
+
+    #[test]
+    fn a_moved_working_day_counts_on_a_weekend() {
+        let text =
+            format!("{LEAST}[[year]]\nyear = 2026\ndays_off = ['2026-03-23']\nworking_days = ['2026-03-28']");
+        let calendar = Calendar::read(&text).unwrap();
+        assert!(!calendar.is_working_day(date(2026, 3, 23)), "a Monday, moved");
+        assert!(calendar.is_working_day(date(2026, 3, 28)), "a Saturday, worked on for it");
+        assert!(!calendar.is_working_day(date(2027, 3, 28)), "only in that year");
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_of_that_country() {
+        let calendar = Calendar::of("KG").unwrap();
+        assert_eq!(calendar.today("2026-11-22T17:59:59Z".parse().unwrap()), date(2026, 11, 22));
+        assert_eq!(calendar.today("2026-11-22T18:00:00Z".parse().unwrap()), date(2026, 11, 23));
+    }
+
+    #[test]
+    fn says_what_it_does_not_know() {
+        let calendar = Calendar::of("KG").unwrap();
+        assert!(calendar.knows(date(2026, 1, 1), date(2026, 12, 31)));
+        assert!(!calendar.knows(date(2026, 12, 31), date(2027, 1, 8)), "the moon of 2027 is not announced");
+    }
+
+    #[test]
+    fn refuses_what_is_no_calendar() {
+        let year = "[[year]]\nyear = 2026\n";
+        for (text, code) in [
+            ("country = 'XX'".to_owned(), "calendar.malformed"),
+            (LEAST.replace("[]", "['02-30']"), "calendar.day"),
+            (LEAST.replace("[]", "['2-3']"), "calendar.day"),
+            (LEAST.replace('5', "15"), "calendar.offset"),
+            (format!("{LEAST}{year}days_off = ['2027-01-02']"), "calendar.other_year"),
+            (
+                format!("{LEAST}{year}days_off = ['2026-01-02']\nworking_days = ['2026-01-02']"),
+                "calendar.contradiction",
+            ),
+        ] {
+            assert_eq!(Calendar::read(&text).unwrap_err().code(), code, "{text}");
+        }
+    }
+}

@@ -1,0 +1,454 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use uuk_pki::Sha256;
+
+use super::application::{Application, Duty};
+use super::calendar::Calendar;
+use super::deadline::{Deadline, Phase, PhaseClock};
+use super::profile::{Ground, Profile};
+use super::refusal::JoiningRefusal;
+use super::stage::{Party, Stage, Turn};
+
+/// The way of one application, with all that was handed in and decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Procedure {
+    application: Application,
+    stage: Stage,
+    agreement: Option<Agreement>,
+    /// Who has signed that agreement, by which person.
+    signatures: BTreeMap<Party, String>,
+    instructions: Instructions,
+    clock: Option<PhaseClock>,
+    days_spent: BTreeMap<Phase, u32>,
+    history: Vec<Event>,
+}
+
+/// What a party does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Act {
+    /// Writes the application, or mends it.
+    Write(Application),
+    /// Hands it in, again if it was handed back.
+    Submit,
+    /// Gives it up.
+    Withdraw,
+    /// Takes it up for review.
+    Review,
+    /// Hands it back to be mended.
+    Return {
+        /// What is to be mended.
+        explanation: String,
+    },
+    /// Accepts the applicant.
+    Approve {
+        /// By the checklist.
+        review: Review,
+    },
+    /// Refuses the applicant, on grounds of the law.
+    Refuse {
+        /// By the checklist.
+        review: Review,
+        /// At least one.
+        grounds: BTreeSet<Ground>,
+        /// Why they hold here.
+        explanation: String,
+    },
+    /// Signs the agreement, by a person.
+    Sign {
+        /// The agreement; both parties sign the same.
+        agreement: Agreement,
+        /// Who signs.
+        person: String,
+    },
+    /// Proposes a text of the technical instructions in place of the one before.
+    Propose {
+        /// Of the text.
+        text: Sha256,
+    },
+    /// Approves the text as proposed now.
+    Consent {
+        /// Of the text.
+        text: Sha256,
+    },
+    /// Reports that the server is fit.
+    ReportHost {
+        /// Of the report.
+        report: Sha256,
+    },
+    /// Reports that the keys are on their carrier.
+    ReportKeys,
+    /// Reports that certificates have been requested.
+    ReportRequests,
+    /// Hands in the certificates of server and system.
+    SubmitCertificates {
+        /// Of the server's authentication.
+        authentication: Option<Sha256>,
+        /// Of each system's signature.
+        signing: BTreeSet<Sha256>,
+    },
+    /// Confirms that they fit the application, which a machine has compared field by field.
+    VerifyCertificates {
+        /// The fields that differ; with any, nothing can be confirmed.
+        mismatches: Vec<String>,
+    },
+    /// Hands them back, because they do not fit.
+    RejectCertificates {
+        /// What does not.
+        explanation: String,
+    },
+    /// Registers them, so that all servers know of them.
+    RegisterCertificates,
+    /// Confirms that a test call came through.
+    ConfirmConnection {
+        /// Of its record.
+        record: Sha256,
+    },
+    /// Confirms that the catalog is complete.
+    ConfirmCatalog,
+}
+
+/// What was found of the checklist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// For each item, whether it is met.
+    pub items: BTreeMap<String, bool>,
+}
+
+/// The agreement between operator and member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreement {
+    /// Of its text.
+    pub text: Sha256,
+    /// The first day on which it counts.
+    pub effective: Date,
+    /// The last; none if it has no end.
+    pub expires: Option<Date>,
+}
+
+/// The technical instructions, on which both parties agree.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instructions {
+    /// The text as proposed now.
+    pub text: Option<Sha256>,
+    /// Who approves exactly this.
+    pub consents: BTreeSet<Party>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub party: Party,
+    /// What.
+    pub act: Act,
+    /// Where that led.
+    pub stage: Stage,
+}
+
+/// Something that must be so before a member is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Gate {
+    /// The stage that is reached by it.
+    pub stage: Stage,
+    /// Since when it is so.
+    pub passed: Option<Timestamp>,
+}
+
+/// Whose act it is; `None` if both may do it.
+fn party_of(act: &Act) -> Option<Party> {
+    match act {
+        Act::Write(_)
+        | Act::Submit
+        | Act::Withdraw
+        | Act::ReportHost { .. }
+        | Act::ReportKeys
+        | Act::ReportRequests
+        | Act::SubmitCertificates { .. } => Some(Party::Applicant),
+        Act::Review
+        | Act::Return { .. }
+        | Act::Approve { .. }
+        | Act::Refuse { .. }
+        | Act::VerifyCertificates { .. }
+        | Act::RejectCertificates { .. }
+        | Act::RegisterCertificates
+        | Act::ConfirmConnection { .. }
+        | Act::ConfirmCatalog => Some(Party::Operator),
+        // Both sign, and both work on the instructions.
+        Act::Sign { .. } | Act::Propose { .. } | Act::Consent { .. } => None,
+    }
+}
+
+impl Procedure {
+    /// The gates on the way, in order.
+    const GATES: [Stage; 12] = [
+        Stage::Submitted,
+        Stage::Approved,
+        Stage::AgreementSigned,
+        Stage::InstructionsAgreed,
+        Stage::HostReady,
+        Stage::KeysReady,
+        Stage::CertificatesRequested,
+        Stage::CertificatesSubmitted,
+        Stage::CertificatesVerified,
+        Stage::CertificatesRegistered,
+        Stage::Connected,
+        Stage::Ready,
+    ];
+
+    /// A draft.
+    pub fn new(application: Application) -> Self {
+        Self {
+            application,
+            stage: Stage::Draft,
+            agreement: None,
+            signatures: BTreeMap::new(),
+            instructions: Instructions::default(),
+            clock: None,
+            days_spent: BTreeMap::new(),
+            history: Vec::new(),
+        }
+    }
+
+    /// How far it is.
+    pub fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// What the applicant says.
+    pub fn application(&self) -> &Application {
+        &self.application
+    }
+
+    /// The technical instructions so far.
+    pub fn instructions(&self) -> &Instructions {
+        &self.instructions
+    }
+
+    /// What happened, from the beginning.
+    pub fn history(&self) -> &[Event] {
+        &self.history
+    }
+
+    /// The working days that the operator took for each phase that is over.
+    pub fn days_spent(&self) -> &BTreeMap<Phase, u32> {
+        &self.days_spent
+    }
+
+    /// Whose turn it is.
+    pub fn turn(&self) -> Turn {
+        match self.stage {
+            Stage::Submitted
+            | Stage::InReview
+            | Stage::CertificatesSubmitted
+            | Stage::CertificatesVerified
+            | Stage::CertificatesRegistered
+            | Stage::Connected => Turn::Operator,
+            Stage::Approved if self.signatures.contains_key(&Party::Applicant) => Turn::Operator,
+            // Who has approved the text as it is waits for the other.
+            Stage::AgreementSigned if !self.instructions.consents.contains(&Party::Operator) => {
+                Turn::Operator
+            }
+            Stage::Refused | Stage::Withdrawn | Stage::Ready => Turn::Nobody,
+            _ => Turn::Applicant,
+        }
+    }
+
+    /// When the operator must have done its part; `None` if the law sets no period here.
+    pub fn deadline(&self, profile: &Profile, calendar: &Calendar, now: Timestamp) -> Option<Deadline> {
+        let clock = self.clock.as_ref()?;
+        let days_max = profile.days_max(clock.phase);
+        Some(clock.deadline(days_max, profile.deadlines.remind, calendar.today(now), calendar))
+    }
+
+    /// All that must be so before the member is ready, and since when it is.
+    pub fn gates(&self) -> Vec<Gate> {
+        let passed = |stage: Stage| {
+            let reached = self.history.iter().find(|event| event.stage == stage).map(|event| event.at);
+            reached.filter(|_| self.stage >= stage)
+        };
+        Self::GATES.into_iter().map(|stage| Gate { stage, passed: passed(stage) }).collect()
+    }
+
+    /// The grounds that speak against the applicant: of the items that are not met, and of a submitter who is none of
+    /// its responsible persons.
+    pub fn suggested_grounds(&self, profile: &Profile, review: &Review, submitter: &str) -> BTreeSet<Ground> {
+        let items = profile.checklist.iter().filter(|item| review.items.get(&item.id) == Some(&false));
+        let mut grounds: BTreeSet<_> = items.map(|item| item.ground).collect();
+        if self.application.persons.iter().all(|person| person.name != submitter) {
+            grounds.insert(Ground::UnauthorisedPerson);
+        }
+        if self.application.systems.is_empty() {
+            grounds.insert(Ground::TechnicalRequirements);
+        }
+        grounds
+    }
+
+    /// Does what a party wants, if it may.
+    ///
+    /// # Errors
+    /// [`JoiningRefusal`]; nothing has changed.
+    pub fn act(
+        &mut self,
+        party: Party,
+        act: Act,
+        profile: &Profile,
+        calendar: &Calendar,
+        now: Timestamp,
+    ) -> Result<(), JoiningRefusal> {
+        if party_of(&act).is_some_and(|owner| owner != party) {
+            return Err(JoiningRefusal::NotYours { act: (&act).into(), party });
+        }
+        let today = calendar.today(now);
+        let mut next = self.clone();
+        next.stage = next.follow(party, &act, profile, today)?;
+        next.set_clock(today, calendar);
+        next.history.push(Event { at: now, party, act, stage: next.stage });
+        *self = next;
+        Ok(())
+    }
+
+    /// Where an act leads. This is the whole state machine: what is not here has no place.
+    fn follow(
+        &mut self,
+        party: Party,
+        act: &Act,
+        profile: &Profile,
+        today: Date,
+    ) -> Result<Stage, JoiningRefusal> {
+        match (self.stage, act) {
+            (Stage::Draft | Stage::Returned, Act::Write(application)) => {
+                self.application = application.clone();
+                Ok(self.stage)
+            }
+            (Stage::Draft | Stage::Returned, Act::Submit) => {
+                let problems = self.application.problems(profile, today);
+                if problems.is_empty() {
+                    Ok(Stage::Submitted)
+                } else {
+                    Err(JoiningRefusal::Incomplete { problems })
+                }
+            }
+            (stage, Act::Withdraw) if !stage.is_over() => Ok(Stage::Withdrawn),
+
+            (Stage::Submitted, Act::Review) => Ok(Stage::InReview),
+            (Stage::InReview, Act::Return { explanation }) => {
+                check_explanation(explanation)?;
+                Ok(Stage::Returned)
+            }
+            (Stage::InReview, Act::Approve { review }) => {
+                review.check(profile)?;
+                if self.application.systems.is_empty() {
+                    return Err(JoiningRefusal::NoInformationSystem);
+                }
+                match review.items.iter().find(|(_, met)| !**met) {
+                    Some((item, _)) => Err(JoiningRefusal::NotMet { item: item.clone() }),
+                    None => Ok(Stage::Approved),
+                }
+            }
+            (Stage::InReview, Act::Refuse { review, grounds, explanation }) => {
+                review.check(profile)?;
+                if grounds.is_empty() {
+                    return Err(JoiningRefusal::NoGround);
+                }
+                check_explanation(explanation)?;
+                Ok(Stage::Refused)
+            }
+
+            (Stage::Approved, Act::Sign { agreement, person }) => self.sign(party, agreement, person, today),
+            (Stage::AgreementSigned, Act::Propose { text }) => {
+                self.instructions = Instructions { text: Some(*text), consents: BTreeSet::new() };
+                Ok(Stage::AgreementSigned)
+            }
+            (Stage::AgreementSigned, Act::Consent { text }) => {
+                if self.instructions.text != Some(*text) {
+                    return Err(JoiningRefusal::OtherText);
+                }
+                self.instructions.consents.insert(party);
+                let both = self.instructions.consents.len() == 2;
+                Ok(if both { Stage::InstructionsAgreed } else { Stage::AgreementSigned })
+            }
+
+            (Stage::InstructionsAgreed, Act::ReportHost { .. }) => Ok(Stage::HostReady),
+            (Stage::HostReady, Act::ReportKeys) => Ok(Stage::KeysReady),
+            (Stage::KeysReady, Act::ReportRequests) => Ok(Stage::CertificatesRequested),
+            (Stage::CertificatesRequested, Act::SubmitCertificates { authentication, signing }) => {
+                match authentication.is_none() || signing.is_empty() {
+                    true => Err(JoiningRefusal::CertificateMissing),
+                    false => Ok(Stage::CertificatesSubmitted),
+                }
+            }
+            (Stage::CertificatesSubmitted, Act::RejectCertificates { explanation }) => {
+                check_explanation(explanation)?;
+                Ok(Stage::CertificatesRequested)
+            }
+            (Stage::CertificatesSubmitted, Act::VerifyCertificates { mismatches }) => {
+                match mismatches.len() {
+                    0 => Ok(Stage::CertificatesVerified),
+                    count => Err(JoiningRefusal::CertificateMismatch { count }),
+                }
+            }
+            (Stage::CertificatesVerified, Act::RegisterCertificates) => Ok(Stage::CertificatesRegistered),
+            (Stage::CertificatesRegistered, Act::ConfirmConnection { .. }) => Ok(Stage::Connected),
+            (Stage::Connected, Act::ConfirmCatalog) => Ok(Stage::Ready),
+
+            (stage, act) => Err(JoiningRefusal::WrongStage { act: act.into(), stage }),
+        }
+    }
+
+    fn sign(
+        &mut self,
+        party: Party,
+        agreement: &Agreement,
+        person: &str,
+        today: Date,
+    ) -> Result<Stage, JoiningRefusal> {
+        if agreement.expires.is_some_and(|expires| expires < agreement.effective) {
+            return Err(JoiningRefusal::AgreementDates);
+        }
+        if party == Party::Applicant && !self.application.has_duty(person, Duty::SignsAgreement, today) {
+            return Err(JoiningRefusal::NotAuthorised { person: person.to_owned() });
+        }
+        let other_has_signed = self.signatures.keys().any(|signer| *signer != party);
+        if other_has_signed && self.agreement.as_ref() != Some(agreement) {
+            return Err(JoiningRefusal::OtherAgreement);
+        }
+        self.agreement = Some(agreement.clone());
+        self.signatures.insert(party, person.to_owned());
+        Ok(if other_has_signed { Stage::AgreementSigned } else { Stage::Approved })
+    }
+
+    /// The clock of a phase runs while it is the operator's turn.
+    fn set_clock(&mut self, today: Date, calendar: &Calendar) {
+        let phase = self.stage.phase();
+        if let Some(clock) = self.clock.take_if(|clock| Some(clock.phase) != phase) {
+            self.days_spent.insert(clock.phase, clock.days_spent(today, calendar));
+        }
+        let running = self.turn() == Turn::Operator;
+        if let Some(phase) = phase {
+            self.clock.get_or_insert_with(|| PhaseClock::new(phase)).set_running(running, today, calendar);
+        }
+    }
+}
+
+impl Review {
+    /// Whether it decides the items of the checklist, and no others.
+    fn check(&self, profile: &Profile) -> Result<(), JoiningRefusal> {
+        let items: BTreeSet<_> = profile.checklist.iter().map(|item| item.id.as_str()).collect();
+        let decided: BTreeSet<_> = self.items.keys().map(String::as_str).collect();
+        match items.symmetric_difference(&decided).next() {
+            Some(item) => Err(JoiningRefusal::Checklist { item: item.chars().take(50).collect() }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_explanation(explanation: &str) -> Result<(), JoiningRefusal> {
+    if explanation.trim().is_empty() { Err(JoiningRefusal::NoExplanation) } else { Ok(()) }
+}

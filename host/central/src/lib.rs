@@ -1,0 +1,35 @@
+//! The operator's side of an instance: who takes part in it, and the signed global configuration that says so.
+//!
+//! The [`Registry`] is a value with all the rules about what may be registered; [`Central`] keeps it in a database,
+//! where each change stands in an audit log whose entries are bound to each other; the [`Publisher`] makes the global
+//! configuration of it and gives that out. [`joining`] is the way of an institution until it is ready, within the law's
+//! working days.
+//!
+//! It does not know who may change what: whoever calls says who asked, and has looked at their rights.
+
+#![warn(missing_docs)]
+
+mod audit;
+mod central;
+mod config;
+mod der;
+pub mod joining;
+mod key_folder;
+mod parameters;
+mod publication;
+mod publisher;
+mod registry;
+mod store;
+
+pub use audit::{Actor, AuditEntry, AuditError, NoActor};
+pub use central::{Central, CentralError, Snapshot, read_password};
+pub use config::{DatabaseConfig, KeysConfig, PublicationConfig};
+pub use der::Der;
+pub use key_folder::{KeyFolder, KeyFolderError};
+pub use publication::{Audience, PublicationError};
+pub use publisher::{Publisher, PublisherError};
+pub use registry::{
+    Authority, CertificationService, ClientState, DamagedRow, Edit, Group, Maintenance, Member, MemberClass,
+    Refusal, Registry, Responder, Server, Settings, SigningKeyRecord, Subsystem, TimeStampingService,
+};
+pub use store::StoreError;

@@ -1,0 +1,227 @@
+//! The tables, and all SQL. Every statement is the same text for SQLite and PostgreSQL.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool};
+use uuk_process::Secret;
+
+use crate::audit::{AuditRow, Head};
+use crate::registry::{DamagedRow, Edit, Registry};
+
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "registry", include_str!("../migrations/0001_registry.sql"))];
+
+/// An operator and a publisher need few.
+const CONNECTIONS_MAX: u32 = 4;
+/// Waiting for a connection, or for another process that writes the same file.
+const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(15);
+/// Who reads while others write tries again; each change takes milliseconds.
+const READ_ATTEMPTS_MAX: u32 = 20;
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", prefix = "central_database.")]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The address is none of those known.
+    #[error("the database of the central server is neither `sqlite:PATH` nor `postgres://HOST/DATABASE`")]
+    Address,
+    /// The address holds a password, which belongs into a file.
+    #[error("the address of the central server's database holds a password")]
+    PasswordInAddress,
+    /// There is no connection, or it broke.
+    #[error("the central server's database cannot be reached")]
+    Unreachable(#[source] sqlx::Error),
+    /// The tables cannot be made or brought up to date.
+    #[error("the central server's tables cannot be brought up to date")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+    /// A statement failed: the disk is full, the file is damaged, a right is missing.
+    #[error("the central server's database refuses")]
+    Refused(#[source] sqlx::Error),
+    /// A row is not what was written.
+    #[error("the central server's database is damaged")]
+    Damaged(#[from] DamagedRow),
+    /// Others write faster than this one reads.
+    #[error("the central server's database changes all the time")]
+    Busy,
+}
+
+impl StoreError {
+    /// The stable code: `central_database.unreachable`.
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Database(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
+                Self::Refused(error)
+            }
+            other => Self::Unreachable(other),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Runs code on whichever database it is; the code can name its type `Db`.
+macro_rules! on {
+    ($store:expr, |$connections:ident| $code:expr) => {
+        match &$store.pool {
+            Pool::Sqlite($connections) => {
+                #[allow(dead_code, reason = "not all code names it")]
+                type Db = Sqlite;
+                $code
+            }
+            Pool::Postgres($connections) => {
+                #[allow(dead_code, reason = "not all code names it")]
+                type Db = Postgres;
+                $code
+            }
+        }
+    };
+}
+
+/// The database.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    pool: Pool,
+}
+
+impl Store {
+    /// Opens the database and brings its tables up to date.
+    pub(crate) async fn open(url: &str, password: Option<&Secret<String>>) -> Result<Self, StoreError> {
+        let pool = match url.split_once(':') {
+            Some(("sqlite", _)) => open_sqlite(url).await?,
+            Some(("postgres" | "postgresql", _)) => open_postgres(url, password).await?,
+            _ => return Err(StoreError::Address),
+        };
+        let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
+            Migration::new(*version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
+        });
+        let mut migrator = Migrator::with_migrations(migrations.collect());
+        // A newer release may have been here: its tables still fit this one.
+        migrator.set_ignore_missing(true);
+        let store = Self { pool };
+        on!(store, |pool| migrator.run(pool).await).map_err(StoreError::Migration)?;
+        Ok(store)
+    }
+
+    /// The end of the audit log, which moves with every change.
+    pub(crate) async fn head(&self) -> Result<Head, StoreError> {
+        const SQL: &str = "SELECT number, digest FROM audit ORDER BY number DESC LIMIT 1";
+        let row: Option<(i64, Vec<u8>)> = on!(self, |pool| sqlx::query_as(SQL).fetch_optional(pool).await?);
+        Ok(row.map_or_else(Head::start, |(number, digest)| Head { number, digest }))
+    }
+
+    /// All that is registered, as of the head that is returned; `None` before there is an instance.
+    pub(crate) async fn load(&self) -> Result<(Head, Option<Registry>), StoreError> {
+        const SQL: &str = "SELECT kind, id, content FROM registered";
+        for _ in 0..READ_ATTEMPTS_MAX {
+            let head = self.head().await?;
+            let rows = on!(self, |pool| sqlx::query_as(SQL).fetch_all(pool).await?);
+            if self.head().await? == head {
+                return Ok((head, Registry::from_rows(rows)?));
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    /// Makes a change and notes it, both or neither. False if another change has taken its number.
+    pub(crate) async fn commit(&self, row: &AuditRow, edits: &[Edit]) -> Result<bool, StoreError> {
+        const NOTE: &str = "INSERT INTO audit (number, content, digest) VALUES ($1, $2, $3) \
+                            ON CONFLICT (number) DO NOTHING";
+        const SET: &str = "INSERT INTO registered (kind, id, content) VALUES ($1, $2, $3) \
+                           ON CONFLICT (kind, id) DO UPDATE SET content = $3";
+        const REMOVE: &str = "DELETE FROM registered WHERE kind = $1 AND id = $2";
+        on!(self, |pool| {
+            let mut transaction = pool.begin_with(Db::BEGIN).await?;
+            let note = sqlx::query(NOTE).bind(row.number).bind(&row.content).bind(&row.digest);
+            if note.execute(&mut *transaction).await?.rows_affected() == 0 {
+                transaction.rollback().await?;
+                return Ok(false);
+            }
+            for Edit { kind, id, after, .. } in edits {
+                match after {
+                    Some(after) => sqlx::query(SET).bind(kind).bind(id).bind(after.to_string()),
+                    None => sqlx::query(REMOVE).bind(kind).bind(id),
+                }
+                .execute(&mut *transaction)
+                .await?;
+            }
+            transaction.commit().await?;
+        });
+        Ok(true)
+    }
+
+    /// Entries of the audit log after one, at most `entries_max`.
+    pub(crate) async fn audit(&self, after: i64, entries_max: u32) -> Result<Vec<AuditRow>, StoreError> {
+        const SQL: &str =
+            "SELECT number, content, digest FROM audit WHERE number > $1 ORDER BY number LIMIT $2";
+        let rows: Vec<(i64, String, Vec<u8>)> = on!(self, |pool| {
+            sqlx::query_as(SQL).bind(after).bind(i64::from(entries_max)).fetch_all(pool).await?
+        });
+        Ok(rows.into_iter().map(|(number, content, digest)| AuditRow { number, content, digest }).collect())
+    }
+}
+
+async fn open_sqlite(url: &str) -> Result<Pool, StoreError> {
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|_| StoreError::Address)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        // A commit returns once the log of changes is on the disk.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(ACQUIRE_TIME_MAX)
+        .thread_name(|number| format!("central-database-{number}"))
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ACQUIRE_TIME_MAX);
+    pool.connect_with(options).await.map(Pool::Sqlite).map_err(StoreError::Unreachable)
+}
+
+async fn open_postgres(url: &str, password: Option<&Secret<String>>) -> Result<Pool, StoreError> {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?']).next();
+    let user_info = authority.and_then(|authority| authority.rsplit_once('@')).map_or("", |(user, _)| user);
+    if user_info.contains(':') || url.contains("password=") {
+        return Err(StoreError::PasswordInAddress);
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|_| StoreError::Address)?;
+    let is_here = options.get_socket().is_some()
+        || matches!(options.get_host(), "localhost" | "127.0.0.1" | "::1" | "[::1]");
+    let options = match is_here || url.contains("sslmode=") {
+        true => options,
+        false => options.ssl_mode(PgSslMode::VerifyFull),
+    };
+    let options = options
+        // Given even if empty: otherwise the driver looks for one in the environment.
+        .password(password.map_or("", |password| password.expose()))
+        .application_name("uuk-central")
+        // Whatever the server's own default is: a commit returns once it is on the disk.
+        .options([("synchronous_commit", "on")])
+        .disable_statement_logging();
+    let pool = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ACQUIRE_TIME_MAX);
+    pool.connect_with(options).await.map(Pool::Postgres).map_err(StoreError::Unreachable)
+}
+
+/// How a transaction begins that will write.
+trait Begin {
+    const BEGIN: &'static str;
+}
+
+impl Begin for Sqlite {
+    /// Taking the lock at once avoids the deadlock of two readers that both want to write.
+    const BEGIN: &'static str = "BEGIN IMMEDIATE";
+}
+
+impl Begin for Postgres {
+    const BEGIN: &'static str = "BEGIN";
+}

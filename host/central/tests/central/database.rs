@@ -1,0 +1,108 @@
+use uuk_central::{AuditEntry, Central, CentralError, DatabaseConfig, Refusal, StoreError};
+use uuk_process::Clock;
+
+use crate::world::*;
+
+async fn entries(central: &Central) -> Result<Vec<AuditEntry>, CentralError> {
+    let mut entries = Vec::new();
+    central.audit(|entry| entries.push(entry)).await.map(|()| entries)
+}
+
+#[tokio::test]
+async fn what_is_registered_is_there_for_every_process() {
+    for kind in [Database::Sqlite, Database::Postgres] {
+        let world = World::new().await;
+        let Some((config, _server)) = database(kind, world.folder.path()) else { continue };
+        let [one, other] = [world.central(&config).await, world.central(&config).await];
+        assert!(matches!(one.snapshot().await, Err(CentralError::NoInstance)));
+        one.found(&actor(), world.registry()).await.unwrap();
+        let found_again = other.found(&actor(), world.registry()).await;
+        assert!(matches!(found_again, Err(CentralError::InstanceExists)));
+
+        let rename = async |central: &Central, name| {
+            let rename = |registry: &mut uuk_central::Registry| registry.rename_member(&member(MEMBER), name);
+            central.change(&actor(), "rename-member", rename).await
+        };
+        rename(&one, "First").await.unwrap();
+        rename(&other, "Second").await.unwrap();
+        for central in [&one, &other, &world.central(&config).await] {
+            let snapshot = central.snapshot().await.unwrap();
+            assert_eq!(snapshot.registry.members()[&member(MEMBER)].name, "Second", "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_changes_at_once_none_is_lost() {
+    for kind in [Database::Sqlite, Database::Postgres] {
+        let world = World::new().await;
+        let Some((config, _server)) = database(kind, world.folder.path()) else { continue };
+        world.central(&config).await.found(&actor(), world.registry()).await.unwrap();
+        let mut changes = tokio::task::JoinSet::new();
+        for number in 0..8 {
+            let central = world.central(&config).await;
+            changes.spawn(async move {
+                let member = member(&format!("KG/GOV/{number}"));
+                let add = |registry: &mut uuk_central::Registry| registry.add_member(&member, "A member");
+                central.change(&actor(), "add-member", add).await
+            });
+        }
+        for changed in changes.join_all().await {
+            changed.unwrap();
+        }
+        let central = world.central(&config).await;
+        assert_eq!(central.snapshot().await.unwrap().registry.members().len(), 9, "{kind:?}");
+        assert_eq!(entries(&central).await.unwrap().len(), 9, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_says_who_changed_what() {
+    let world = World::new().await;
+    let (config, _) = database(Database::Sqlite, world.folder.path()).unwrap();
+    let central = world.central(&config).await;
+    central.found(&actor(), world.registry()).await.unwrap();
+    let rename = |registry: &mut uuk_central::Registry| registry.rename_member(&member(MEMBER), "New");
+    central.change(&actor(), "rename-member", rename).await.unwrap();
+    let refused: Result<(), _> = central.change(&actor(), "add-member", |_| Err(Refusal::NoSource)).await;
+    assert!(matches!(refused, Err(CentralError::Refused(Refusal::NoSource))));
+
+    let entries = entries(&central).await.unwrap();
+    let acts: Vec<_> = entries.iter().map(|entry| entry.act.as_str()).collect();
+    assert_eq!(acts, ["found-instance", "rename-member"], "what is refused changes nothing");
+    let [edit] = entries[1].edits.as_slice() else { panic!("{:?}", entries[1]) };
+    assert_eq!((edit.kind.as_str(), edit.id.as_str()), ("member", MEMBER));
+    assert_eq!(edit.before.as_ref().unwrap()["name"], "Registry of people");
+    assert_eq!(edit.after.as_ref().unwrap()["name"], "New");
+    assert_eq!(entries[1].actor, actor());
+    assert_eq!(entries[1].at, world.now());
+}
+
+#[tokio::test]
+async fn a_changed_audit_log_is_noticed() {
+    let Some((config, Some(server))) = ({
+        let folder = tempfile::tempdir().unwrap().keep();
+        database(Database::Postgres, &folder)
+    }) else {
+        return;
+    };
+    let world = World::new().await;
+    let central = world.central(&config).await;
+    central.found(&actor(), world.registry()).await.unwrap();
+    let name = config.url.rsplit('/').next().unwrap();
+    server.execute(name, "UPDATE audit SET content = replace(content, 'uid:1000', 'uid:1')").unwrap();
+    let found = entries(&central).await.unwrap_err();
+    assert_eq!(found.code(), "audit.altered");
+}
+
+#[tokio::test]
+async fn refuses_addresses_of_databases_that_are_none() {
+    let open = async |url: &str| {
+        let config = DatabaseConfig { url: url.to_owned(), password_file: None };
+        Central::open(&config, Clock::system()).await.unwrap_err()
+    };
+    let found = open("mysql://localhost/central").await;
+    assert!(matches!(found, CentralError::Store(StoreError::Address)), "{found}");
+    let found = open("postgres://uuk:secret@localhost/central").await;
+    assert!(matches!(found, CentralError::Store(StoreError::PasswordInAddress)), "{found}");
+}

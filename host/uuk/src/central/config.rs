@@ -1,0 +1,58 @@
+//! The configuration of a central server: central.toml.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use uuk_central::{DatabaseConfig, KeyFolder, KeysConfig, PublicationConfig, read_password};
+use uuk_globalconf::from_toml;
+
+use crate::config::Log;
+use crate::exit_code::ExitCode;
+use crate::terminal::Failure;
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CentralConfig {
+    /// Where the registry is.
+    #[serde(default)]
+    pub(super) database: DatabaseConfig,
+    /// Where the keys are that sign the configuration.
+    #[serde(default)]
+    pub(super) keys: KeysConfig,
+    /// Where and how often the configuration is published.
+    #[serde(default)]
+    pub(super) publication: PublicationConfig,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub(super) log: Log,
+}
+
+impl CentralConfig {
+    /// Reads `path` and makes every file name relative to its folder.
+    pub(super) fn load(path: &Path) -> Result<Self, Failure> {
+        let invalid = |reason: &dyn std::fmt::Display| {
+            let message = format!("configuration {} is not usable", path.display());
+            Failure::new(ExitCode::Usage, "config.invalid", message)
+                .note(reason)
+                .help("every section and key is described in host/docs/operating/central.md")
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| invalid(&error))?;
+        let mut config: Self = from_toml(&text).map_err(|error| invalid(&error))?;
+        if let [problem, others @ ..] = config.publication.problems().as_slice() {
+            return Err(others.iter().fold(invalid(problem), Failure::note));
+        }
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.database.resolve(folder);
+        config.keys.resolve(folder);
+        Ok(config)
+    }
+
+    /// The keys that sign the configuration.
+    pub(super) fn keys(&self) -> Result<KeyFolder, Failure> {
+        let password = read_password(&self.keys.password_file).map_err(|error| {
+            super::failure(&error).help("write a long random password into that file, and keep a copy")
+        })?;
+        Ok(KeyFolder::new(self.keys.folder.clone(), password))
+    }
+}

@@ -1,0 +1,36 @@
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use uuk_central::{Central, Publisher};
+use uuk_process::Clock;
+
+use super::config::CentralConfig;
+use super::failure;
+use crate::commands::serve::{start_telemetry, wait_for_signal};
+use crate::exit_code::ExitCode;
+use crate::terminal::{Failure, Terminal};
+
+pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Failure> {
+    let environment = |error: std::io::Error| {
+        Failure::new(ExitCode::Environment, "serve.runtime", "cannot start").note(error)
+    };
+    let keys = config.keys()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(environment)?;
+    runtime.block_on(async {
+        let telemetry = start_telemetry(&config.log)?;
+        let central = Central::open(&config.database, Clock::system()).await;
+        let central = Arc::new(central.map_err(|error| failure(&error))?);
+        let publisher = Publisher::build(config.publication, central, keys)
+            .await
+            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+        let stop = CancellationToken::new();
+        wait_for_signal(stop.clone()).map_err(environment)?;
+        let address = publisher.address();
+        terminal.step("ready", format_args!("http://{address}/internalconf"));
+        info!(listener.address = %address, "Publishing the global configuration on {address}");
+        publisher.run(stop).await;
+        telemetry.shut_down().await;
+        Ok(())
+    })
+}
