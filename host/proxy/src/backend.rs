@@ -11,7 +11,7 @@ use serde::Deserialize;
 use uuk_globalconf::{Malformed, from_toml};
 use uuk_identifiers::{ClientId, ServiceId, SoapServiceId};
 use uuk_message::{Direction, InconsistentResponse, RestRequestHead, SoapFault};
-use uuk_transport::{Upstream, UpstreamBody, UpstreamBuildError, UpstreamConfig, UpstreamError};
+use uuk_transport::{ReceivedBody, Upstream, UpstreamBuildError, UpstreamConfig, UpstreamError};
 
 use crate::exchange::{ExchangeConfig, ExchangeError};
 use crate::fault::Refusal;
@@ -291,7 +291,7 @@ impl Backend {
         mut head: Request<()>,
         content: Option<&Spooled>,
         deadline: Instant,
-    ) -> Result<Response<UpstreamBody>, BackendError> {
+    ) -> Result<Response<ReceivedBody>, BackendError> {
         let headers = head.headers_mut();
         headers.remove(HOST);
         headers.insert(USER_AGENT, HeaderValue::from_static("uuk"));

@@ -15,7 +15,7 @@ use uuk_message::{
 };
 use uuk_messagelog::Direction;
 use uuk_process::telemetry;
-use uuk_transport::{Destination, Peer, PeerAddress, PeerBody, PeerCertificates, PeerConnector};
+use uuk_transport::{Destination, Peer, PeerAddress, PeerCertificates, PeerConnector, ReceivedBody};
 
 use crate::certificate_answers::{self, KnownAnswers};
 use crate::exchange::{Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
@@ -161,7 +161,7 @@ impl ClientProxy {
         provider: &ClientId,
         addresses: &[PeerAddress],
         mut request: Request<TransportBody>,
-    ) -> Result<Response<PeerBody>, ExchangeError> {
+    ) -> Result<Response<ReceivedBody>, ExchangeError> {
         if let Some(traceparent) = telemetry::traceparent(&Span::current()).and_then(|text| text.parse().ok())
         {
             request.headers_mut().insert("traceparent", traceparent);
@@ -181,7 +181,7 @@ impl ClientProxy {
     /// Reads the response and checks that it answers `request`. Nothing of it counts before its signature is verified.
     async fn received(
         &self,
-        response: Response<PeerBody>,
+        response: Response<ReceivedBody>,
         request: &RestRequest,
         request_body: Option<&Spooled>,
     ) -> Result<(RestResponse, Closing), ExchangeError> {
@@ -198,9 +198,9 @@ impl ClientProxy {
     /// Reads what the HTTP headers of a response say of the message.
     fn incoming(
         &self,
-        response: Response<PeerBody>,
+        response: Response<ReceivedBody>,
         kind: MessageKind,
-    ) -> Result<Incoming<PeerBody>, ExchangeError> {
+    ) -> Result<Incoming<ReceivedBody>, ExchangeError> {
         let status = response.status();
         if status != StatusCode::OK && status != StatusCode::INTERNAL_SERVER_ERROR {
             return Err(ExchangeError::Status { status: status.as_u16() });

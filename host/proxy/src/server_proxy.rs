@@ -11,7 +11,7 @@ use uuk_message::{
 };
 use uuk_messagelog::Direction;
 use uuk_plugin_host::Arm;
-use uuk_transport::{PeerBody, ServerPeer};
+use uuk_transport::{ReceivedBody, ServerPeer};
 
 use crate::backend::Backend;
 use crate::exchange::{Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
@@ -69,7 +69,7 @@ impl ServerProxy {
     /// Answers one request of another server: with the service's answer or a fault, never with silence.
     pub async fn answer(
         self: &Arc<Self>,
-        request: Request<PeerBody>,
+        request: Request<ReceivedBody>,
         peer: &ServerPeer,
     ) -> Response<TransportBody> {
         let record = Record::new(Instant::now(), self.exchange.config.dialect);
@@ -80,7 +80,7 @@ impl ServerProxy {
 
     async fn exchange(
         self: &Arc<Self>,
-        request: Request<PeerBody>,
+        request: Request<ReceivedBody>,
         peer: &ServerPeer,
         mut record: Record,
     ) -> Response<TransportBody> {
@@ -114,7 +114,7 @@ impl ServerProxy {
     /// The walk of a request from another server, up to its record. Reading it is reading the protocol.
     async fn accept(
         &self,
-        request: Request<PeerBody>,
+        request: Request<ReceivedBody>,
         peer: &ServerPeer,
         record: &mut Record,
     ) -> Result<Accepted, Refusal> {
@@ -233,9 +233,9 @@ impl ServerProxy {
     /// Reads what the HTTP headers say of the message.
     fn incoming(
         &self,
-        request: Request<PeerBody>,
+        request: Request<ReceivedBody>,
         started: Instant,
-    ) -> Result<Incoming<PeerBody>, ExchangeError> {
+    ) -> Result<Incoming<ReceivedBody>, ExchangeError> {
         if request.method() != Method::POST {
             return Err(ExchangeError::Method);
         }

@@ -20,7 +20,7 @@ pub enum BodyError {
     Slow,
     /// The connection broke off, or the framing is wrong.
     #[error("body broke off")]
-    Broken(#[source] hyper::Error),
+    Broken(#[from] hyper::Error),
 }
 
 impl BodyError {
@@ -43,7 +43,7 @@ pub async fn read_body(body: Incoming, bytes_max: u64, deadline: Instant) -> Res
 
 /// Reads a whole body of at most `bytes_max` bytes; the caller sets the deadline.
 pub(crate) async fn collect(
-    mut body: impl Body<Data = Bytes, Error = hyper::Error> + Unpin,
+    mut body: impl Body<Data = Bytes, Error: Into<BodyError>> + Unpin,
     bytes_max: u64,
 ) -> Result<Bytes, BodyError> {
     // A length that is announced need not be waited for.
@@ -54,7 +54,7 @@ pub(crate) async fn collect(
     let mut chunks = Vec::new();
     while let Some(frame) = body.frame().await {
         // What is not data is a trailer, and nobody asked for one.
-        let Ok(chunk) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
+        let Ok(chunk) = frame.map_err(Into::into)?.into_data() else { continue };
         size_bytes += chunk.len() as u64;
         if size_bytes > bytes_max {
             return Err(BodyError::TooLarge { bytes_max });

@@ -18,18 +18,17 @@ use serde::Deserialize;
 use uuk_process::Secret;
 
 use crate::body::{self, BodyError};
+use crate::received_body::ReceivedBody;
 use crate::tls::{self, IdentityFiles, TlsError};
 use base_url::BaseUrl;
 use networks::Networks;
 use pool::{Pool, Tls};
 use token::TokenSource;
-pub use upstream_body::UpstreamBody;
 
 mod base_url;
 mod networks;
 mod pool;
 mod token;
-mod upstream_body;
 
 /// An answer that refuses a token is read up to this, so that its connection can be used again.
 const REFUSAL_BYTES_MAX: u64 = 64 * 1024;
@@ -450,7 +449,7 @@ impl Upstream {
         head: Request<()>,
         body: impl Fn() -> B,
         deadline: Instant,
-    ) -> Result<Response<UpstreamBody>, UpstreamError>
+    ) -> Result<Response<ReceivedBody>, UpstreamError>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
@@ -463,7 +462,7 @@ impl Upstream {
         target: Result<Uri, http::Error>,
         mut head: Request<()>,
         body: impl Fn() -> B,
-    ) -> Result<Response<UpstreamBody>, UpstreamError>
+    ) -> Result<Response<ReceivedBody>, UpstreamError>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {

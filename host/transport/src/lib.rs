@@ -8,28 +8,27 @@
 #![warn(missing_docs)]
 
 mod body;
+mod connection;
 mod connector;
 mod lingering;
 mod listener;
 mod listening_socket;
 mod peer;
-mod peer_body;
 mod peer_connector;
 mod peer_listener;
 mod peer_tls;
 mod public_listener;
+mod received_body;
 mod tls;
 
 pub use body::{BodyError, read_body};
-pub use connector::{
-    Authentication, Upstream, UpstreamBody, UpstreamBuildError, UpstreamConfig, UpstreamError,
-};
+pub use connector::{Authentication, Upstream, UpstreamBuildError, UpstreamConfig, UpstreamError};
 pub use listener::{ClientAuthentication, Listener, ListenerConfig, ListenerError, ListenerTls};
 pub use listening_socket::{HEADER_BYTES_MAX, ListenerLimits};
 pub use peer::{ClientCertificate, Peer};
-pub use peer_body::PeerBody;
 pub use peer_connector::{Destination, PeerAddress, PeerConnector, PeerConnectorConfig, PeerError};
 pub use peer_listener::{PeerListener, PeerListenerConfig, ServerPeer};
 pub use peer_tls::{Admit, PeerCertificates, PeerCiphers, PeerIdentity};
 pub use public_listener::{PublicListener, PublicListenerConfig};
+pub use received_body::ReceivedBody;
 pub use tls::{IdentityFiles, TlsError};

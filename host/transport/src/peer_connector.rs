@@ -12,12 +12,12 @@ use hyper::body::Body;
 use serde::Deserialize;
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
-use crate::peer_body::PeerBody;
 use crate::peer_tls::{Following, PeerCertificates, PeerCiphers, PeerDialer, PeerIdentity};
-use connection::{Connection, Failed};
+use crate::received_body::ReceivedBody;
+use connection::{PeerConnection, PeerExchange, Unanswered};
 use pool::Pool;
 use reads_on::ReadsOn;
 use routes::{AddressSet, Route, Routes};
@@ -28,8 +28,6 @@ mod pool;
 mod reads_on;
 mod routes;
 mod upload;
-
-pub(crate) use connection::Exchange;
 
 /// How other security servers are called.
 #[derive(Debug, Clone, Deserialize)]
@@ -228,7 +226,7 @@ impl PeerConnector {
         destination: Destination<'_>,
         verify: V,
         request: Request<B>,
-    ) -> Result<Response<PeerBody>, PeerError<E>>
+    ) -> Result<Response<ReceivedBody>, PeerError<E>>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
         V: Fn(PeerCertificates, PeerAddress) -> F,
@@ -265,17 +263,23 @@ impl PeerConnector {
                 }
                 connection.verified.insert(destination.provider, Instant::now());
             }
+            let sent = request.body().ended();
             match connection.send(request, self.config.response_timeout).await {
-                Ok((response, connection)) => return Ok(self.answer(response, connection, addresses, slot)),
+                Ok(response) => {
+                    let pool = self.pool.clone();
+                    let exchange = PeerExchange { connection, sent, pool, addresses, slot };
+                    let pause_max = Some(self.config.response_timeout);
+                    return Ok(response.map(|body| ReceivedBody::of_answer(body, pause_max, exchange)));
+                }
                 // Closed by the server before: another one may carry the request.
-                Err(Failed { unsent: Some(unsent), error }) => {
+                Err(Unanswered { unsent: Some(unsent), error }) => {
                     request = *unsent;
                     if is_new {
                         self.routes.set_aside(&mut route, &address);
                         failure = error;
                     }
                 }
-                Err(failed) => return Err(failed.error),
+                Err(unanswered) => return Err(unanswered.error),
             }
         }
     }
@@ -286,7 +290,7 @@ impl PeerConnector {
         route: &mut Route,
         dialer: PeerDialer,
         identity: Arc<PeerIdentity>,
-    ) -> Result<Connection, PeerError<E>> {
+    ) -> Result<PeerConnection, PeerError<E>> {
         let (stream, address) = self.routes.connect(route).await?;
         let socket = Arc::new(stream);
         let handshake = async {
@@ -296,7 +300,7 @@ impl PeerConnector {
         let handshake = timeout(self.config.connect_timeout, handshake);
         let opened = match handshake.await.unwrap_or(Err(io::ErrorKind::TimedOut.into())) {
             Ok((stream, certificates)) => {
-                Connection::open(stream, socket.clone(), certificates, address.clone(), identity).await
+                PeerConnection::open(stream, socket.clone(), certificates, address.clone(), identity).await
             }
             Err(source) => Err(PeerError::Tls { address: address.clone(), source: source.into() }),
         };
@@ -310,17 +314,6 @@ impl PeerConnector {
         stream.set_nodelay(true)?;
         // The kernel watches for servers that stop reading; a timer of ours would cost every write.
         SockRef::from(stream).set_tcp_user_timeout(Some(self.config.response_timeout))
-    }
-
-    fn answer(
-        &self,
-        response: Response<hyper::body::Incoming>,
-        connection: connection::Busy,
-        addresses: AddressSet,
-        slot: OwnedSemaphorePermit,
-    ) -> Response<PeerBody> {
-        let exchange = Exchange::new(connection, self.pool.clone(), addresses, slot);
-        response.map(|body| PeerBody::new(body, self.config.response_timeout, Some(exchange)))
     }
 }
 

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::listener::ListenerError;
 use crate::listening_socket::{ListenerLimits, ListeningSocket};
-use crate::peer_body::PeerBody;
 use crate::peer_tls::{Admit, Following, PeerAcceptor, PeerCertificates, PeerCiphers, PeerIdentity};
+use crate::received_body::ReceivedBody;
 
 /// Where other security servers connect.
 #[derive(Debug, Clone, Deserialize)]
@@ -88,7 +88,7 @@ impl PeerListener {
     /// `service` answers each request. It may be dropped at any await when the peer goes away.
     pub async fn run<S, F, B>(self, service: S, stop: CancellationToken)
     where
-        S: Fn(Request<PeerBody>, Arc<ServerPeer>) -> F + Clone + Send + Sync + 'static,
+        S: Fn(Request<ReceivedBody>, Arc<ServerPeer>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
@@ -103,7 +103,7 @@ impl PeerListener {
             }
         };
         let service = move |request: Request<_>, peer| {
-            service(request.map(|body| PeerBody::new(body, pause_max, None)), peer)
+            service(request.map(|body| ReceivedBody::of_request(body, pause_max)), peer)
         };
         socket.run(handshake, service, stop).await;
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use uuk_message::{MessageKind, Part, PartHeaders, SoapMessage};
 use uuk_messagelog::Direction;
-use uuk_transport::{PeerBody, ServerPeer};
+use uuk_transport::{ReceivedBody, ServerPeer};
 
 use super::ServerProxy;
 use crate::backend::{Backend, BackendError};
@@ -27,7 +27,7 @@ pub(super) struct Opened<'p> {
     pub(super) http: HeaderMap,
     pub(super) headers: PartHeaders,
     pub(super) request: Box<SoapMessage>,
-    pub(super) incoming: Incoming<PeerBody>,
+    pub(super) incoming: Incoming<ReceivedBody>,
 }
 
 /// A request that is verified and recorded, and what answers it.

@@ -1,17 +1,12 @@
 use std::collections::HashMap;
 use std::error::Error;
-use std::fmt;
-use std::future::pending;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
@@ -22,26 +17,24 @@ use super::reads_on::is_quiet;
 use super::routes::AddressSet;
 use super::upload::Upload;
 use super::{PeerAddress, PeerError};
-use crate::listening_socket::{BUFFER_BYTES_MAX, HEADER_BYTES_MAX};
+use crate::connection::{Connection, Failed};
 use crate::peer_tls::{PeerCertificates, PeerIdentity, Stream};
+use crate::received_body::Exchange;
 
 /// What was verified of a connection counts no longer: meanwhile a certificate may have been revoked.
 const VERIFIED_FOR: Duration = Duration::from_secs(60);
 
-/// One connection: hyper's handle, and the work behind it.
-///
-/// It is driven by whoever waits for an answer or reads one, and by nobody while idle: there is no task to own or to
-/// stop, and dropping the answer closes the connection.
-pub(super) struct Connection {
+/// A connection to another security server.
+#[derive(Debug)]
+pub(super) struct PeerConnection {
     pub(super) address: PeerAddress,
     pub(super) certificates: PeerCertificates,
     /// What we showed.
     pub(super) identity: Arc<PeerIdentity>,
+    pub(super) verified: Verified,
     /// What TLS goes over.
     socket: Arc<TcpStream>,
-    sender: SendRequest<Upload>,
-    driver: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
-    pub(super) verified: Verified,
+    connection: Connection<Upload>,
 }
 
 /// For which providers a connection was verified, and when.
@@ -59,19 +52,13 @@ impl Verified {
     }
 }
 
-/// A connection whose answer has begun.
-pub(super) struct Busy {
-    connection: Connection,
-    sent: CancellationToken,
-}
-
 /// Why a request brought no answer, with the request if no byte of it was sent.
-pub(super) struct Failed<E: Error + 'static> {
+pub(super) struct Unanswered<E: Error + 'static> {
     pub(super) error: PeerError<E>,
     pub(super) unsent: Option<Box<Request<Upload>>>,
 }
 
-impl Connection {
+impl PeerConnection {
     pub(super) async fn open<E: Error + 'static>(
         stream: Box<dyn Stream>,
         socket: Arc<TcpStream>,
@@ -79,67 +66,38 @@ impl Connection {
         address: PeerAddress,
         identity: Arc<PeerIdentity>,
     ) -> Result<Self, PeerError<E>> {
-        let opened = http1::Builder::new()
-            .max_header_size(HEADER_BYTES_MAX)
-            .max_buf_size(BUFFER_BYTES_MAX)
-            .handshake(TokioIo::new(stream))
-            .await;
-        let (sender, driver) = match opened {
-            Ok((sender, driver)) => (sender, Some(Box::pin(driver) as _)),
-            Err(source) => return Err(PeerError::broken_off(address, source)),
-        };
-        Ok(Self { address, certificates, identity, socket, sender, driver, verified: Verified::default() })
+        match Connection::open(stream).await {
+            Ok(connection) => {
+                let verified = Verified::default();
+                Ok(Self { address, certificates, identity, verified, socket, connection })
+            }
+            Err(source) => Err(PeerError::broken_off(address, source)),
+        }
     }
 
     /// Whether it may carry a request after it was idle.
     pub(super) fn is_usable(&self) -> bool {
-        self.driver.is_some() && !self.sender.is_closed() && is_quiet(&self.socket)
+        self.connection.is_open() && is_quiet(&self.socket)
     }
 
     /// Sends `request` and waits until an answer begins.
     pub(super) async fn send<E: Error + 'static>(
-        mut self,
+        &mut self,
         request: Request<Upload>,
         response_timeout: Duration,
-    ) -> Result<(Response<Incoming>, Busy), Failed<E>> {
-        let Self { sender, driver, address, .. } = &mut self;
+    ) -> Result<Response<Incoming>, Unanswered<E>> {
         let sent = request.body().ended();
-        let exchange = async {
-            if let Err(source) = sender.ready().await {
-                let error = PeerError::broken_off(address.clone(), source);
-                return Err(Failed { error, unsent: Some(Box::new(request)) });
-            }
-            sender.try_send_request(request).await.map_err(|mut failed| {
-                let unsent = failed.take_message().map(Box::new);
-                Failed { error: PeerError::broken_off(address.clone(), failed.into_error()), unsent }
-            })
-        };
         let silence = async {
             sent.cancelled().await;
             sleep(response_timeout).await;
         };
-        let work = async {
-            if let Some(connection) = driver.as_mut() {
-                // How it ended reaches the exchange through its handle.
-                let _ = connection.await;
-                *driver = None;
-            }
-            pending().await
-        };
-        let response = tokio::select! {
-            outcome = exchange => outcome?,
-            outcome = work => outcome,
-            () = silence => {
-                return Err(Failed { error: PeerError::Slow { address: address.clone() }, unsent: None });
-            }
-        };
-        Ok((response, Busy { connection: self, sent }))
-    }
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").field("address", &self.address).finish_non_exhaustive()
+        let address = self.address.clone();
+        tokio::select! {
+            answered = self.connection.send(request) => answered.map_err(|Failed { source, unsent }| {
+                Unanswered { error: PeerError::broken_off(address, source), unsent }
+            }),
+            () = silence => Err(Unanswered { error: PeerError::Slow { address }, unsent: None }),
+        }
     }
 }
 
@@ -169,43 +127,27 @@ impl<E: Error + 'static> PeerError<E> {
 }
 
 /// A connection whose answer is read, the slot it holds, and where it goes afterwards.
-pub(crate) struct Exchange {
-    busy: Busy,
-    pool: Arc<Pool>,
-    addresses: AddressSet,
-    _slot: OwnedSemaphorePermit,
+pub(super) struct PeerExchange {
+    pub(super) connection: PeerConnection,
+    /// Whether the request was sent to its end.
+    pub(super) sent: CancellationToken,
+    pub(super) pool: Arc<Pool>,
+    pub(super) addresses: AddressSet,
+    pub(super) slot: OwnedSemaphorePermit,
 }
 
-impl Exchange {
-    pub(super) fn new(
-        busy: Busy,
-        pool: Arc<Pool>,
-        addresses: AddressSet,
-        slot: OwnedSemaphorePermit,
-    ) -> Self {
-        Self { busy, pool, addresses, _slot: slot }
+impl Exchange for PeerExchange {
+    fn advance(&mut self, context: &mut Context<'_>) {
+        self.connection.connection.advance(context);
     }
 
-    /// Moves what is to be sent and read.
-    pub(crate) fn advance(&mut self, context: &mut Context<'_>) {
-        let driver = &mut self.busy.connection.driver;
-        if driver.as_mut().is_some_and(|driver| driver.as_mut().poll(context).is_ready()) {
-            *driver = None;
-        }
-    }
-
-    /// The answer was read to its end. If the request was sent to its end too, the connection may carry another.
-    pub(crate) fn end(self) {
-        let Busy { connection, sent } = self.busy;
+    /// If the request was sent to its end too, the connection may carry another.
+    fn end(self: Box<Self>) {
+        let Self { connection, sent, pool, addresses, slot } = *self;
         if sent.is_cancelled() && connection.is_usable() {
-            self.pool.put(self.addresses, connection);
+            pool.put(addresses, connection);
         }
-    }
-}
-
-impl fmt::Debug for Exchange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.busy.connection.fmt(f)
+        drop(slot);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::connection::PeerConnection;
 use super::routes::AddressSet;
 use crate::peer_tls::PeerIdentity;
 
@@ -17,7 +17,7 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    connection: PeerConnection,
     since: Instant,
 }
 
@@ -26,14 +26,18 @@ impl Pool {
         Self { idle_timeout, idle: Mutex::default() }
     }
 
-    pub(super) fn put(&self, addresses: AddressSet, connection: Connection) {
+    pub(super) fn put(&self, addresses: AddressSet, connection: PeerConnection) {
         let idle = Idle { connection, since: Instant::now() };
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).entry(addresses).or_default().push(idle);
     }
 
     /// The connection used last: the least likely to be closed. Those that are too old, or show what this server was,
     /// go, whomever they lead to.
-    pub(super) fn take(&self, addresses: &AddressSet, identity: &Arc<PeerIdentity>) -> Option<Connection> {
+    pub(super) fn take(
+        &self,
+        addresses: &AddressSet,
+        identity: &Arc<PeerIdentity>,
+    ) -> Option<PeerConnection> {
         let now = Instant::now();
         let mut pool = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         pool.retain(|_, idle| {
@@ -44,6 +48,6 @@ impl Pool {
             !idle.is_empty()
         });
         let idle = pool.get_mut(addresses)?;
-        std::iter::from_fn(|| idle.pop()).map(|idle| idle.connection).find(Connection::is_usable)
+        std::iter::from_fn(|| idle.pop()).map(|idle| idle.connection).find(PeerConnection::is_usable)
     }
 }

@@ -20,7 +20,7 @@ fn large(pieces: usize) -> Request<StreamBody<impl stream::Stream<Item = Result<
     Request::post("/").body(StreamBody::new(stream::iter(pieces))).unwrap()
 }
 
-async fn read(mut body: PeerBody) -> Result<usize, BodyError> {
+async fn read(mut body: ReceivedBody) -> Result<usize, BodyError> {
     let mut size_bytes = 0;
     while let Some(frame) = timeout(PATIENCE, body.frame()).await.unwrap() {
         size_bytes += frame?.into_data().unwrap().len();

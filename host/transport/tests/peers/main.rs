@@ -21,8 +21,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuk_transport::{
-    Destination, ListenerLimits, PeerAddress, PeerBody, PeerCertificates, PeerCiphers, PeerConnector,
-    PeerConnectorConfig, PeerError, PeerListener, PeerListenerConfig, ServerPeer,
+    Destination, ListenerLimits, PeerAddress, PeerCertificates, PeerCiphers, PeerConnector,
+    PeerConnectorConfig, PeerError, PeerListener, PeerListenerConfig, ReceivedBody, ServerPeer,
 };
 
 use identities::Watched;
@@ -54,7 +54,7 @@ impl Echo {
         let requests = Arc::new(AtomicUsize::new(0));
         let service = {
             let requests = requests.clone();
-            move |request: Request<PeerBody>, peer: Arc<ServerPeer>| {
+            move |request: Request<ReceivedBody>, peer: Arc<ServerPeer>| {
                 requests.fetch_add(1, Ordering::Relaxed);
                 let response = Response::builder()
                     .header("port", peer.address.port())
