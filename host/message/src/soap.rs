@@ -157,7 +157,10 @@ pub struct SoapMessage {
     bytes: Bytes,
     header: SoapHeader,
     body_element: String,
+    /// Where that element stands in the bytes.
+    body_place: Range<usize>,
     hash_place: HashPlace,
+    charset: Charset,
 }
 
 /// What the header of a SOAP message says.
@@ -242,8 +245,8 @@ impl Soap {
             return Ok(Self::Fault(SoapFault { xml: bytes.clone(), ..fault }));
         }
         let (header, place) = header.ok_or(SoapError::MissingHeader)?.finish()?;
-        let body_element = match body.ok_or(SoapError::MissingBody)? {
-            Body::Element(name) => name,
+        let (body_element, body_place) = match body.ok_or(SoapError::MissingBody)? {
+            Body::Element(name, place) => (name, place),
             Body::Fault(_) | Body::Empty => return Err(SoapError::InvalidBody),
         };
         if !body_element.starts_with(&header.service.code) {
@@ -260,8 +263,11 @@ impl Soap {
                 charset.bytes_before(&text, start)..charset.bytes_before(&text, stale.end)
             }),
         };
+        let body_place =
+            charset.bytes_before(&text, body_place.start)..charset.bytes_before(&text, body_place.end);
         drop(text);
-        Ok(Self::Message(Box::new(SoapMessage { bytes, header, body_element, hash_place })))
+        let message = SoapMessage { bytes, header, body_element, body_place, hash_place, charset };
+        Ok(Self::Message(Box::new(message)))
     }
 }
 
@@ -308,6 +314,20 @@ impl SoapMessage {
         }
     }
 
+    /// This message with another element in its body; all else stays as it is.
+    ///
+    /// # Errors
+    /// If that is no message: the element is not well-formed, is a fault, or is not called like the service.
+    pub fn with_body(&self, element: &str) -> Result<Self, SoapError> {
+        let Range { start, end } = self.body_place;
+        let kept = |range: Range<usize>| self.bytes.get(range).unwrap_or_default();
+        let bytes = [kept(0..start), &self.charset.encode(element), kept(end..self.bytes.len())].concat();
+        match Soap::read(&format!("text/xml; charset={}", self.charset.name()), bytes)? {
+            Soap::Message(message) => Ok(*message),
+            Soap::Fault(_) => Err(SoapError::InvalidBody),
+        }
+    }
+
     /// Checks that `response` answers this request, as its header says. The hash is [checked](Self::check_hash) apart,
     /// since a provider's answer has none yet.
     ///
@@ -334,7 +354,8 @@ impl SoapMessage {
 
 enum Body {
     Empty,
-    Element(String),
+    /// Its local name, and where it stands in the text.
+    Element(String, Range<usize>),
     Fault(SoapFault),
 }
 
@@ -349,8 +370,8 @@ impl Body {
             body = if child.is(ENVELOPE, "Fault") {
                 Self::Fault(SoapFault::read_element(xml)?)
             } else {
-                xml.skip()?;
-                Self::Element(child.name.local_name.into_owned())
+                let place = child.start..xml.skip()?;
+                Self::Element(child.name.local_name.into_owned(), place)
             };
         }
         Ok(body)

@@ -130,6 +130,11 @@ impl Backends {
         self.rest.keys()
     }
 
+    /// The SOAP services that information systems answer.
+    pub(crate) fn soap_services(&self) -> impl Iterator<Item = &SoapServiceId> {
+        self.soap.keys()
+    }
+
     /// What answers `service`, if no adapter does.
     pub(crate) fn find(&self, service: &ServiceId) -> Option<Arc<Backend>> {
         self.rest.get(service).cloned()

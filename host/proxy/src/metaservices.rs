@@ -1,6 +1,6 @@
 //! What security servers say of an instance and of their services, to whoever asks: no right is needed for it.
 //!
-//! Source: X-Road PR-META and PR-MREST.
+//! Source: X-Road PR-META and PR-MREST, `messages.md` section 6 of the reference notes.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::Full;
 use serde::Serialize;
 use uuk_contract::{Contract, percent};
-use uuk_identifiers::{GlobalGroupId, MemberId, ServiceId, SubsystemId};
+use uuk_identifiers::{ClientId, GlobalGroupId, MemberId, ServiceId, SoapServiceId, SubsystemId};
+use uuk_message::{SoapError, SoapHeader, SoapMessage};
 use uuk_serverconf::ServicePath;
 
 use crate::fault::Refusal;
@@ -20,6 +21,10 @@ use crate::trust::Trust;
 
 /// The members and subsystems of an instance, which a client proxy tells by itself.
 pub(crate) const LIST_CLIENTS: &str = "/listClients";
+
+/// The namespaces of X-Road's messages and identifiers, by the prefixes that it uses itself.
+const XML_NAMESPACES: &str = "xmlns:xroad=\"http://x-road.eu/xsd/xroad.xsd\" \
+                              xmlns:id=\"http://x-road.eu/xsd/identifiers\"";
 
 /// A service that every provider's server answers by itself, called with GET like one of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
@@ -110,6 +115,60 @@ impl Metaservice {
             .collect();
         service.sort_unstable_by_key(|listed| listed.service_code);
         Ok(respond("application/json", json(&ServiceList { service })))
+    }
+}
+
+/// A metaservice that every provider's server answers by itself in SOAP. What it lists are services of SOAP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString)]
+#[strum(serialize_all = "camelCase")]
+pub(crate) enum SoapMetaservice {
+    /// What the provider offers.
+    ListMethods,
+    /// What of it the client may call.
+    AllowedMethods,
+}
+
+impl SoapMetaservice {
+    /// The one that a request calls, if it calls one.
+    pub(crate) fn called_by(request: &SoapMessage) -> Option<Self> {
+        request.header().service.code.parse().ok()
+    }
+
+    /// Answers `request` with an envelope like its own. `is_in_global_group` says of which global groups the client is a member.
+    pub(crate) fn answer(
+        self,
+        conditions: &Conditions,
+        request: &SoapMessage,
+        is_in_global_group: impl Fn(&GlobalGroupId) -> bool,
+    ) -> Result<SoapMessage, SoapError> {
+        let SoapHeader { client, service, .. } = request.header();
+        let may_call =
+            |id: &ServiceId| conditions.clients.rights(client, id, &is_in_global_group).cover_service();
+        let mut listed: Vec<_> = conditions
+            .backends
+            .soap_services()
+            .filter(|id| id.provider == service.provider)
+            .filter(|id| self == Self::ListMethods || id.unversioned().is_some_and(|id| may_call(&id)))
+            .collect();
+        listed.sort_unstable();
+
+        let name = format!("xroad:{}Response", service.code);
+        let mut xml = format!("<{name} {XML_NAMESPACES}>");
+        for SoapServiceId { provider, code, version } in listed {
+            xml += "<xroad:service id:objectType=\"SERVICE\">";
+            let MemberId { instance, class, code: member } = provider.member();
+            let subsystem = match provider {
+                ClientId::Subsystem(subsystem) => Some(subsystem.code.as_str()),
+                ClientId::Member(_) => None,
+            };
+            client_elements(&mut xml, [instance, class, member], subsystem);
+            element(&mut xml, "id:serviceCode", code);
+            if let Some(version) = version {
+                element(&mut xml, "id:serviceVersion", version);
+            }
+            xml += "</xroad:service>";
+        }
+        request.with_body(&format!("{xml}</{name}>"))
     }
 }
 
@@ -204,20 +263,16 @@ impl<'a> ListedClient<'a> {
 
 impl ClientList<'_> {
     fn to_xml(&self) -> String {
-        let mut xml = String::from(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-             <xroad:clientList xmlns:xroad=\"http://x-road.eu/xsd/xroad.xsd\" \
-             xmlns:id=\"http://x-road.eu/xsd/identifiers\">",
-        );
+        let declaration = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+        let mut xml = format!("{declaration}<xroad:clientList {XML_NAMESPACES}>");
         for ListedClient { id, name, subsystem_name } in &self.member {
             let object_type = id.object_type;
             xml += &format!("<xroad:member><xroad:id id:objectType=\"{object_type}\">");
-            element(&mut xml, "id:xRoadInstance", id.xroad_instance);
-            element(&mut xml, "id:memberClass", id.member_class);
-            element(&mut xml, "id:memberCode", id.member_code);
-            if let Some(code) = id.subsystem_code {
-                element(&mut xml, "id:subsystemCode", code);
-            }
+            client_elements(
+                &mut xml,
+                [id.xroad_instance, id.member_class, id.member_code],
+                id.subsystem_code,
+            );
             xml += "</xroad:id>";
             element(&mut xml, "xroad:name", name);
             if let Some(name) = subsystem_name {
@@ -226,6 +281,15 @@ impl ClientList<'_> {
             xml += "</xroad:member>";
         }
         xml + "</xroad:clientList>"
+    }
+}
+
+fn client_elements(xml: &mut String, [instance, class, member]: [&str; 3], subsystem: Option<&str>) {
+    element(xml, "id:xRoadInstance", instance);
+    element(xml, "id:memberClass", class);
+    element(xml, "id:memberCode", member);
+    if let Some(subsystem) = subsystem {
+        element(xml, "id:subsystemCode", subsystem);
     }
 }
 

@@ -288,6 +288,33 @@ async fn faults_say_whose_they_are_and_those_of_providers_pass_as_they_are() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn metaservices_answer_in_the_envelope_of_the_request() -> Result<()> {
+    let scene = Scene::set().await?;
+    let ask = async |id: &str, metaservice: &str| {
+        let request = envelope(id, "getPerson", "").replace("getPerson", metaservice);
+        Ok::<_, anyhow::Error>(text(&scene.ask(TEXT, request).await?))
+    };
+    let service = "<xroad:service id:objectType=\"SERVICE\"><id:xRoadInstance>KG</id:xRoadInstance>\
+        <id:memberClass>GOV</id:memberClass><id:memberCode>70000001</id:memberCode>\
+        <id:subsystemCode>registry</id:subsystemCode><id:serviceCode>getPerson</id:serviceCode></xroad:service>";
+    for metaservice in ["listMethods", "allowedMethods"] {
+        let listed = ask(metaservice, metaservice).await?;
+        let end = format!("{service}</xroad:{metaservice}Response></e:Body></e:Envelope>");
+        assert!(listed.contains("<x:requestHash ") && listed.ends_with(&end), "{listed}");
+        let evidence = log(&scene.provider, &["find", "--id", metaservice])?;
+        assert_eq!(evidence["records"].as_array().map(Vec::len), Some(2), "{evidence}");
+    }
+
+    let clients = scene.provider.site.folder().join("clients.toml");
+    let entitled = fs::read_to_string(&clients)?;
+    fs::write(&clients, entitled.replace(&PROVIDER.replace("/r1/", ""), "KG/GOV/70000001/registry/x"))?;
+    let is_gone = || async { ask("1", "allowedMethods").await.is_ok_and(|listed| !listed.contains(service)) };
+    scene._servers[0].until("the right is gone", Duration::from_secs(30), is_gone).await?;
+    assert!(ask("2", "listMethods").await?.contains(service), "listed all the same");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_answering_server_believes_nothing_that_the_other_should_have_checked() -> Result<()> {
     let network = Network::start().await?;
     let system = InformationSystem::start().await?;

@@ -11,7 +11,7 @@ const DECLARATION_BYTES_MAX: usize = 256;
 /// How the bytes of a message are characters.
 ///
 /// Only encodings in which ASCII is ASCII, and from whose text the place in the bytes can be told.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Charset {
     Utf8 { bom_bytes: usize },
     SingleByte(&'static Encoding),
@@ -56,6 +56,13 @@ impl Charset {
         match self {
             Self::Utf8 { bom_bytes } => bom_bytes + offset,
             Self::SingleByte(_) => text.get(..offset).map_or(0, |before| before.chars().count()),
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 { .. } => UTF_8.name(),
+            Self::SingleByte(encoding) => encoding.name(),
         }
     }
 

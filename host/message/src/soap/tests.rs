@@ -121,6 +121,22 @@ fn the_hash_goes_where_it_should_in_any_encoding() {
 }
 
 #[test]
+fn another_element_takes_the_place_of_the_body_in_any_encoding() {
+    let text = with("<x:client", "<x:userId>Айжан</x:userId><x:client");
+    let declared = format!("<?xml version='1.0' encoding='windows-1251'?>{}", text.replace('é', "я"));
+    let (bytes, encoding, _) = encoding_rs::WINDOWS_1251.encode(&declared);
+    let request = read(bytes.to_vec()).unwrap();
+    let answer = request.with_body("<personResponse>Бакыт</personResponse>").unwrap();
+    let decoded = encoding.decode(answer.bytes()).0.into_owned();
+    assert!(decoded.ends_with("<personResponse>Бакыт</personResponse></e:Body></e:Envelope>"), "{decoded}");
+    assert_eq!(answer.header().user_id.as_deref(), Some("Айжан"));
+    assert!(answer.is_response());
+    for wrong in ["<personResponse>", "<otherResponse/>", "<personResponse/><another/>"] {
+        assert!(request.with_body(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn the_media_type_says_the_encoding() {
     let latin1: Vec<u8> = envelope().chars().map(|character| u8::try_from(character).unwrap()).collect();
     assert!(read_as("text/xml; charset=ISO-8859-1", latin1.clone()).is_ok());

@@ -13,6 +13,7 @@ use crate::backend::{Backend, BackendError};
 use crate::exchange::{ExchangeError, Sealed};
 use crate::fault::{Record, Refusal};
 use crate::incoming::Incoming;
+use crate::metaservices::SoapMetaservice;
 use crate::outgoing::{Outgoing, TransportBody};
 use crate::related::{self, Related};
 use crate::stages::authorize;
@@ -34,7 +35,13 @@ pub(super) struct Opened<'p> {
 pub(super) struct Accepted {
     http: HeaderMap,
     request: Related,
-    backend: Arc<Backend>,
+    answering: Answering,
+}
+
+/// Who answers a request: an information system, or this server by itself.
+enum Answering {
+    Backend(Arc<Backend>),
+    Metaservice(Box<SoapMessage>),
 }
 
 impl ServerProxy {
@@ -59,9 +66,19 @@ impl ServerProxy {
         {
             return Err(ExchangeError::OtherServer { server: Box::new(server.clone()) }.into());
         }
-        let backend = conditions.backends.find_soap(&asked.service)?;
         let is_in_global_group = |group: &_| trust.is_in_global_group(&asked.client, group);
-        authorize::soap_client(&conditions.clients, &asked.client, &asked.service, is_in_global_group)?;
+        let answering = match SoapMetaservice::called_by(&request) {
+            Some(metaservice) => {
+                let answer = metaservice.answer(&conditions, &request, is_in_global_group);
+                Answering::Metaservice(answer.map_err(|error| Refusal::Soap(Box::new(error.into())))?.into())
+            }
+            None => {
+                let backend = conditions.backends.find_soap(&asked.service)?;
+                let (client, service) = (&asked.client, &asked.service);
+                authorize::soap_client(&conditions.clients, client, service, is_in_global_group)?;
+                Answering::Backend(backend)
+            }
+        };
 
         // Only who may call fills the disk with attachments.
         let closing = incoming.close().await.map_err(ExchangeError::from)?;
@@ -77,7 +94,7 @@ impl ServerProxy {
         };
         self.exchange.accept(&trust, asked.client.member(), message, &closing.signature).await?;
         let request = Related { headers, message: request, attachments: closing.attachments };
-        Ok(Accepted { http, request, backend })
+        Ok(Accepted { http, request, answering })
     }
 
     /// Answers a SOAP request that is verified and recorded.
@@ -85,8 +102,15 @@ impl ServerProxy {
         &self,
         accepted: Accepted,
     ) -> Result<Response<TransportBody>, ExchangeError> {
-        let Accepted { http, request, backend } = accepted;
-        let (content_type, answer) = backend.call_soap(&http, &request, &self.exchange.config).await?;
+        let Accepted { http, request, answering } = accepted;
+        let (content_type, answer) = match answering {
+            Answering::Backend(backend) => backend.call_soap(&http, &request, &self.exchange.config).await?,
+            Answering::Metaservice(message) => {
+                let name = "x-original-content-type";
+                let content_type = http.get(name).ok_or(ExchangeError::Header { name })?.clone();
+                (content_type, Related { headers: request.headers, message, attachments: Vec::new() })
+            }
+        };
         let request = request.message;
         request.check_response(&answer.message).map_err(BackendError::Inconsistent)?;
         let response: Bytes = answer.message.with_request_hash(request.hash()).into();
