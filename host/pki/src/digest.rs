@@ -68,6 +68,11 @@ impl Digest {
         (value.len() == algorithm.implementation().output_len()).then_some(Self { algorithm, value })
     }
 
+    /// Takes a SHA-512 digest computed elsewhere.
+    pub fn sha512(value: [u8; 64]) -> Self {
+        Self { algorithm: DigestAlgorithm::Sha512, value: value.to_vec() }
+    }
+
     /// What made it.
     pub fn algorithm(&self) -> DigestAlgorithm {
         self.algorithm

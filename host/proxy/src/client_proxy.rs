@@ -11,7 +11,7 @@ use uuid::Uuid;
 use uuk_identifiers::{ClientId, SubsystemId};
 use uuk_message::{
     Direction as Way, Header, MessageKind, Part, RestError, RestRequest, RestRequestHead, RestResponse,
-    Sha512, TransportError,
+    TransportError,
 };
 use uuk_messagelog::Direction;
 use uuk_process::telemetry;
@@ -190,8 +190,7 @@ impl ClientProxy {
             return Err(TransportError::MissingRest.into());
         };
         let closing = incoming.close().await?;
-        let request_body = request_body.and_then(|body| Sha512::try_from(body.sha512().as_bytes()).ok());
-        response.check(request, request_body.as_ref())?;
+        response.check(request, request_body.and_then(Spooled::hash).as_ref())?;
         Ok((*response, closing))
     }
 

@@ -1,19 +1,19 @@
 //! Reading a transport message while it comes from a peer.
 
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
 use hyper::body::Body;
 use uuk_asic::{ChainDocuments, SignatureDocuments};
 use uuk_message::{
     Direction, Limits, MessageKind, PartHeaders, RelatedError, RestRequest, RestResponse, SoapFault,
     SoapMessage, TransportError, TransportEvent, TransportReader,
 };
+use uuk_pki::{Digest, DigestAlgorithm};
 
 use crate::exchange::ExchangeConfig;
+use crate::frames::Frames;
 use crate::spool::{Spool, Spooled};
 
 /// Why a message did not come.
@@ -76,39 +76,31 @@ pub(crate) struct Closing {
 
 /// Takes a body as it comes from a client or an information system, or finds that there is none.
 pub(crate) async fn whole<B>(
-    mut body: B,
+    body: B,
     config: &ExchangeConfig,
     deadline: Instant,
 ) -> Result<Option<Spooled>, IncomingError>
 where
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
     let bytes_max = config.limits.body_bytes_max;
-    let mut spool = Spool::new(&config.spool_folder);
-    loop {
-        let frame = tokio::time::timeout_at(deadline.into(), body.frame());
-        match frame.await.map_err(|_| IncomingError::Slow)? {
-            None => break,
-            Some(Err(error)) => return Err(IncomingError::Broken(error.into())),
-            Some(Ok(frame)) => {
-                let Some(data) = frame.data_ref() else { continue };
-                if spool.size_bytes() + data.len() as u64 > bytes_max {
-                    return Err(IncomingError::TooLarge { bytes_max });
-                }
-                spool.push(data).await?;
-            }
+    let mut frames = Frames::new(body, deadline);
+    let (mut spool, mut sha512) = (Spool::new(&config.spool_folder), DigestAlgorithm::Sha512.start());
+    while let Some(data) = frames.next().await? {
+        if spool.size_bytes() + data.len() as u64 > bytes_max {
+            return Err(IncomingError::TooLarge { bytes_max });
         }
+        sha512.update(&data);
+        spool.push(&data).await?;
     }
-    Ok(Some(spool.finish().await?).filter(|body| body.size_bytes() > 0))
+    Ok(Some(spool.finish(sha512.finish()).await?).filter(|body| body.size_bytes() > 0))
 }
 
 /// A transport message that is being read.
 pub(crate) struct Incoming<B> {
-    body: Pin<Box<B>>,
-    has_ended: bool,
+    frames: Frames<B>,
     reader: TransportReader,
     folder: PathBuf,
-    deadline: Instant,
 }
 
 impl<B> Incoming<B>
@@ -124,7 +116,7 @@ where
         deadline: Instant,
     ) -> Result<Self, TransportError> {
         let reader = TransportReader::new(content_type, direction, kind, limits)?;
-        Ok(Self { body: Box::pin(body), has_ended: false, reader, folder, deadline })
+        Ok(Self { frames: Frames::new(body, deadline), reader, folder })
     }
 
     /// Reads up to the message, without what belongs to it.
@@ -171,32 +163,23 @@ where
         loop {
             match self.event().await? {
                 TransportEvent::Body(bytes) => spool.push(&bytes).await?,
-                TransportEvent::BodyEnd { .. } => return Ok(spool.finish().await?),
+                TransportEvent::BodyEnd { sha512, .. } => {
+                    return Ok(spool.finish(Digest::sha512(sha512)).await?);
+                }
                 _ => return Err(TransportError::MissingSignature.into()),
             }
         }
     }
 
+    /// What comes next. At the end of the body, the reader has something to say: the end, or what is missing.
     async fn event(&mut self) -> Result<TransportEvent, IncomingError> {
         loop {
             if let Some(event) = self.reader.next_event()? {
                 return Ok(event);
             }
-            if self.has_ended {
-                return Err(TransportError::MissingSignature.into());
-            }
-            let frame = tokio::time::timeout_at(self.deadline.into(), self.body.frame());
-            match frame.await.map_err(|_| IncomingError::Slow)? {
-                Some(Ok(frame)) => {
-                    if let Some(data) = frame.data_ref() {
-                        self.reader.push(data);
-                    }
-                }
-                Some(Err(error)) => return Err(IncomingError::Broken(error.into())),
-                None => {
-                    self.has_ended = true;
-                    self.reader.end_of_input();
-                }
+            match self.frames.next().await? {
+                Some(data) => self.reader.push(&data),
+                None => self.reader.end_of_input(),
             }
         }
     }

@@ -15,6 +15,7 @@ mod server_proxy;
 
 mod backend;
 mod exchange;
+mod frames;
 mod incoming;
 mod metaservices;
 mod outgoing;

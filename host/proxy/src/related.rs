@@ -4,14 +4,15 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use http_body_util::BodyExt;
 use hyper::body::Body;
 use uuk_message::{
     Direction, PartHeaders, RelatedError, RelatedEvent, RelatedReader, RelatedWriter, Soap, SoapError,
     SoapFault, SoapMessage,
 };
+use uuk_pki::Digest;
 
 use crate::exchange::{ExchangeConfig, ExchangeError};
+use crate::frames::Frames;
 use crate::incoming::IncomingError;
 use crate::outgoing::{Piece, TransportBody, pieces};
 use crate::spool::{Spool, Spooled};
@@ -38,19 +39,19 @@ pub(crate) fn check_action(action: Option<&HeaderValue>) -> Result<(), IncomingE
 
 /// Reads a message to its end; attachments go where large bodies go.
 pub(crate) async fn read<B>(
-    mut body: B,
+    body: B,
     content_type: &str,
     direction: Direction,
     config: &ExchangeConfig,
     deadline: Instant,
 ) -> Result<Sent, IncomingError>
 where
-    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
+    let mut frames = Frames::new(body, deadline);
     let mut reader = RelatedReader::new(content_type, direction, config.limits)?;
     let (mut envelope, mut fault) = (None, None);
     let (mut attachments, mut current) = (Vec::new(), None);
-    let mut has_ended = false;
     loop {
         while let Some(event) = reader.next_event()? {
             match (event, &mut current) {
@@ -60,29 +61,26 @@ where
                     *current = Some((headers, Spool::new(&config.spool_folder)));
                 }
                 (RelatedEvent::Attachment(data), Some((_, spool))) => spool.push(&data).await?,
-                (RelatedEvent::AttachmentEnd { .. }, current) => {
+                (RelatedEvent::AttachmentEnd { sha512, .. }, current) => {
                     if let Some((headers, spool)) = current.take() {
-                        attachments.push((headers, spool.finish().await?));
+                        attachments.push((headers, spool.finish(Digest::sha512(sha512)).await?));
                     }
                 }
-                (RelatedEvent::Attachment(_) | RelatedEvent::End, _) => {}
+                (RelatedEvent::Attachment(_), None) => {}
+                (RelatedEvent::End, _) => {
+                    return match (envelope, fault) {
+                        (Some((headers, message)), _) => {
+                            Ok(Sent::Message(Related { headers, message, attachments }))
+                        }
+                        (None, Some(fault)) => Ok(Sent::Fault(fault)),
+                        (None, None) => Err(RelatedError::MissingSoap { direction }.into()),
+                    };
+                }
             }
         }
-        if has_ended {
-            return match (envelope, fault) {
-                (Some((headers, message)), _) => Ok(Sent::Message(Related { headers, message, attachments })),
-                (None, Some(fault)) => Ok(Sent::Fault(fault)),
-                (None, None) => Err(RelatedError::MissingSoap { direction }.into()),
-            };
-        }
-        let frame = tokio::time::timeout_at(deadline.into(), body.frame());
-        match frame.await.map_err(|_| IncomingError::Slow)? {
-            Some(Ok(frame)) => reader.push(frame.data_ref().map_or(&[][..], |data| data)),
-            Some(Err(error)) => return Err(IncomingError::Broken(error.into())),
-            None => {
-                has_ended = true;
-                reader.end_of_input();
-            }
+        match frames.next().await? {
+            Some(data) => reader.push(&data),
+            None => reader.end_of_input(),
         }
     }
 }

@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Collected, Full};
 use tracing::Instrument;
 use uuk_identifiers::ClientId;
 use uuk_message::{
-    Direction as Way, FaultCode, Header, MessageKind, Part, RestRequest, RestResponse, Sha512, TransportError,
+    Direction as Way, FaultCode, Header, MessageKind, Part, RestRequest, RestResponse, TransportError,
 };
 use uuk_messagelog::Direction;
 use uuk_plugin_host::Arm;
@@ -201,7 +201,7 @@ impl ServerProxy {
         let (parts, content) = answer.into_parts();
 
         // Also for a metaservice: X-Road's servers leave the body out there, and their clients refuse that.
-        let request_body = body.and_then(|body| Sha512::try_from(body.sha512().as_bytes()).ok());
+        let request_body = body.as_ref().and_then(Spooled::hash);
         let response = RestResponse::compose(
             &request,
             request.hash(request_body.as_ref()),

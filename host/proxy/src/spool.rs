@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, stream};
-use uuk_pki::{Digest, DigestAlgorithm, RunningDigest};
+use uuk_message::Sha512;
+use uuk_pki::{Digest, DigestAlgorithm};
 
 /// What is kept in memory of one part.
 const MEMORY_BYTES_MAX: usize = 256 << 10;
@@ -46,6 +47,11 @@ impl Spooled {
 
     pub(crate) fn sha512(&self) -> &Digest {
         &self.sha512
+    }
+
+    /// The same, as a response names its request.
+    pub(crate) fn hash(&self) -> Option<Sha512> {
+        Sha512::try_from(self.sha512.as_bytes()).ok()
     }
 
     /// All of it in memory; the caller has looked at its size.
@@ -88,21 +94,19 @@ async fn read_at(file: Arc<File>, offset: u64, size: usize) -> std::io::Result<B
     tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other)?
 }
 
-/// Takes a part as it comes.
+/// Takes a part as it comes; whoever reads it makes the digest.
 pub(crate) struct Spool {
     folder: PathBuf,
     /// What is not yet in the file.
     memory: BytesMut,
     file: Option<Arc<File>>,
     size_bytes: u64,
-    sha512: RunningDigest,
 }
 
 impl Spool {
     /// `folder` is where files are made once they are needed.
     pub(crate) fn new(folder: &Path) -> Self {
-        let sha512 = DigestAlgorithm::Sha512.start();
-        Self { folder: folder.to_owned(), memory: BytesMut::new(), file: None, size_bytes: 0, sha512 }
+        Self { folder: folder.to_owned(), memory: BytesMut::new(), file: None, size_bytes: 0 }
     }
 
     /// What has come so far.
@@ -113,12 +117,11 @@ impl Spool {
     pub(crate) async fn push(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.memory.extend_from_slice(bytes);
         self.size_bytes += bytes.len() as u64;
-        self.sha512.update(bytes);
         if self.memory.len() > MEMORY_BYTES_MAX { self.write_down().await } else { Ok(()) }
     }
 
-    /// The part is complete.
-    pub(crate) async fn finish(mut self) -> std::io::Result<Spooled> {
+    /// The part is complete, and this is its digest.
+    pub(crate) async fn finish(mut self, sha512: Digest) -> std::io::Result<Spooled> {
         if self.file.is_some() {
             self.write_down().await?;
         }
@@ -126,7 +129,7 @@ impl Spool {
             Some(file) => Content::File(file),
             None => Content::Memory(self.memory.freeze()),
         };
-        Ok(Spooled { content, size_bytes: self.size_bytes, sha512: self.sha512.finish() })
+        Ok(Spooled { content, size_bytes: self.size_bytes, sha512 })
     }
 
     async fn write_down(&mut self) -> std::io::Result<()> {
@@ -155,7 +158,7 @@ mod tests {
         for piece in bytes.chunks(100_000) {
             spool.push(piece).await.unwrap();
         }
-        spool.finish().await.unwrap()
+        spool.finish(DigestAlgorithm::Sha512.digest(bytes)).await.unwrap()
     }
 
     #[tokio::test]
@@ -165,7 +168,6 @@ mod tests {
             let bytes: Vec<u8> = (0..size).map(|index| u8::try_from(index % 251).unwrap()).collect();
             let spooled = spooled(folder.path(), &bytes).await;
             assert_eq!(spooled.size_bytes(), size as u64);
-            assert_eq!(*spooled.sha512(), DigestAlgorithm::Sha512.digest(&bytes));
             assert_eq!(matches!(spooled.content, Content::File(_)), size > MEMORY_BYTES_MAX, "{size}");
             assert!(spooled.read().await.unwrap() == bytes, "{size}");
             for _ in 0..2 {
