@@ -103,7 +103,7 @@ fn answer(name: &str, operation: &Operation, request: &RawValue) -> Result<Strin
             if let ([], Some(none)) = (rows.rows.as_slice(), &faults.none) {
                 return Err(none.fault());
             }
-            written(Scope::Rows { columns: &rows.columns, rows: &rows.rows, next: next.as_deref() })
+            written(Scope::Rows { columns: &rows.columns, rows: &rows.rows, next: next.as_ref() })
         }
         Source::Upstream(upstream) => {
             let response = upstream.of(name, request)?.send(&upstream.upstream)?;
@@ -186,7 +186,7 @@ impl Page {
         rows: &mut sql::RowSet,
         wanted: i64,
         request: &RawValue,
-    ) -> Result<Option<String>, Unfit> {
+    ) -> Result<Option<Found<'static>>, Unfit> {
         let held = usize::try_from(wanted).unwrap_or(usize::MAX).saturating_sub(1);
         if rows.rows.len() <= held {
             return Ok(None);
@@ -197,7 +197,7 @@ impl Page {
         let key = key.child("page");
         let last = Scope::Row(Row { columns: &rows.columns, values });
         let next = look_up(&self.next, last, request, &key.child("next"))?;
-        Ok(next.as_text().map(str::to_owned))
+        Ok(Some(next.into_owned()))
     }
 }
 

@@ -35,7 +35,7 @@ pub enum Scope<'a> {
         /// The rows of the page.
         rows: &'a [Vec<Value>],
         /// Where the next page begins, if there is one.
-        next: Option<&'a str>,
+        next: Option<&'a Found<'a>>,
     },
     /// A document.
     Document(&'a RawValue),
@@ -164,7 +164,7 @@ impl<'a> Scope<'a> {
                 }
             }
             Self::Rows { next, .. } => Some(match (pointer.name(), next) {
-                (Some("next"), Some(next)) => Found::Text(next.into()),
+                (Some("next"), Some(next)) => next.clone(),
                 _ => Found::Nothing,
             }),
             Self::Document(document) => Some(Found::in_document(pointer.find(document))),

@@ -10,12 +10,15 @@ use uuk_adapter::sql;
 use crate::decimal::is_decimal;
 
 /// A value that was found. Numbers keep their digits.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Found<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<'a> {
     /// Null, or nothing at all.
     Nothing,
+    /// True or false.
     Boolean(bool),
+    /// A number, as it was written.
     Number(Cow<'a, str>),
+    /// A text.
     Text(Cow<'a, str>),
     /// An object or a list, as JSON.
     Json(Cow<'a, str>),
@@ -63,6 +66,18 @@ impl<'a> Found<'a> {
             sql::Value::Json(text) => Self::in_document(serde_json::from_str(text).ok()?),
             sql::Value::Bytes(_) | sql::Value::Other(_) => return None,
         })
+    }
+
+    /// The value by itself, whatever it was read from.
+    pub(crate) fn into_owned(self) -> Found<'static> {
+        let owned = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Nothing => Found::Nothing,
+            Self::Boolean(boolean) => Found::Boolean(boolean),
+            Self::Number(text) => Found::Number(owned(text)),
+            Self::Text(text) => Found::Text(owned(text)),
+            Self::Json(text) => Found::Json(owned(text)),
+        }
     }
 
     /// The text of a scalar, by which codes are looked up.

@@ -29,6 +29,7 @@ pub use answer::{Row, Scope, Unfit, write_answer};
 pub use check::check;
 pub use declared::{Declared, StatementDeclaration, UpstreamDeclaration};
 pub use expression::{CodeTables, Expression, Fields};
+pub use found::Found;
 pub use operation::{FaultLine, Faults, Operation, Page, Source};
 pub use pointer::Pointer;
 pub use table::{Reason, Refusal};

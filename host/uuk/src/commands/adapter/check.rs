@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use uuk_bundle::MAPPING;
 use uuk_plugin_host::capabilities::sql::Statements;
 
 use super::component::Component;
 use super::fixture::Fixture;
 use super::project::{Project, ProjectOptions, read_text};
+use super::trial::{Bench, block_on};
 use super::typegen;
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
-/// Check manifest, contracts, statements, generated types, fixtures and component
+/// Check manifest, contracts, statements, generated types, fixtures, component and mapping
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckOptions {
     #[command(flatten)]
@@ -29,6 +31,8 @@ pub(super) fn run(options: &CheckOptions, terminal: &Terminal) -> Result<(), Fai
         ("types", check_generated(&project)),
         ("fixtures", Fixture::read_all(&project).map(|fixtures| format!("{} calls", fixtures.len()))),
         ("component", component().map(|findings| findings.to_string())),
+        ("mapping", check_mapping(&project)),
+        ("probe", check_probe(&project)),
     ];
     conclude(checks, terminal)
 }
@@ -52,6 +56,39 @@ fn check_generated(project: &Project) -> Result<String, Failure> {
         return Ok("none generated".to_owned());
     }
     typegen::check(project).map(|()| "current".to_owned())
+}
+
+/// Every operation of the contracts stands in map.toml; what else it says, its component checks itself.
+fn check_mapping(project: &Project) -> Result<String, Failure> {
+    if !project.is_mapped() {
+        return Ok("none: it is code".to_owned());
+    }
+    let path = project.path(MAPPING);
+    let mapping: toml::Table = read_text(&path)?.parse().map_err(|error| {
+        let message = format!("`{}` is not TOML", path.display());
+        Failure::new(ExitCode::CheckFailed, "bundle.mapping", message).note(error)
+    })?;
+    let operations: Vec<_> = project.contracts.iter().flat_map(|contract| contract.operations()).collect();
+    match operations.iter().find(|operation| !mapping.contains_key(operation.id())) {
+        None => Ok(format!("{} operations", operations.len())),
+        Some(operation) => {
+            let message = format!("map.toml: there is no [{}], which the contract has", operation.id());
+            Err(Failure::new(ExitCode::CheckFailed, "adapter.operation_unmapped", message))
+        }
+    }
+}
+
+/// What the adapter says of itself, as a server asks before the first call.
+fn check_probe(project: &Project) -> Result<String, Failure> {
+    let component = Component::read(project)?;
+    let findings = block_on(async { Bench::new()?.probe(project, &component).await })?;
+    match findings.iter().find(|finding| !finding.ok) {
+        None => Ok(format!("{} findings", findings.len())),
+        Some(finding) => {
+            let failure = Failure::new(ExitCode::CheckFailed, "adapter.probe_failed", &finding.detail);
+            Err(failure.note(format_args!("the adapter's own check `{}` failed", finding.check)))
+        }
+    }
 }
 
 /// Says how each check went; the first that failed is the failure, the others stand beside it.

@@ -97,6 +97,12 @@ impl Fixture {
         }
     }
 
+    /// No call at all.
+    pub(super) fn nothing() -> Self {
+        let (sql, http, expected) = (Vec::new(), Vec::new(), Expected::Anything);
+        Self { path: PathBuf::new(), operation: String::new(), request: Value::Null, sql, http, expected }
+    }
+
     /// Every fixture of a project, by name.
     pub(super) fn read_all(project: &Project) -> Result<Vec<Self>, Failure> {
         let folder = project.path("fixtures");

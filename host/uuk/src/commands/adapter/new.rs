@@ -1,4 +1,6 @@
-//! `uuk adapter new`: a project that builds and whose tests pass, from templates within this program.
+//! `uuk adapter new`: a project that builds and whose tests pass, from templates within this program or from a database.
+
+mod database;
 
 use std::path::{Path, PathBuf};
 
@@ -10,37 +12,61 @@ use super::typegen::{self, GENERATED};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
-/// The files of a project in Rust, with `{{…}}` where the project's name and the SDK belong.
+/// The files of every project, with `{{…}}` where the project's name belongs.
+const COMMON: &[(&str, &str)] = &[
+    ("contracts/{{name}}.yaml", include_str!("new/contract.yaml.template")),
+    ("sql/find-item.sql", include_str!("new/find-item.sql.template")),
+    ("fixtures/get-found.json", include_str!("new/get-found.json.template")),
+    ("fixtures/get-not-found.json", include_str!("new/get-not-found.json.template")),
+];
+const MANIFEST: &str = include_str!("new/plugin.toml.template");
+
+const RUST_BUILD: &str = include_str!("new/rust/build.toml.template");
 const RUST: &[(&str, &str)] = &[
     ("Cargo.toml", include_str!("new/rust/Cargo.toml.template")),
-    ("plugin.toml", include_str!("new/rust/plugin.toml.template")),
-    ("contracts/{{name}}.yaml", include_str!("new/rust/contract.yaml.template")),
-    ("sql/find-item.sql", include_str!("new/rust/find-item.sql.template")),
     ("src/lib.rs", include_str!("new/rust/lib.rs.template")),
-    ("fixtures/get-found.json", include_str!("new/rust/get-found.json.template")),
-    ("fixtures/get-not-found.json", include_str!("new/rust/get-not-found.json.template")),
     ("README.md", include_str!("new/rust/README.md.template")),
     (".cargo/config.toml", include_str!("new/rust/cargo-config.toml.template")),
     (".gitignore", include_str!("new/rust/gitignore.template")),
 ];
 
-/// Start an adapter: a folder with a contract, a statement, code, fixtures and passing tests
+const MAPPING: &[(&str, &str)] = &[
+    ("map.toml", include_str!("new/mapping/map.toml.template")),
+    ("README.md", include_str!("new/mapping/README.md.template")),
+    (".gitignore", include_str!("new/mapping/gitignore.template")),
+];
+
+/// Start an adapter: a folder with a contract, a statement, code or a mapping, fixtures and passing tests
 #[derive(Debug, clap::Args)]
 pub(crate) struct NewOptions {
     /// Name of the adapter and of its folder: small letters, digits and hyphens
     name: String,
     /// Language of the adapter
-    #[arg(short, long, value_enum, default_value_t = Language::Rust)]
+    #[arg(short, long, value_enum, default_value_t = Language::Rust, conflicts_with = "from")]
     lang: Language,
     /// Folder of the SDK, if not the published one [default: the one this folder is in, if it is in uuk's repository]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "from")]
     sdk_path: Option<PathBuf>,
+    /// Write contract, statements and mapping for what is there already
+    #[arg(long, value_enum, requires = "datasource")]
+    from: Option<Origin>,
+    #[command(flatten)]
+    database: database::DatabaseOptions,
 }
 
-/// A language with an SDK.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+/// In what an adapter is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Language {
     Rust,
+    /// No code: what a statement or upstream gives becomes the answer by a table of paths
+    Mapping,
+}
+
+/// What a project can begin with.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Origin {
+    /// A table: one row by its key, and all by pages
+    Database,
 }
 
 pub(super) fn run(options: &NewOptions, terminal: &Terminal) -> Result<(), Failure> {
@@ -51,8 +77,10 @@ pub(super) fn run(options: &NewOptions, terminal: &Terminal) -> Result<(), Failu
         return Err(Failure::new(ExitCode::Usage, "adapter.folder_exists", message)
             .help("choose another name, or remove what is there"));
     }
-    let project = match options.lang {
-        Language::Rust => rust_project(name, &sdk_dependency(options.sdk_path.as_deref())?)?,
+    let project = match (options.from, options.lang) {
+        (Some(Origin::Database), _) => database::project(name, &options.database, terminal)?,
+        (None, Language::Rust) => rust_project(name, &sdk_dependency(options.sdk_path.as_deref())?)?,
+        (None, Language::Mapping) => filled(name, "", MAPPING),
     };
     for (path, text) in &project {
         write_file(&folder.join(path), text)?;
@@ -65,17 +93,23 @@ pub(super) fn run(options: &NewOptions, terminal: &Terminal) -> Result<(), Failu
     Ok(())
 }
 
-/// The paths and texts of a new project, generated types included.
+/// The paths and texts of a new project: those of every project, and those of a language.
+fn filled(name: &str, build: &str, language: &[(&str, &str)]) -> Vec<(String, String)> {
+    let manifest = [MANIFEST, build].join(if build.is_empty() { "" } else { "\n" });
+    let files = [("plugin.toml", manifest.as_str())].into_iter();
+    let files = files.chain(COMMON.iter().copied()).chain(language.iter().copied());
+    let fill = |text: &str| text.replace("{{name}}", name).replace("{{crate_name}}", &name.replace('-', "_"));
+    files.map(|(path, text)| (fill(path), fill(text))).collect()
+}
+
+/// The paths and texts of a new project in Rust, generated types included.
 fn rust_project(name: &str, sdk: &str) -> Result<Vec<(String, String)>, Failure> {
-    let fill = |template: &str| {
-        template
-            .replace("{{name}}", name)
-            .replace("{{crate_name}}", &name.replace('-', "_"))
-            .replace("{{sdk}}", sdk)
-    };
-    let mut project: Vec<_> = RUST.iter().map(|(path, text)| (fill(path), fill(text))).collect();
+    let mut project = filled(name, RUST_BUILD, RUST);
+    for (_, text) in &mut project {
+        *text = text.replace("{{sdk}}", sdk);
+    }
     let text = |wanted: &str| {
-        let file = project.iter().find(|(path, _)| *path == fill(wanted));
+        let file = project.iter().find(|(path, _)| path == wanted);
         file.map(|(_, text)| text.as_bytes()).unwrap_or_default()
     };
     let broken = |error: &dyn std::fmt::Display| {
@@ -83,8 +117,8 @@ fn rust_project(name: &str, sdk: &str) -> Result<Vec<(String, String)>, Failure>
             .note(error)
     };
     let manifest = Manifest::parse(text("plugin.toml")).map_err(|error| broken(&error))?;
-    let contract = Contract::from_openapi(text("contracts/{{name}}.yaml")).map_err(|error| broken(&error))?;
-    let generated = typegen::generate(&manifest, &[contract])?;
+    let contract = Contract::from_openapi(text(&format!("contracts/{name}.yaml")));
+    let generated = typegen::generate(&manifest, &[contract.map_err(|error| broken(&error))?])?;
     project.push((GENERATED.to_owned(), generated));
     Ok(project)
 }
@@ -131,19 +165,31 @@ mod tests {
     use super::super::project::{Project, ProjectOptions};
     use super::*;
 
-    #[test]
-    fn a_new_project_is_sound() {
+    fn written(files: Vec<(String, String)>) -> (tempfile::TempDir, Project) {
         let folder = tempfile::tempdir().expect("a folder");
-        for (path, text) in rust_project("land-register", "\"0.1.0\"").expect("the templates are sound") {
+        for (path, text) in files {
             write_file(&folder.path().join(path), &text).expect("it can be written");
         }
         let project =
             Project::open(&ProjectOptions::at(folder.path())).expect("manifest and contract are valid");
-        typegen::check(&project).expect("its types are current");
         let fixtures = Fixture::read_all(&project).expect("its fixtures are valid");
         assert_eq!(fixtures.iter().map(Fixture::name).collect::<Vec<_>>(), ["get-found", "get-not-found"]);
+        (folder, project)
+    }
+
+    #[test]
+    fn a_new_project_is_sound() {
+        let files = rust_project("land-register", "\"0.1.0\"").expect("the templates are sound");
+        let (_folder, project) = written(files);
+        typegen::check(&project).expect("its types are current");
         let artifact = project.artifact().expect("it says where the component is");
         assert!(artifact.ends_with("target/wasm32-wasip2/release/land_register.wasm"));
+    }
+
+    #[test]
+    fn a_new_mapping_is_sound() {
+        let (_folder, project) = written(filled("land-register", "", MAPPING));
+        assert!(project.artifact().is_ok_and(|artifact| artifact.ends_with("adapter.wasm")));
     }
 
     #[test]

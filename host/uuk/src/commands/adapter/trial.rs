@@ -10,11 +10,13 @@ use uuk_bundle::{Bundle, COMPONENT, Datasource, Engine as DatabaseEngine, pack};
 use uuk_contract::{AnswerProblem, Limits};
 use uuk_plugin_host::capabilities::sql::DatabaseGrant;
 use uuk_plugin_host::{
-    Call, CallContext, CallError, CompiledCache, Engine, EngineConfig, Outcome, Plugin, Resources, Usage,
+    Call, CallContext, CallError, CompiledCache, Engine, EngineConfig, Finding, Grant, Outcome, Plugin,
+    Resources, Usage,
 };
 use uuk_transport::UpstreamConfig;
 
 use super::component::Component;
+use super::fixture::Fixture;
 use super::project::Project;
 use super::recorded::Recorded;
 use crate::exit_code::ExitCode;
@@ -85,14 +87,41 @@ impl Bench {
         recorded.put_into(&mut parts, is_recorded)?;
 
         let tasks = TaskTracker::new();
-        let resources = Resources::open(&grant, &tasks).map_err(|error| not_loaded(error.code(), &error))?;
-        let plugin = Plugin::load(&self.engine, Some(&self.cache), &bundle(parts)?, resources)
-            .map_err(|error| not_loaded(error.code(), &error))?;
-        let outcome = plugin.call(call).await;
-        drop(plugin);
+        let outcome = self.load(&grant, &tasks, parts)?.call(call).await;
         tasks.close();
         tasks.wait().await;
         Ok(outcome)
+    }
+
+    /// What the adapter says of itself before its first call; no host call is made.
+    pub(super) async fn probe(
+        &self,
+        project: &Project,
+        component: &Component,
+    ) -> Result<Vec<Finding>, Failure> {
+        let nothing = Fixture::nothing();
+        let grant = Recorded::new(&nothing, project).await?;
+        let mut parts = project.parts()?;
+        parts.insert(COMPONENT.to_owned(), component.bytes.clone());
+        grant.put_into(&mut parts, |_| true)?;
+        let tasks = TaskTracker::new();
+        let plugin = self.load(&grant.grant(), &tasks, parts)?;
+        let findings = plugin.probe(false, Instant::now() + CALL_TIME_MAX).await;
+        drop(plugin);
+        tasks.close();
+        tasks.wait().await;
+        findings.map_err(|error| Failure::new(ExitCode::CheckFailed, error.code(), error))
+    }
+
+    fn load(
+        &self,
+        grant: &Grant,
+        tasks: &TaskTracker,
+        parts: BTreeMap<String, Vec<u8>>,
+    ) -> Result<Arc<Plugin>, Failure> {
+        let resources = Resources::open(grant, tasks).map_err(|error| not_loaded(error.code(), &error))?;
+        Plugin::load(&self.engine, Some(&self.cache), &bundle(parts)?, resources)
+            .map_err(|error| not_loaded(error.code(), &error))
     }
 }
 
@@ -142,7 +171,8 @@ fn bundle(parts: BTreeMap<String, Vec<u8>>) -> Result<Bundle, Failure> {
     Bundle::read(&packed, &Profile::bundle().limits).map_err(refused)
 }
 
-fn database(name: &str, url: &str, asked: &Datasource) -> DatabaseGrant {
+/// The database at `url`, for reading what a trial or a new project needs of it.
+pub(super) fn database(name: &str, url: &str, asked: &Datasource) -> DatabaseGrant {
     let (url, user) = without_user(url);
     DatabaseGrant {
         datasource: name.to_owned(),
