@@ -13,7 +13,6 @@ const SALT_BYTES: usize = 16;
 const DIGEST_BYTES: usize = 64;
 /// A refused PIN may be the right one but for a slip. A guess at it costs what OWASP's password storage recommendations
 /// ask of PBKDF2 with SHA-512.
-#[expect(clippy::unwrap_used, reason = "it is not zero, as the compiler finds out")]
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(210_000).unwrap();
 
 /// The PIN of a file that a device has refused. It stays refused over restarts: devices block themselves after a few wrong
