@@ -137,6 +137,7 @@ fn log_config(folder: &Path) -> Result<MessageLogConfig> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Instant;
 
     use super::*;
@@ -155,7 +156,7 @@ mod tests {
         let answered =
             |id: &str| Call { id: id.to_owned(), started: now, ended: now, outcome: Outcome::Answered };
         let calls: Vec<_> = call.map(answered).into_iter().collect();
-        let mut report = Report::new(&Plan::new(1, 1), Vec::new());
+        let mut report = Report::new(&Plan::new(1, 1), &BTreeMap::new());
         judge_together(&mut report, &calls, &held(consumer), &held(provider));
         report.violations
     }
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_recorded_twice_is_wrong() {
-        let mut report = Report::new(&Plan::new(1, 1), Vec::new());
+        let mut report = Report::new(&Plan::new(1, 1), &BTreeMap::new());
         judge_count(&mut report, "client's", &Held::from([(("a".to_owned(), Direction::Request), 2)]));
         assert_eq!(report.violations, ["a: the request is recorded 2 times in the client's log"]);
     }

@@ -4,12 +4,12 @@
 //! Start with `plan.rs`, which says what fails, and `audit.rs`, which says what must hold.
 
 mod audit;
-mod disk;
 mod link;
 mod load;
 mod plan;
 mod report;
 mod scene;
+mod server_clock;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -52,7 +52,7 @@ async fn main() -> Result<ExitCode> {
 
 async fn run(arguments: &Arguments, plan: Plan) -> Result<Report> {
     let mut scene = Scene::start(arguments.program.clone()).await?;
-    let mut report = Report::new(&plan, scene.impossible.clone());
+    let mut report = Report::new(&plan, &scene.impossible);
     let load = Load::start(plan.seed, scene.client());
     for (number, event) in plan.events.iter().enumerate() {
         tokio::time::sleep(event.pause).await;

@@ -30,6 +30,15 @@ pub(crate) enum Fault {
     OcspDown,
     #[strum(to_string = "the OCSP responder stalls")]
     OcspStalled,
+    /// So little that nobody need mind.
+    #[strum(to_string = "the clock of the client's server is 20 s ahead")]
+    ConsumerClockAhead,
+    #[strum(to_string = "the clock of the client's server is 2 h behind")]
+    ConsumerClockBehind,
+    #[strum(to_string = "the clock of the provider's server is 2 h ahead")]
+    ProviderClockAhead,
+    #[strum(to_string = "the clock of the provider's server is 20 s behind")]
+    ProviderClockBehind,
 }
 
 impl Fault {
@@ -43,6 +52,8 @@ impl Fault {
             Self::DatabaseKilled => 4,
             Self::StampingDown | Self::StampingStalled | Self::StampingGarbage => 5,
             Self::OcspDown | Self::OcspStalled => 6,
+            Self::ConsumerClockAhead | Self::ConsumerClockBehind => 7,
+            Self::ProviderClockAhead | Self::ProviderClockBehind => 8,
         }
     }
 }
@@ -99,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_fails_in_a_dozen_events_and_nothing_twice_at_once() {
+    fn everything_fails_before_anything_fails_again_and_nothing_twice_at_once() {
         let plan = Plan::new(1, Fault::iter().count());
         for fault in Fault::iter() {
             assert!(plan.events.iter().any(|event| event.faults.contains(&fault)), "{fault}");

@@ -33,20 +33,18 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(plan: &Plan, impossible: Vec<Fault>) -> Self {
+    pub(crate) fn new(plan: &Plan, impossible: &BTreeMap<Fault, &str>) -> Self {
         let mut faults = BTreeMap::new();
         for fault in plan.events.iter().flat_map(|event| &event.faults) {
-            if !impossible.contains(fault) {
+            if !impossible.contains_key(fault) {
                 *faults.entry(fault.to_string()).or_default() += 1;
             }
         }
-        let mut left_out = vec!["the clock jumps: a server has that of the machine".to_owned()];
-        left_out.extend(impossible.iter().map(|fault| format!("{fault}: this user may not mount one")));
         Self {
             seed: plan.seed,
             events: plan.events.len(),
             faults,
-            left_out,
+            left_out: impossible.iter().map(|(fault, why)| format!("{fault}: {why}")).collect(),
             calls: 0,
             answered: 0,
             refused: BTreeMap::new(),

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -6,15 +7,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use http::StatusCode;
 use tokio::sync::watch;
-use uuk_e2e::{Client, Enrolled, Network, Pair, Server};
+use uuk_e2e::{Client, Enrolled, Network, Pair, Server, Site};
 use uuk_signer::KeyAlgorithm;
 use uuk_testkit::databases::{PASSWORD, PostgreSql, USER};
+use uuk_testkit::disk::Disk;
 use uuk_testkit::network::{Fault as ServerFault, Instance, InstanceOptions};
 
-use crate::disk::Disk;
 use crate::link::{Link, Way};
 use crate::load::KNOWN;
 use crate::plan::Fault;
+use crate::server_clock::ServerClock;
 
 /// How far above the port for messages that for OCSP answers is.
 const ANSWERS_AFTER: u16 = 77;
@@ -28,6 +30,13 @@ const OCSP_FRESHNESS: Duration = Duration::from_secs(60);
 const STAMPING: &str = "[message_log.time_stamping]\ninterval = \"1s\"\nretry_delay = \"1s\"\n\
                         acceptable_failure_period = \"2s\"\n\n";
 
+const CLOCK_FAULTS: [Fault; 4] = [
+    Fault::ConsumerClockAhead,
+    Fault::ConsumerClockBehind,
+    Fault::ProviderClockAhead,
+    Fault::ProviderClockBehind,
+];
+
 /// Both servers with all that they stand on and ask, each to be made to fail.
 pub(crate) struct Scene {
     // In the order in which they end.
@@ -38,12 +47,14 @@ pub(crate) struct Scene {
     link: Link,
     database: PostgreSql,
     disk: Option<Disk>,
+    consumer_clock: Option<ServerClock>,
+    provider_clock: Option<ServerClock>,
     pair: Pair,
     /// When the callers' own server was not there.
     pub(crate) outages: Vec<(Instant, Instant)>,
     consumer_killed_at: Instant,
-    /// Faults that this machine does not let happen.
-    pub(crate) impossible: Vec<Fault>,
+    /// Faults that this machine does not let happen, and why.
+    pub(crate) impossible: BTreeMap<Fault, &'static str>,
 }
 
 /// What is left for judging when both servers have ended.
@@ -63,9 +74,11 @@ impl Scene {
         let consumer_log = format!("[message_log]\ndatabase = \"sqlite:log/messages.db\"\n\n{STAMPING}");
         let provider_log =
             format!("[message_log]\ndatabase = \"{url}\"\npassword_file = \"password\"\n\n{STAMPING}");
-        let pair = Pair::enrol(network, [&consumer_log, &provider_log]).await?;
+        let mut pair = Pair::enrol(network, [&consumer_log, &provider_log]).await?;
         std::fs::write(pair.provider.site.folder().join("password"), PASSWORD)?;
         let disk = Disk::mount(&pair.consumer.site.folder().join("log"))?;
+        let consumer_clock = give_clock(&mut pair.consumer.site)?;
+        let provider_clock = give_clock(&mut pair.provider.site)?;
         let link = Link::to(peer_port(&pair.provider)?, &[ANSWERS_AFTER]).await?;
         pair.provider.registered.set_address(Some(&format!("127.0.0.1:{}", link.port())))?;
 
@@ -73,7 +86,13 @@ impl Scene {
         let known = format!("/people/{KNOWN}");
         let [consumer, provider] = pair.start(&program, KeyAlgorithm::EcP256, &known).await?;
         let (client, _) = watch::channel(Client::new(consumer.address()));
-        let impossible = if disk.is_none() { vec![Fault::DiskFull] } else { Vec::new() };
+        let mut impossible = BTreeMap::new();
+        if disk.is_none() {
+            impossible.insert(Fault::DiskFull, "this user may not mount one");
+        }
+        if consumer_clock.is_none() {
+            impossible.extend(CLOCK_FAULTS.map(|fault| (fault, "libfaketime is not installed")));
+        }
         Ok(Self {
             consumer: Some(consumer),
             provider: Some(provider),
@@ -82,6 +101,8 @@ impl Scene {
             link,
             database,
             disk,
+            consumer_clock,
+            provider_clock,
             pair,
             outages: Vec::new(),
             consumer_killed_at: Instant::now(),
@@ -113,6 +134,10 @@ impl Scene {
             Fault::StampingGarbage => stamping(ServerFault::Garbage),
             Fault::OcspDown => ocsp(ServerFault::Down),
             Fault::OcspStalled => ocsp(ServerFault::Slow(STALLED)),
+            Fault::ConsumerClockAhead => set(self.consumer_clock.as_ref(), 20)?,
+            Fault::ConsumerClockBehind => set(self.consumer_clock.as_ref(), -2 * 3600)?,
+            Fault::ProviderClockAhead => set(self.provider_clock.as_ref(), 2 * 3600)?,
+            Fault::ProviderClockBehind => set(self.provider_clock.as_ref(), -20)?,
         }
         Ok(())
     }
@@ -136,6 +161,8 @@ impl Scene {
             Fault::OcspDown | Fault::OcspStalled => {
                 self.pair.network.instance.authority.ocsp().fail(ServerFault::None);
             }
+            Fault::ConsumerClockAhead | Fault::ConsumerClockBehind => set(self.consumer_clock.as_ref(), 0)?,
+            Fault::ProviderClockAhead | Fault::ProviderClockBehind => set(self.provider_clock.as_ref(), 0)?,
         }
         Ok(())
     }
@@ -163,6 +190,17 @@ impl Scene {
     fn start_again(&self, side: &Enrolled) -> Result<Server> {
         Server::start_program(&self.program, &side.site, Stdio::null())
     }
+}
+
+/// A clock of its own for the server of a site, if that is possible.
+fn give_clock(site: &mut Site) -> Result<Option<ServerClock>> {
+    let clock = ServerClock::in_folder(site.folder())?;
+    site.environment.extend(clock.iter().flat_map(ServerClock::environment));
+    Ok(clock)
+}
+
+fn set(clock: Option<&ServerClock>, seconds: i64) -> Result<()> {
+    clock.map_or(Ok(()), |clock| clock.set(seconds))
 }
 
 /// The port at which the server of `side` takes messages.

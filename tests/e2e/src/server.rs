@@ -48,6 +48,7 @@ impl Server {
         let mut process = command
             .args(["serve", "--no-color", "--config"])
             .arg(site.folder().join("uuk.toml"))
+            .envs(&site.environment)
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(Stdio::piped())

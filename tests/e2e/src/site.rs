@@ -22,6 +22,8 @@ pub const CLIENT: &str = "KG/GOV/70000002/portal";
 /// An agency's folder, as `uuk serve` reads it: plain HTTP on loopback ports that the system chooses.
 #[derive(Debug)]
 pub struct Site {
+    /// Environment variables that its server has besides ours.
+    pub environment: BTreeMap<String, String>,
     folder: PathBuf,
     author: Identity,
     vetter: Identity,
@@ -71,6 +73,7 @@ impl Site {
             ),
         )?;
         let site = Self {
+            environment: BTreeMap::new(),
             folder: folder.to_owned(),
             author: Identity::keep(&authors.issue("Example Integrator", KeyKind::P256)?, folder, "author")?,
             vetter: Identity::keep(&operator.issue("Vetting 2026", KeyKind::P256)?, folder, "vetting")?,

@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod databases;
+pub mod disk;
 pub mod fixtures;
 #[cfg(feature = "network")]
 pub mod network;

@@ -17,7 +17,7 @@ pub(crate) struct ChaosOptions {
 }
 
 pub(crate) fn run(options: &ChaosOptions, project: &Project) -> Result<()> {
-    prepare::packages(&[prepare::POSTGRESQL])?;
+    prepare::packages(&[prepare::FAKETIME, prepare::POSTGRESQL])?;
     prepare::toolchain(project)?;
     // Together: one after the other, what they share would be built twice, with other features.
     run_command(&mut project.cargo(&[

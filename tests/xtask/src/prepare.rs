@@ -47,6 +47,8 @@ pub(crate) const OPENSSL_HEADERS: Package = Package {
 };
 pub(crate) const PKG_CONFIG: Package =
     Package { name: "pkg-config", is_installed: || is_on_path("pkg-config"), service: None };
+pub(crate) const FAKETIME: Package =
+    Package { name: "faketime", is_installed: || is_on_path("faketime"), service: None };
 const SOFTHSM: Package =
     Package { name: "softhsm2", is_installed: || is_on_path("softhsm2-util"), service: None };
 const XMLLINT: Package =
@@ -66,7 +68,18 @@ pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2"
 /// Everything that the tests need.
 pub(crate) fn for_tests(project: &Project) -> Result<()> {
     // First what may end here, since only an administrator can mend it.
-    packages(&[CPP_COMPILER, MARIADB, OPENSSL, OPENSSL_HEADERS, PKG_CONFIG, POSTGRESQL, SOFTHSM, XMLLINT, XMLSEC])?;
+    packages(&[
+        CPP_COMPILER,
+        FAKETIME,
+        MARIADB,
+        OPENSSL,
+        OPENSSL_HEADERS,
+        PKG_CONFIG,
+        POSTGRESQL,
+        SOFTHSM,
+        XMLLINT,
+        XMLSEC,
+    ])?;
     toolchain(project)?;
     nightly()?;
     tool(CARGO_DENY, project)?;

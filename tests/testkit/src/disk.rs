@@ -1,3 +1,5 @@
+//! A disk that can be full.
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -8,20 +10,20 @@ const ROOMY: &str = "size=2g";
 
 /// A file system of its own in a folder, to be filled up without harm to anyone.
 #[derive(Debug)]
-pub(crate) struct Disk(PathBuf);
+pub struct Disk(PathBuf);
 
 impl Disk {
-    /// `None` if this user may not mount file systems.
-    pub(crate) fn mount(folder: &Path) -> Result<Option<Self>> {
+    /// Mounts one on `folder`; `None` if this user may not mount file systems.
+    pub fn mount(folder: &Path) -> Result<Option<Self>> {
         std::fs::create_dir_all(folder)?;
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", ROOMY, "uuk-chaos"]).arg(folder);
+        mount.args(["-t", "tmpfs", "-o", ROOMY, "uuk-test"]).arg(folder);
         let status = mount.stderr(Stdio::null()).status().context("cannot run mount")?;
         Ok(status.success().then(|| Self(folder.to_owned())))
     }
 
     /// From now on nothing more goes in.
-    pub(crate) fn fill_up(&self) -> Result<()> {
+    pub fn fill_up(&self) -> Result<()> {
         let free = Command::new("df").args(["--output=used", "-B1024"]).arg(&self.0).output()?;
         let used = String::from_utf8(free.stdout)?;
         let used: u64 = used.split_whitespace().last().context("df says nothing")?.parse()?;
@@ -33,7 +35,7 @@ impl Disk {
     }
 
     /// There is room again.
-    pub(crate) fn make_room(&self) -> Result<()> {
+    pub fn make_room(&self) -> Result<()> {
         self.resize(ROOMY)
     }
 
