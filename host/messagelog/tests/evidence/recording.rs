@@ -5,9 +5,10 @@ use std::io::{BufRead, BufReader};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 use uuk_messagelog::{Direction, LargerAttachments, LogReader, LoggedAttachment, NewRecord, Query};
+use uuk_testkit::disk::Disk;
 
 use crate::on_each_database;
-use crate::world::{CLIENT, World};
+use crate::world::{CLIENT, Database, World};
 
 on_each_database! {
     finds_what_was_recorded
@@ -116,6 +117,44 @@ async fn keeps_what_was_recorded_when_it_is_killed(world: World) {
     }
     let again = running.log.append(record).await.unwrap();
     assert!(found.iter().all(|found| found.id < again));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn records_again_when_a_full_disk_has_room() {
+    let mut world = World::new(Database::Sqlite).await.unwrap();
+    let folder = world.folder.path().join("disk");
+    let Some(disk) = Disk::mount(&folder).unwrap() else {
+        eprintln!("skipped: this user may not mount a file system that can be full");
+        return;
+    };
+    world.config.database = format!("sqlite:{}", folder.join("log.db").display());
+    let running = world.run().await;
+    let append = async |query_id: &str, body: &[u8]| running.log.append(world.record(query_id, body)).await;
+    let mut recorded = vec![append("before", b"").await.unwrap()];
+    for _ in 0..3 {
+        disk.fill_up().unwrap();
+        let mut refusal = None;
+        while refusal.is_none() {
+            // What is free in the files of the database is used up first.
+            assert!(recorded.len() < 1_000, "the disk is not full");
+            match append("full", &[0; 64 << 10]).await {
+                Ok(id) => recorded.push(id),
+                Err(error) => refusal = Some(error),
+            }
+        }
+        assert_eq!(refusal.unwrap().code(), "message_log.refused");
+        disk.make_room().unwrap();
+        recorded.push(append("after", b"").await.unwrap());
+    }
+
+    let found = running.log.find(&Query::default(), 1_000).await.unwrap();
+    assert_eq!(found.iter().map(|found| found.id).collect::<Vec<_>>(), recorded);
+    running.log.time_stamp().await.unwrap();
+    for id in recorded {
+        let exported = running.log.export(id, false).await.unwrap();
+        assert!(world.verify(&exported.bytes, None).is_valid());
+    }
     running.stop().await;
 }
 
