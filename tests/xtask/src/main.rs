@@ -5,6 +5,7 @@ mod chaos;
 mod command;
 mod demo;
 mod fuzz;
+mod interop;
 mod layers;
 mod plugins;
 mod prepare;
@@ -27,6 +28,7 @@ enum Task {
     Test(test::TestOptions),
     Bench(bench::BenchOptions),
     Chaos(chaos::ChaosOptions),
+    Interop(interop::InteropOptions),
     Layers(layers::LayersOptions),
     Plugins(plugins::PluginsOptions),
 }
@@ -45,6 +47,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Test(options) => test::run(options, &project),
         Task::Bench(options) => bench::run(options, &project),
         Task::Chaos(options) => chaos::run(options, &project),
+        Task::Interop(_) => interop::run(&project),
         Task::Layers(options) => layers::run(options, &project),
         Task::Plugins(_) => plugins::run(&project),
     }

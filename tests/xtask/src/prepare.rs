@@ -166,6 +166,17 @@ pub(crate) fn packages(wanted: &[Package]) -> Result<()> {
     Ok(())
 }
 
+/// X-Road's `asicverifier`, which no package of Debian has.
+///
+/// # Errors
+/// [`Lacking`] if nothing says where it is.
+pub(crate) fn asic_verifier() -> Result<()> {
+    match env::var_os("ASIC_VERIFIER") {
+        Some(_) => Ok(()),
+        None => Err(Lacking("ASIC_VERIFIER does not say where X-Road's asicverifier is".to_owned()).into()),
+    }
+}
+
 fn is_on_path(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
