@@ -131,7 +131,7 @@ impl Plugin {
             upstreams,
             configuration,
             slots: Slots::new(limits.concurrency_max, engine.waiting),
-            turns: Arc::new(Turns::new(&engine.background)),
+            turns: engine.background.turns(&manifest.plugin.id),
             memories: memories(&component),
             log: PluginLog::new(manifest.plugin.id.clone(), manifest.plugin.version.to_string()),
             health: Health::default(),

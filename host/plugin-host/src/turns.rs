@@ -1,9 +1,10 @@
 //! Who may go on computing: calls that take long move to threads that give way to all others, and take turns there.
 
+use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub(crate) struct Background {
     /// Taken when it ends.
     runtime: Option<Runtime>,
     turns: Arc<Semaphore>,
+    /// By plugin, while a version of it is there.
+    of_plugins: Mutex<HashMap<String, Weak<Turns>>>,
     /// Calls that were answered elsewhere, as far as they were counted.
     answered: AtomicU32,
 }
@@ -46,7 +49,20 @@ impl Background {
             .on_thread_start(give_way)
             .build()?;
         let turns = Arc::new(Semaphore::new(processors()));
-        Ok(Arc::new(Self { runtime: Some(runtime), turns, answered: AtomicU32::new(0) }))
+        let (of_plugins, answered) = (Mutex::default(), AtomicU32::new(0));
+        Ok(Arc::new(Self { runtime: Some(runtime), turns, of_plugins, answered }))
+    }
+
+    /// The turns of a plugin, the same for all its versions: a new one is taken for what the old one was.
+    pub(crate) fn turns(self: &Arc<Self>, plugin: &str) -> Arc<Turns> {
+        let mut of_plugins = self.of_plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        of_plugins.retain(|_, turns| turns.strong_count() > 0);
+        if let Some(turns) = of_plugins.get(plugin).and_then(Weak::upgrade) {
+            return turns;
+        }
+        let turns = Arc::new(Turns::new(self));
+        of_plugins.insert(plugin.to_owned(), Arc::downgrade(&turns));
+        turns
     }
 
     fn answered(&self) -> u32 {
@@ -107,7 +123,7 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    pub(crate) fn new(background: &Arc<Background>) -> Self {
+    fn new(background: &Arc<Background>) -> Self {
         let own = Arc::new(Semaphore::new(processors()));
         Self { background: Arc::clone(background), own, expected_long: AtomicU32::new(0) }
     }
@@ -314,7 +330,7 @@ mod tests {
     use super::*;
 
     fn pace() -> (Arc<Turns>, Pace) {
-        (Arc::new(Turns::new(&Background::start().unwrap())), Pace::default())
+        (Background::start().unwrap().turns("kg.example"), Pace::default())
     }
 
     #[tokio::test]
@@ -383,6 +399,19 @@ mod tests {
             went_aside += u32::from(short.run(&turns, call).await.unwrap());
         }
         assert_eq!(went_aside, EXPECTED_LONG);
+    }
+
+    #[tokio::test]
+    async fn a_new_version_is_taken_for_what_the_old_one_was() {
+        let background = Background::start().unwrap();
+        let (old, other) = (background.turns("kg.example.a"), background.turns("kg.example.b"));
+        let long = Pace::default();
+        let (own, its_turns) = (long.clone(), Arc::clone(&old));
+        long.run(&old, async move { own.next_turn(&its_turns).await }).await.unwrap();
+        let new = background.turns("kg.example.a");
+        assert_eq!([&new, &other].map(|turns| turns.expected_long.load(Ordering::Relaxed)), [EXPECTED_LONG, 0]);
+        drop((old, new));
+        assert_eq!(background.turns("kg.example.a").expected_long.load(Ordering::Relaxed), 0, "all are gone");
     }
 
     #[tokio::test]
