@@ -190,12 +190,12 @@ impl<'c, F: Fn(&str, DigestAlgorithm) -> Option<Digest>> Walk<'c, F> {
 
 /// The digest over a list of digests: of the DER `SEQUENCE OF SEQUENCE { digest OCTET STRING, method UTF8String,
 /// transforms SEQUENCE OF … }`, the transforms always none.
-fn step_value(algorithm: DigestAlgorithm, digests: &[Digest]) -> Digest {
+fn step_value<'d>(algorithm: DigestAlgorithm, digests: impl IntoIterator<Item = &'d Digest>) -> Digest {
     const SEQUENCE: u8 = 0x30;
     const OCTET_STRING: u8 = 0x04;
     const UTF8_STRING: u8 = 0x0c;
     let items: Vec<u8> = digests
-        .iter()
+        .into_iter()
         .flat_map(|digest| {
             let digest_value = der(OCTET_STRING, digest.as_bytes());
             let method = der(UTF8_STRING, digest.algorithm().uri().as_bytes());

@@ -48,37 +48,44 @@ pub fn build_hash_chains(names: ChainNames, messages: &[Vec<Digest>]) -> Option<
     });
     let tree = Tree::new(leaves.collect::<Option<_>>()?)?;
     let chains =
-        messages.iter().enumerate().map(|(index, parts)| write_chain(names, tree.path(index), parts));
+        messages.iter().enumerate().map(|(index, parts)| write_chain(names, &tree.path(index), parts));
     Some(HashChains { result: write_result(names, &tree.root), chains: chains.collect() })
 }
 
 /// The values of a binary tree. What has no right neighbour moves up as it is.
 struct Tree {
     /// Below the root, the leaves first.
-    levels: Vec<Vec<Digest>>,
+    levels: Vec<Vec<Node>>,
     root: Digest,
+}
+
+#[derive(Clone)]
+struct Node {
+    value: Digest,
+    /// As it stands in the chains of all leaves below its sibling.
+    element: String,
 }
 
 /// The other half of a step on the way from the root to a leaf.
 enum Sibling<'t> {
-    Left(&'t Digest),
-    Right(&'t Digest),
+    Left(&'t Node),
+    Right(&'t Node),
 }
 
 impl Tree {
     /// `None` without leaves.
     fn new(leaves: Vec<Digest>) -> Option<Self> {
         let mut levels = Vec::new();
-        let mut level = leaves;
+        let mut level: Vec<_> = leaves.into_iter().map(Node::new).collect();
         while level.len() > 1 {
             let above = level.chunks(2).map(|pair| match pair {
                 [alone] => alone.clone(),
-                pair => step_value(ALGORITHM, pair),
+                pair => Node::new(step_value(ALGORITHM, pair.iter().map(|node| &node.value))),
             });
             let above = above.collect();
             levels.push(std::mem::replace(&mut level, above));
         }
-        Some(Self { levels, root: level.pop()? })
+        Some(Self { levels, root: level.pop()?.value })
     }
 
     /// The siblings beside the way from the root to the leaf `index`.
@@ -96,6 +103,18 @@ impl Tree {
     }
 }
 
+impl Node {
+    fn new(value: Digest) -> Self {
+        let element =
+            format!("<ns2:HashValue>\n            {}\n        </ns2:HashValue>", digest_value(&value));
+        Self { value, element }
+    }
+}
+
+/// What a chain document takes without its steps, and with each: its sibling's digest above all.
+const CHAIN_BYTES: usize = 512;
+const STEP_BYTES: usize = 256;
+
 const HEADER: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n";
 
 fn write_result(names: ChainNames, root: &Digest) -> Vec<u8> {
@@ -109,37 +128,40 @@ fn write_result(names: ChainNames, root: &Digest) -> Vec<u8> {
     .into_bytes()
 }
 
-fn write_chain(names: ChainNames, path: Vec<Sibling<'_>>, parts: &[Digest]) -> Vec<u8> {
-    let mut parts = parts.iter().enumerate().map(|(index, digest)| data_ref(names, index, digest));
-    let steps_above = path.len();
-    // A message of several parts ends in a step of its own, to which the one above refers.
-    let own_step = parts.len() > 1 || steps_above == 0;
-    let mut steps = Vec::new();
-    for (index, sibling) in path.into_iter().enumerate() {
-        let below = match index + 1 == steps_above && !own_step {
-            true => parts.next().unwrap_or_default(),
-            false => format!("<ns2:StepRef URI=\"#STEP{}\"/>", index + 1),
-        };
-        steps.push(match sibling {
-            Sibling::Left(left) => vec![hash_value(left), below],
-            Sibling::Right(right) => vec![below, hash_value(right)],
-        });
-    }
-    if own_step {
-        steps.push(parts.collect());
-    }
-
-    let mut chain = format!(
+fn write_chain(names: ChainNames, path: &[Sibling<'_>], parts: &[Digest]) -> Vec<u8> {
+    let mut chain = String::with_capacity(CHAIN_BYTES + (path.len() + parts.len()) * STEP_BYTES);
+    chain.push_str(&format!(
         "{HEADER}<ns2:HashChain xmlns=\"{DS}\" xmlns:ns2=\"{HASH_CHAIN}\">\n    \
          <ns2:DefaultDigestMethod Algorithm=\"{}\"/>\n",
         ALGORITHM.uri(),
-    );
-    for (index, values) in steps.iter().enumerate() {
-        chain.push_str(&format!("    <ns2:HashStep id=\"STEP{index}\">\n"));
+    ));
+    let mut steps = 0;
+    let mut write_step = |values: &[&str]| {
+        chain.push_str(&format!("    <ns2:HashStep id=\"STEP{steps}\">\n"));
         for value in values {
-            chain.push_str(&format!("        {value}\n"));
+            chain.extend(["        ", value, "\n"]);
         }
         chain.push_str("    </ns2:HashStep>\n");
+        steps += 1;
+    };
+    // A message of several parts ends in a step of its own, to which the one above refers.
+    let parts: Vec<_> =
+        parts.iter().enumerate().map(|(index, digest)| data_ref(names, index, digest)).collect();
+    let parts: Vec<_> = parts.iter().map(String::as_str).collect();
+    let own_step = parts.len() > 1 || path.is_empty();
+    for (index, sibling) in path.iter().enumerate() {
+        let next = format!("<ns2:StepRef URI=\"#STEP{}\"/>", index + 1);
+        let below = match parts.as_slice() {
+            [part] if index + 1 == path.len() => part,
+            _ => next.as_str(),
+        };
+        match sibling {
+            Sibling::Left(left) => write_step(&[&left.element, below]),
+            Sibling::Right(right) => write_step(&[below, &right.element]),
+        }
+    }
+    if own_step {
+        write_step(&parts);
     }
     chain.push_str("</ns2:HashChain>\n");
     chain.into_bytes()
@@ -151,10 +173,6 @@ fn data_ref(names: ChainNames, index: usize, digest: &Digest) -> String {
         index => format!("/attachment{index}"),
     };
     format!("<ns2:DataRef URI=\"{uri}\">\n            {}\n        </ns2:DataRef>", digest_value(digest))
-}
-
-fn hash_value(digest: &Digest) -> String {
-    format!("<ns2:HashValue>\n            {}\n        </ns2:HashValue>", digest_value(digest))
 }
 
 fn digest_value(digest: &Digest) -> String {
