@@ -1,6 +1,7 @@
 //! The threads on which the keys of a token sign, and how waiting messages come to share a signature.
 //!
-//! An idle token signs at once. While it is busy, what arrives waits, and is signed together next: the slower the key is
+//! A key that signs in no time does so where it is asked. Others belong to the threads of their token: an idle one signs
+//! at once; while it is busy, what arrives waits, and is signed together next: the slower the key is
 //! beside the load, the more messages share each signature, so that a slow device slows messages down without making
 //! them pile up.
 
@@ -11,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 use tracing::error;
 use uuk_asic::{MessageSigner, PendingSignature, SignError, SignatureDocuments};
-use uuk_pki::Digest;
+use uuk_pki::{Digest, SignatureScheme, SigningKey};
 use uuk_process::{Clock, ErrorChain};
 
 use crate::error::SignerError;
@@ -90,7 +91,7 @@ impl Drop for SigningThreads {
 }
 
 impl SigningQueue {
-    /// Lets a message wait for `identity` to sign it: `parts` are the SHA-512 digests of its parts.
+    /// Lets `identity` sign a message, and wait for that if need be: `parts` are the SHA-512 digests of its parts.
     ///
     /// # Cancellation
     /// A message that nobody waits for any more is not signed, unless that has begun.
@@ -99,8 +100,13 @@ impl SigningQueue {
         identity: Arc<SigningIdentity>,
         parts: Vec<Digest>,
     ) -> Result<SignatureDocuments, SignerError> {
+        let Self(queue) = self;
+        if is_fast(&*identity.key) {
+            let signed = queue.sign(&identity, &[parts]).map_err(SignerError::Signature)?;
+            return signed.into_iter().next().ok_or(SignerError::Stopped);
+        }
         let (reply, answer) = oneshot::channel();
-        self.0.push(Job { identity, parts, reply })?;
+        queue.push(Job { identity, parts, reply })?;
         answer.await.unwrap_or(Err(SignerError::Stopped))
     }
 }
@@ -125,7 +131,7 @@ impl Queue {
             let Some(identity) = batch.first().map(|job| job.identity.clone()) else { continue };
             let (messages, replies): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|job| (job.parts, job.reply)).unzip();
-            match sign(&identity, &messages, &self.clock) {
+            match self.sign(&identity, &messages) {
                 Ok(signed) => {
                     for (reply, documents) in replies.into_iter().zip(signed) {
                         // Whoever has stopped waiting has been told why.
@@ -133,15 +139,25 @@ impl Queue {
                     }
                 }
                 Err(reason) => {
-                    let key = &identity.key_id;
-                    error!(key.id = %key, error = %ErrorChain(&reason), "Key {key} could not sign");
-                    let reason = Arc::new(reason);
                     for reply in replies {
                         let _ = reply.send(Err(SignerError::Signature(reason.clone())));
                     }
                 }
             }
         }
+    }
+
+    /// Lets all of `messages` share one signature.
+    fn sign(
+        &self,
+        identity: &SigningIdentity,
+        messages: &[Vec<Digest>],
+    ) -> Result<Vec<SignatureDocuments>, Arc<SignError>> {
+        sign(identity, messages, &self.clock).map_err(|reason| {
+            let key = &identity.key_id;
+            error!(key.id = %key, error = %ErrorChain(&reason), "Key {key} could not sign");
+            Arc::new(reason)
+        })
     }
 
     /// The message that has waited longest, and those that may share its signature. `None` at the end.
@@ -160,6 +176,11 @@ impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a signature takes less than handing it to a thread: a tenth of a hash chain's making, sending and verifying.
+fn is_fast(key: &dyn SigningKey) -> bool {
+    key.is_in_memory() && key.scheme() == SignatureScheme::Ecdsa
 }
 
 /// `first` and, of those that wait, the ones with the same certificate, in their order.
@@ -200,7 +221,7 @@ mod tests {
     use std::sync::mpsc;
 
     use jiff::Timestamp;
-    use uuk_pki::{CertificateUse, KeyError, SignatureScheme, SigningKey};
+    use uuk_pki::{CertificateUse, KeyError};
 
     use super::*;
     use crate::sample::{World, digests, generate, login, member};
