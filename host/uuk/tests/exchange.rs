@@ -121,7 +121,7 @@ async fn a_sound_exchange_is_found_fit() {
     site.make_key().await;
     let found = site.accepted();
     let findings = found["findings"].as_array().unwrap();
-    for what in ["peers", "OCSP answers", "global configuration", "token"] {
+    for what in ["peers", "OCSP answers", "global configuration", "token", "message log"] {
         let finding = findings.iter().find(|finding| finding["what"] == what).unwrap();
         assert_eq!(finding["state"], "ok", "{finding}");
     }
@@ -179,6 +179,16 @@ async fn refuses_certificate_profiles_that_are_missing_or_none() {
         "[[profile]]\nname = 'ours'\nmember = [{ class = 'GOV', subject = { CN = '(?<code>.+)' } }]\n",
     );
     site.accepted();
+}
+
+#[tokio::test]
+async fn doctor_finds_a_database_that_cannot_be_read() {
+    let site = Site::new("").await;
+    site.change("[exchange]\n", "[message_log]\ndatabase = 'sqlite:uuk.toml'\n[exchange]\n");
+    let output = site.uuk(&["doctor"]);
+    let talk = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{talk}");
+    assert!(talk.contains("uuk explain message_log."), "{talk}");
 }
 
 #[tokio::test]

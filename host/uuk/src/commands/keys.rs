@@ -199,6 +199,9 @@ fn list(server: &Running, terminal: &Terminal) -> Result<(), Failure> {
             (false, false) => format!("locked; open it: uuk keys login {}", token.name),
         };
         let _ = writeln!(text, "token {} ({kind}): {state}", token.name);
+        if let Some(problem) = &token.problem {
+            let _ = writeln!(text, "  {}: {}", problem.code, problem.text);
+        }
         for key in &token.keys {
             let _ = writeln!(text, "  key {} {} {} {}", key.id, key.usage, key.algorithm, key.label);
             key.certificates.iter().for_each(|certificate| describe(certificate, &mut text));

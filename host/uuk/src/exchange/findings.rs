@@ -15,6 +15,7 @@ use uuk_signer::{CertificateSummary, KeySummary, Problem, SignerConfig, TokenSum
 use crate::finding::Finding;
 
 pub(super) const CONFIGURATION: &str = "global configuration";
+pub(super) const MESSAGE_LOG: &str = "message log";
 const TIME_STAMPING: &str = "time-stamping";
 const MANUAL: &str = "host/docs/operating/exchange.md";
 /// A renewal needs the authority's time and, for authentication, the operator's of the instance.
@@ -265,15 +266,12 @@ pub(super) fn message_log(
     let mut findings = vec![match recording {
         Err(Problem { code, text }) => {
             let detail = format!("no message can be recorded, and none leaves: {text}");
-            Finding::fail("message log", detail, format!("uuk explain {code}"))
+            Finding::fail(MESSAGE_LOG, detail, format!("uuk explain {code}"))
         }
-        Ok(Unstamped { oldest: None, .. }) => Finding::ok("message log", "all records are time-stamped"),
+        Ok(Unstamped { oldest: None, .. }) => Finding::ok(MESSAGE_LOG, "all records are time-stamped"),
         Ok(Unstamped { count, oldest: Some(oldest) }) => {
             let since = period(now.duration_since(*oldest));
-            Finding::ok(
-                "message log",
-                format!("{count} records wait for a time-stamp, the oldest for {since}"),
-            )
+            Finding::ok(MESSAGE_LOG, format!("{count} records wait for a time-stamp, the oldest for {since}"))
         }
     }];
     let failing = health.time_stamping_failing_since.map(|since| period(now.duration_since(since)));

@@ -1,17 +1,19 @@
 //! What the files say of an exchange whose server does not run. Nothing is changed, and no device is given a PIN.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use jiff::Timestamp;
 use uuk_configuration_client::ConfigurationClient;
+use uuk_messagelog::LogReader;
 use uuk_pki::CertificateProfiles;
 use uuk_process::{Clock, ErrorChain};
 use uuk_signer::{SignerConfig, TokenSummary, inspect};
 
-use super::findings::{self, Ability, CONFIGURATION};
+use super::findings::{self, Ability, CONFIGURATION, MESSAGE_LOG};
 use super::{Exchange, ExchangeStartError};
 use crate::config::Config;
-use crate::finding::Finding;
+use crate::finding::{Finding, State};
 
 impl Exchange {
     /// What can be said before the server runs.
@@ -29,6 +31,22 @@ impl Exchange {
             findings.push(findings::no_time_stamping());
         }
         findings
+    }
+
+    /// Whether the message log's database and keys can be read; a file need not be there yet.
+    pub(crate) async fn inspect_message_log(config: &Config) -> Finding {
+        let log = config.message_log.clone().unwrap_or_default();
+        let file = log.database.strip_prefix("sqlite:").map(Path::new);
+        if let Some(file) = file.filter(|file| !file.exists()) {
+            return Finding::ok(MESSAGE_LOG, format!("{} will be made", file.display()));
+        }
+        match LogReader::open(&log).await {
+            Ok(_) => Finding::ok(MESSAGE_LOG, "its database can be read"),
+            Err(error) => {
+                let detail = ErrorChain(&error).to_string();
+                Finding::fail(MESSAGE_LOG, detail, format!("uuk explain {}", error.code()))
+            }
+        }
     }
 
     /// Where it listens for other security servers, with what `uuk doctor` calls it.
@@ -70,9 +88,7 @@ fn token(token: &TokenSummary, config: &SignerConfig) -> Finding {
     let name = &token.name;
     let has_pin_file = config.tokens.get(name).is_some_and(|token| token.pin_file.is_some());
     match &token.problem {
-        Some(problem) => {
-            Finding { state: crate::finding::State::Fail, ..findings::broken_token(token, problem, config) }
-        }
+        Some(problem) => Finding { state: State::Fail, ..findings::broken_token(token, problem, config) },
         None if token.open => Finding::ok("token", format!("`{name}` is opened by its PIN file")),
         None if has_pin_file => {
             Finding::ok("token", format!("`{name}` is there; the server gives it its PIN"))

@@ -53,7 +53,7 @@ pub(super) async fn check(report: &mut Report<'_>, path: &Path) {
     listener.client_certificates.extend(governance.iter().flat_map(|read| read.client_certificates.clone()));
     let is_running = administration::ask(&config.files.state, &Request::List).is_ok();
     addresses(report, &config, &listener, is_running);
-    exchange(report, &config);
+    exchange(report, &config).await;
     let mut certificates = certificates_of(&listener);
     certificates.extend(config.behind.iter().flat_map(certificates_of));
     certificates.extend(trusted_certificates(&config.files.trust));
@@ -117,13 +117,13 @@ fn addresses(report: &mut Report<'_>, config: &Config, listener: &ListenerConfig
 }
 
 /// A running server knows how it stands; otherwise there are only files.
-fn exchange(report: &mut Report<'_>, config: &Config) {
+async fn exchange(report: &mut Report<'_>, config: &Config) {
     let Some(exchange) = &config.exchange else { return };
-    let findings = match administration::ask(&config.files.state, &Request::Exchange) {
-        Ok(Answer::Exchange { findings }) => findings,
-        _ => exchange.inspect(config),
-    };
-    findings.into_iter().for_each(|finding| report.add(finding));
+    if let Ok(Answer::Exchange { findings }) = administration::ask(&config.files.state, &Request::Exchange) {
+        return findings.into_iter().for_each(|finding| report.add(finding));
+    }
+    exchange.inspect(config).into_iter().for_each(|finding| report.add(finding));
+    report.add(Exchange::inspect_message_log(config).await);
 }
 
 fn bind(report: &mut Report<'_>, what: &str, config: &ListenerConfig, is_running: bool) {

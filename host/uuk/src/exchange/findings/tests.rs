@@ -157,7 +157,7 @@ fn log(health: Health) -> Vec<Finding> {
 fn tells_how_long_records_wait_for_a_time_stamp() {
     let findings = log(HEALTHY);
     assert_eq!(
-        found(&findings, State::Ok, "message log").detail,
+        found(&findings, State::Ok, MESSAGE_LOG).detail,
         "7 records wait for a time-stamp, the oldest for 90 s"
     );
     found(&findings, State::Ok, TIME_STAMPING);
@@ -167,7 +167,7 @@ fn tells_how_long_records_wait_for_a_time_stamp() {
 fn fails_if_messages_cannot_be_recorded() {
     let full = Err(problem("message_log.refused", "the database refuses: the disk is full"));
     let findings = message_log(&HEALTHY, &full, at(NOW));
-    assert!(found(&findings, State::Fail, "message log").detail.ends_with("the disk is full"));
+    assert!(found(&findings, State::Fail, MESSAGE_LOG).detail.ends_with("the disk is full"));
 }
 
 #[test]
