@@ -29,6 +29,12 @@ pub(crate) struct ExchangeArguments {
     /// Keep the message logs in PostgreSQL instead of SQLite
     #[arg(long)]
     postgres: bool,
+    /// Only this number of connections; may be given several times
+    #[arg(long, value_name = "NUMBER", default_values_t = CONNECTIONS)]
+    connections: Vec<usize>,
+    /// Only keys of this kind
+    #[arg(long, value_name = "KIND", value_parser = KEYS.map(|keys| keys.name))]
+    keys: Option<String>,
     /// How long each number of connections is measured
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     time: u64,
@@ -56,7 +62,8 @@ pub(crate) fn run(arguments: &ExchangeArguments) -> Result<Report> {
     let mut report =
         Report::new(if arguments.postgres { "exchange, PostgreSQL" } else { "exchange, SQLite" });
     let runtime = tokio::runtime::Runtime::new()?;
-    for keys in &KEYS {
+    let wanted = |keys: &&Keys| arguments.keys.as_ref().is_none_or(|only| only == keys.name);
+    for keys in KEYS.iter().filter(wanted) {
         runtime.block_on(measure(&mut report, arguments, keys))?;
     }
     Ok(report)
@@ -67,8 +74,7 @@ async fn measure(report: &mut Report, arguments: &ExchangeArguments, keys: &Keys
     let database = arguments.postgres.then(PostgreSql::start_durable).transpose()?;
     let settings = [log_settings(database.as_ref())?, log_settings(database.as_ref())?];
     let pair = Pair::enrol(network, settings.each_ref().map(String::as_str)).await?;
-    // All callers may meet in the adapter at once: half of them run there, the others wait.
-    let parts = Parts::of(Guest::People)?.with_manifest("concurrency = 64", "concurrency = 128")?;
+    let parts = Parts::of(Guest::People)?;
     pair.provider.site.drop_bundle("people.asice", &pair.provider.site.sign(parts)?)?;
     for side in [&pair.consumer, &pair.provider] {
         std::fs::write(side.site.folder().join("password"), PASSWORD)?;
@@ -90,7 +96,7 @@ async fn measure(report: &mut Report, arguments: &ExchangeArguments, keys: &Keys
         strict: true,
     };
     load.measure().await?;
-    for connections in CONNECTIONS {
+    for connections in arguments.connections.iter().copied() {
         let time = Duration::from_secs(arguments.time);
         let before = [counted(consumer).await?, counted(provider).await?];
         let measured = Load { connections, time, ..load.clone() }.measure().await?;
