@@ -1,5 +1,7 @@
 //! X.509 certificates, as far as signatures need them.
 
+use std::sync::OnceLock;
+
 use der::asn1::UintRef;
 use der::oid::{AssociatedOid, ObjectIdentifier};
 use der::{Decode, Encode, Reader, SliceReader};
@@ -23,13 +25,13 @@ const OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5
 const OCSP_ACCESS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
 
 /// A parsed certificate together with its exact bytes. Nothing is said about whether to trust it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Certificate {
     der: Vec<u8>,
-    subject: String,
     subject_name: Name,
-    issuer: String,
     issuer_name: Name,
+    /// Both as text, once someone wants to read them: that takes as long as all the rest.
+    names: OnceLock<Names>,
     serial: String,
     serial_bytes: Vec<u8>,
     not_before: Timestamp,
@@ -38,6 +40,20 @@ pub struct Certificate {
     extended_key_usage: Vec<ObjectIdentifier>,
     public_key: x509_cert::spki::SubjectPublicKeyInfoOwned,
 }
+
+#[derive(Debug, Clone)]
+struct Names {
+    subject: String,
+    issuer: String,
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.der == other.der
+    }
+}
+
+impl Eq for Certificate {}
 
 /// Why bytes are not a certificate that can be used.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -96,10 +112,9 @@ impl Certificate {
             certified.get_extension::<ExtendedKeyUsage>().map_err(CertificateError::Malformed)?;
         Ok(Self {
             der: der.to_vec(),
-            subject: certified.subject().to_string(),
             subject_name: certified.subject().clone(),
-            issuer: certified.issuer().to_string(),
             issuer_name: certified.issuer().clone(),
+            names: OnceLock::new(),
             serial: decimal(certified.serial_number().as_bytes()),
             serial_bytes: certified.serial_number().as_bytes().to_vec(),
             not_before: timestamp(validity.not_before),
@@ -137,12 +152,19 @@ impl Certificate {
 
     /// The subject as an RFC 4514 string, the later form of RFC 2253: `CN=Signing key,O=Example`.
     pub fn subject(&self) -> &str {
-        &self.subject
+        &self.names().subject
     }
 
     /// The issuer in the same form, as XAdES' IssuerSerial wants it.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.names().issuer
+    }
+
+    fn names(&self) -> &Names {
+        self.names.get_or_init(|| Names {
+            subject: self.subject_name.to_string(),
+            issuer: self.issuer_name.to_string(),
+        })
     }
 
     /// The serial number in decimal.
@@ -253,14 +275,14 @@ impl Certificate {
     /// [`CertificateError::KeyTooShort`] for RSA below 2048 bits, [`CertificateError::KeyUnsupported`] for other
     /// kinds of key.
     pub fn public_key(&self) -> Result<PublicKey, CertificateError> {
-        let unsupported = || CertificateError::KeyUnsupported { subject: self.subject.clone() };
+        let unsupported = || CertificateError::KeyUnsupported { subject: self.subject().to_owned() };
         let info = &self.public_key;
         let bytes = || info.subject_public_key.as_bytes().map(<[u8]>::to_vec).ok_or_else(unsupported);
         match info.algorithm.oid {
             RSA => {
                 let bits = modulus_bits(&bytes()?).map_err(CertificateError::Malformed)?;
                 if bits < 2048 {
-                    return Err(CertificateError::KeyTooShort { subject: self.subject.clone(), bits });
+                    return Err(CertificateError::KeyTooShort { subject: self.subject().to_owned(), bits });
                 }
                 Ok(PublicKey::Rsa(bytes()?))
             }
