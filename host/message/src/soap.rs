@@ -314,6 +314,26 @@ impl SoapMessage {
         }
     }
 
+    /// The texts of the children of the element in its body that are called `names`, in X-Road's namespace: what a
+    /// metaservice is asked.
+    ///
+    /// # Errors
+    /// If one is there twice, or holds elements.
+    pub fn body_texts<const N: usize>(
+        &self,
+        names: [&'static str; N],
+    ) -> Result<[Option<String>; N], SoapError> {
+        let (_, text) = Charset::decode(Some(self.charset.name()), &self.bytes)?;
+        let (mut xml, _) = XmlReader::open(&text)?;
+        while let Some(child) = xml.child()? {
+            if child.is(ENVELOPE, "Body") && xml.child()?.is_some() {
+                return header::pieces(&mut xml, header::XROAD, names);
+            }
+            xml.skip()?;
+        }
+        Err(SoapError::MissingBody)
+    }
+
     /// This message with another element in its body; all else stays as it is.
     ///
     /// # Errors

@@ -1,17 +1,18 @@
 //! Information systems that answer a service over HTTP themselves, without an adapter.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use serde::Deserialize;
 use uuk_globalconf::{Malformed, from_toml};
 use uuk_identifiers::{ClientId, ServiceId, SoapServiceId};
 use uuk_message::{Direction, InconsistentResponse, RestRequestHead, SoapFault};
-use uuk_transport::{ReceivedBody, Upstream, UpstreamBuildError, UpstreamConfig, UpstreamError};
+use uuk_transport::{Upstream, UpstreamBuildError, UpstreamConfig, UpstreamError};
 
 use crate::exchange::{ExchangeConfig, ExchangeError};
 use crate::fault::Refusal;
@@ -49,6 +50,15 @@ pub enum BackendsError {
         /// The service.
         service: Box<ServiceId>,
     },
+    /// A description cannot be read.
+    #[error("the description of service `{service}` cannot be read")]
+    Wsdl {
+        /// The service.
+        service: Box<ServiceId>,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// An information system cannot be called as described.
     #[error("the backend of service `{service}` is not usable")]
     Upstream {
@@ -78,6 +88,9 @@ struct Entry {
     /// Which version of a SOAP service. Default: the one without version.
     #[serde(default)]
     version: Option<String>,
+    /// File of the description of a SOAP service, WSDL, which `getWsdl` gives out as it is. Default: none.
+    #[serde(default)]
+    wsdl: Option<PathBuf>,
     /// A call is given up after this, body and answer included. Default: 60 s.
     #[serde(
         default = "Entry::default_time_max",
@@ -97,19 +110,28 @@ impl Entry {
 
 impl Backends {
     /// Reads the list, and the certificates and secrets that it names, relative to `folder`; connects to nobody yet.
-    /// `note` learns of each such file before it is read.
+    /// `note` learns of each such file before it is read; descriptions are read by `read`.
     ///
     /// # Errors
     /// [`BackendsError`] names the line or the service.
-    pub fn parse(text: &str, folder: &Path, note: impl Fn(&UpstreamConfig)) -> Result<Self, BackendsError> {
+    pub fn parse(
+        text: &str,
+        folder: &Path,
+        note: impl Fn(&UpstreamConfig),
+        read: impl Fn(&Path) -> std::io::Result<Vec<u8>>,
+    ) -> Result<Self, BackendsError> {
         let file: File = from_toml(text).map_err(BackendsError::Malformed)?;
         let mut backends = Self::default();
-        for Entry { service, protocol, version, time_max, mut upstream } in file.backend {
+        for Entry { service, protocol, version, wsdl, time_max, mut upstream } in file.backend {
             upstream.resolve(folder);
             note(&upstream);
             let upstream = Upstream::build(&upstream)
                 .map_err(|source| BackendsError::Upstream { service: Box::new(service.clone()), source })?;
-            let backend = Arc::new(Backend { upstream, time_max });
+            let wsdl = wsdl.map(|file| read(&folder.join(file))).transpose();
+            let wsdl = wsdl
+                .map_err(|source| BackendsError::Wsdl { service: Box::new(service.clone()), source })?
+                .map(Bytes::from);
+            let backend = Arc::new(Backend { upstream, wsdl, time_max });
             let earlier = match protocol {
                 Protocol::Rest => backends.rest.insert(service.clone(), backend),
                 Protocol::Soap => {
@@ -209,6 +231,8 @@ impl BackendError {
 #[derive(Debug)]
 pub(crate) struct Backend {
     upstream: Upstream,
+    /// Its description, if it speaks SOAP and has one.
+    pub(crate) wsdl: Option<Bytes>,
     time_max: Duration,
 }
 
@@ -232,15 +256,21 @@ impl Backend {
                 head.headers_mut().append(name, value);
             }
         }
+        head.headers_mut().remove(HOST);
+        head.headers_mut().insert(USER_AGENT, HeaderValue::from_static("uuk"));
         // X-Road's HTTP client has no body for other methods.
         let takes_body = matches!(*head.method(), Method::POST | Method::PUT | Method::PATCH);
         let content = content.filter(|_| takes_body);
+        if let Some(content) = content {
+            head.headers_mut().insert(CONTENT_LENGTH, content.size_bytes().into());
+        }
+        let content = || content.map_or_else(TransportBody::default, |content| body(content.stream()));
         let target = match &asked.query {
             Some(query) => format!("{}?{query}", asked.service_path),
             None => asked.service_path.clone(),
         };
-        let response = self.send(&target, head, content, deadline).await?;
-        let (head, answer) = response.into_parts();
+        let response = self.upstream.stream(&target, head, content, deadline).await;
+        let (head, answer) = response.map_err(BackendError::Unanswered)?.into_parts();
         let answer = whole(answer, config, deadline).await.map_err(BackendError::Answer)?;
         Ok(Response::from_parts(head, answer))
     }
@@ -289,23 +319,6 @@ impl Backend {
             Sent::Fault(fault) => Err(BackendError::Fault(Box::new(fault)).into()),
         }
     }
-
-    async fn send(
-        &self,
-        target: &str,
-        mut head: Request<()>,
-        content: Option<&Spooled>,
-        deadline: Instant,
-    ) -> Result<Response<ReceivedBody>, BackendError> {
-        let headers = head.headers_mut();
-        headers.remove(HOST);
-        headers.insert(USER_AGENT, HeaderValue::from_static("uuk"));
-        if let Some(content) = content {
-            headers.insert(CONTENT_LENGTH, content.size_bytes().into());
-        }
-        let content = || content.map_or_else(TransportBody::default, |content| body(content.stream()));
-        self.upstream.stream(target, head, content, deadline).await.map_err(BackendError::Unanswered)
-    }
 }
 
 #[cfg(test)]
@@ -316,7 +329,7 @@ mod tests {
         "[[backend]]\nservice = 'KG/GOV/70000001/registry/person'\nupstream.base = 'http://10.0.0.1'\n";
 
     fn parse(text: &str) -> Result<Backends, BackendsError> {
-        Backends::parse(text, Path::new(""), |_| {})
+        Backends::parse(text, Path::new(""), |_| {}, |_| Err(std::io::ErrorKind::NotFound.into()))
     }
 
     #[test]
@@ -344,6 +357,12 @@ mod tests {
     #[test]
     fn names_the_service_whose_information_system_cannot_be_called() {
         let Err(error) = parse(&REST.replace("http:", "https:")) else { panic!("accepted") };
+        assert!(error.to_string().contains("registry/person"), "{error}");
+    }
+
+    #[test]
+    fn names_the_service_whose_description_cannot_be_read() {
+        let Err(error) = parse(&format!("{REST}wsdl = 'person.wsdl'\n")) else { panic!("accepted") };
         assert!(error.to_string().contains("registry/person"), "{error}");
     }
 

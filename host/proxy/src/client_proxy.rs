@@ -3,14 +3,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures_util::TryFutureExt;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming as Body;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 use uuk_identifiers::{ClientId, SubsystemId};
 use uuk_message::{
-    Direction as Way, Header, MessageKind, Part, RestError, RestRequest, RestRequestHead, RestResponse,
+    Direction as Way, FaultCode, Header, MessageKind, Part, RestError, RestRequest, RestResponse,
     TransportError,
 };
 use uuk_messagelog::Direction;
@@ -18,11 +18,11 @@ use uuk_process::telemetry;
 use uuk_transport::{Destination, Peer, PeerAddress, PeerCertificates, PeerConnector, ReceivedBody};
 
 use crate::certificate_answers::{self, KnownAnswers};
-use crate::exchange::{Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
+use crate::exchange::{Attachment, Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
 use crate::fault::{self, Record, Refusal};
 use crate::incoming::{self, Closing, Incoming, Message};
 use crate::metaservices;
-use crate::outgoing::{Outgoing, TransportBody, body};
+use crate::outgoing::{self, Outgoing, TransportBody};
 use crate::provider::{Door, Provider};
 use crate::spool::Spooled;
 use crate::stages::{authorize, receive};
@@ -71,13 +71,20 @@ impl ClientProxy {
         let mut record = Record::new(Instant::now(), self.exchange.config.dialect);
         let span = tracing::info_span!("client_proxy");
         receive::continue_trace(&span, request.headers());
-        if soap::speaks_soap(&request) {
-            let response = self.answer_soap(request, peer, &mut record).instrument(span).await;
-            record.finish(response.status());
-            return response;
-        }
-        let exchanged = self.exchange(request, peer, &mut record).instrument(span).await;
-        let response = exchanged.unwrap_or_else(|refusal| fault::response(&refusal, &mut record).map(whole));
+        let answering = async {
+            let exchanged = match soap::speaks_soap(&request) {
+                true => {
+                    let exchanged = self.exchange_soap(request, peer, &mut record).await;
+                    exchanged.map_err(|refusal| fault::soap(&refusal, FaultCode::CLIENT_PROXY, &mut record))
+                }
+                false => {
+                    let exchanged = self.exchange(request, peer, &mut record).await;
+                    exchanged.map_err(|refusal| fault::response(&refusal, &mut record))
+                }
+            };
+            exchanged.unwrap_or_else(|fault| fault.map(whole))
+        };
+        let response = answering.instrument(span).await;
         record.finish(response.status());
         response
     }
@@ -110,49 +117,44 @@ impl ClientProxy {
         let deadline = Instant::now() + config.message_time_max;
         let body = incoming::whole(body, config, deadline).await.map_err(ExchangeError::from)?;
 
-        // From here on the exchange goes to its end even if the client goes away: what was recorded is evidence of what
-        // was done.
         let sending = Sending { trust, addresses, request, body };
         let this = Arc::clone(self);
-        let forwarding = async move { this.forward(sending).await }.in_current_span();
-        let forwarded = self.exchange.tasks.spawn(forwarding).await.map_err(|_| ExchangeError::GivenUp)?;
-        Ok(forwarded?)
+        Ok(self.exchange.see_through(async move { this.forward(sending).await }).await??)
     }
 
     async fn forward(&self, sending: Sending) -> Result<Response<TransportBody>, ExchangeError> {
         let Sending { trust, addresses, request, body } = sending;
         let asked = request.head();
         let provider = provider_of(&asked.service.provider);
-        let sealed = |direction, message, attachments| Sealed {
-            kind: MessageKind::Rest,
-            direction,
-            party: &asked.client,
-            query_id: &asked.id,
-            request_id: asked.request_id.as_deref(),
-            message,
-            attachments,
-        };
+        let sealed = |direction, message, body| Sealed::rest(direction, asked, &asked.client, message, body);
 
-        let attachments: Vec<_> = body.iter().collect();
-        let sent = sealed(Direction::Request, request.bytes(), &attachments);
+        let hash = body.as_ref().and_then(Spooled::hash);
+        let body = Attachment::body(body);
         // Before anything is recorded that could not leave.
         let identity = self.exchange.identity()?;
-        let signature = self.exchange.seal(sent).await?;
-        let attachments: Vec<_> = attachments.iter().map(|body| (Part::RestBody, *body)).collect();
+        let signature = self.exchange.seal(sealed(Direction::Request, request.bytes(), &body)).await?;
         let message = Outgoing {
             ocsp_answers: &identity.ocsp_answers,
             message: (Part::RestRequest, request.bytes()),
-            attachments: &attachments,
+            attachments: &body,
             signature: &signature,
         };
-        let response = self.send(&trust, &provider, &addresses, transport_request(asked, &message)?).await?;
+        let original = asked.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-type"));
+        let original = original.map(|header| header.value.as_str()).unwrap_or_default();
+        let request_id = asked.request_id.as_deref().unwrap_or_default();
+        let mut sent = transport_request(&message, original, request_id)?;
+        sent.headers_mut().insert("x-road-message-type", HeaderValue::from_static("REST"));
+        let response = self.send(&trust, &provider, &addresses, sent).await?;
 
-        let (response, body) = self.received(response, &request, body.as_ref()).await?;
-        let Closing { attachments, signature } = body;
-        let attachments: Vec<_> = attachments.iter().map(|(_, attachment)| attachment).collect();
-        let received = sealed(Direction::Response, response.bytes(), &attachments);
+        let mut incoming = self.incoming(response, MessageKind::Rest)?;
+        let Message::RestResponse(response) = incoming.open().await?.message else {
+            return Err(TransportError::MissingRest.into());
+        };
+        let Closing { attachments: body, signature } = incoming.close().await?;
+        response.check(&request, hash.as_ref())?;
+        let received = sealed(Direction::Response, response.bytes(), &body);
         self.exchange.accept(&trust, provider.member(), received, &signature).await?;
-        Ok(delivered(&response, attachments.first().copied()))
+        Ok(delivered(&response, body.first()))
     }
 
     async fn send(
@@ -178,43 +180,19 @@ impl ClientProxy {
         Ok(self.connector.send(destination, verify, request).await?)
     }
 
-    /// Reads the response and checks that it answers `request`. Nothing of it counts before its signature is verified.
-    async fn received(
-        &self,
-        response: Response<ReceivedBody>,
-        request: &RestRequest,
-        request_body: Option<&Spooled>,
-    ) -> Result<(RestResponse, Closing), ExchangeError> {
-        let mut incoming = self.incoming(response, MessageKind::Rest)?;
-        let Message::RestResponse(response) = incoming.open().await?.message else {
-            return Err(TransportError::MissingRest.into());
-        };
-        let closing = incoming.close().await?;
-        response.check(request, request_body.and_then(Spooled::hash).as_ref())?;
-        Ok((*response, closing))
-    }
-
     /// Reads what the HTTP headers of a response say of the message.
     fn incoming(
         &self,
         response: Response<ReceivedBody>,
         kind: MessageKind,
     ) -> Result<Incoming<ReceivedBody>, ExchangeError> {
-        let status = response.status();
-        if status != StatusCode::OK && status != StatusCode::INTERNAL_SERVER_ERROR {
-            return Err(ExchangeError::Status { status: status.as_u16() });
+        let (http, body) = response.into_parts();
+        if http.status != StatusCode::OK && http.status != StatusCode::INTERNAL_SERVER_ERROR {
+            return Err(ExchangeError::Status { status: http.status.as_u16() });
         }
-        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.ok_or(TransportError::MediaType)?.to_owned();
         let config = &self.exchange.config;
-        Ok(Incoming::new(
-            &content_type,
-            (Way::Response, kind),
-            config.limits,
-            response.into_body(),
-            config.spool_folder.clone(),
-            Instant::now() + config.message_time_max,
-        )?)
+        let deadline = Instant::now() + config.message_time_max;
+        Ok(Incoming::new(&http.headers, body, (Way::Response, kind), config, deadline)?)
     }
 }
 
@@ -244,22 +222,20 @@ fn provider_of(provider: &SubsystemId) -> ClientId {
     ClientId::Subsystem(provider.clone())
 }
 
-/// The HTTP request that carries a message to another server.
+/// The HTTP request that carries a message to another server; `original` is the media type in which the client sent it.
 fn transport_request(
-    asked: &RestRequestHead,
     message: &Outgoing<'_>,
+    original: &str,
+    request_id: &str,
 ) -> Result<Request<TransportBody>, ExchangeError> {
     let (content_type, body) = message.write();
     let mut request = Request::new(body);
     *request.method_mut() = http::Method::POST;
-    let original = asked.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-type"));
-    let original = original.map(|header| header.value.as_str()).unwrap_or_default();
     let headers = [
         ("content-type", content_type.as_str()),
-        ("x-road-message-type", "REST"),
         ("x-hash-algorithm", "SHA-512"),
         ("x-proxy-version", PROXY_VERSION),
-        ("x-road-request-id", asked.request_id.as_deref().unwrap_or_default()),
+        ("x-road-request-id", request_id),
         ("x-original-content-type", original),
     ];
     for (name, value) in headers {
@@ -270,11 +246,8 @@ fn transport_request(
 }
 
 /// The response as the client gets it.
-fn delivered(response: &RestResponse, content: Option<&Spooled>) -> Response<TransportBody> {
-    let content = match content {
-        Some(content) => body(content.stream()),
-        None => TransportBody::default(),
-    };
+fn delivered(response: &RestResponse, content: Option<&Attachment>) -> Response<TransportBody> {
+    let content = content.map_or_else(TransportBody::default, |body| outgoing::body(body.content.stream()));
     let mut delivered = Response::new(content);
     let head = response.head();
     *delivered.status_mut() = StatusCode::from_u16(head.status).unwrap_or(StatusCode::BAD_GATEWAY);

@@ -8,10 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 use uuk_asic::{MessagePart, PartContent, SignatureDocuments};
 use uuk_globalconf::GlobalConfiguration;
 use uuk_identifiers::{ClientId, MemberId, ServerId};
-use uuk_message::{Dialect, InconsistentResponse, Limits, MessageKind, RestError, TransportError};
+use uuk_message::{
+    Dialect, InconsistentResponse, Limits, MessageKind, PartHeaders, RestError, RestRequestHead, SoapHeader,
+    TransportError,
+};
 use uuk_messagelog::{AppendError, Direction, ExportError, LoggedAttachment, MessageLog, NewRecord, Query};
 use uuk_pki::DigestAlgorithm;
 use uuk_process::Clock;
@@ -211,7 +215,7 @@ impl ExchangeError {
 pub(crate) struct Exchange {
     pub(crate) config: ExchangeConfig,
     pub(crate) trust: TrustSource,
-    pub(crate) tasks: TaskTracker,
+    tasks: TaskTracker,
     signer: Signer,
     message_log: MessageLog,
     replays: Replays,
@@ -220,14 +224,54 @@ pub(crate) struct Exchange {
 
 /// A message as it is signed, verified and recorded.
 pub(crate) struct Sealed<'m> {
-    pub(crate) kind: MessageKind,
-    pub(crate) direction: Direction,
+    kind: MessageKind,
+    direction: Direction,
     /// The local one.
-    pub(crate) party: &'m ClientId,
-    pub(crate) query_id: &'m str,
-    pub(crate) request_id: Option<&'m str>,
-    pub(crate) message: &'m Bytes,
-    pub(crate) attachments: &'m [&'m Spooled],
+    party: &'m ClientId,
+    query_id: &'m str,
+    request_id: Option<&'m str>,
+    message: &'m Bytes,
+    attachments: &'m [Attachment],
+}
+
+/// What belongs to a message beside it: the body of REST, or an attachment of SOAP.
+pub(crate) struct Attachment {
+    /// Of its part.
+    pub(crate) headers: PartHeaders,
+    pub(crate) content: Spooled,
+}
+
+impl Attachment {
+    /// The body of a REST message, which may have none.
+    pub(crate) fn body(content: Option<Spooled>) -> Vec<Self> {
+        content.into_iter().map(|content| Self { headers: PartHeaders::default(), content }).collect()
+    }
+}
+
+impl<'m> Sealed<'m> {
+    /// A message of the exchange that `asked` began, with its body.
+    pub(crate) fn rest(
+        direction: Direction,
+        asked: &'m RestRequestHead,
+        party: &'m ClientId,
+        message: &'m Bytes,
+        attachments: &'m [Attachment],
+    ) -> Self {
+        let (query_id, request_id) = (&asked.id, asked.request_id.as_deref());
+        Self { kind: MessageKind::Rest, direction, party, query_id, request_id, message, attachments }
+    }
+
+    /// A message of the exchange that `asked` began. Its identifier stands in no envelope.
+    pub(crate) fn soap(
+        direction: Direction,
+        (asked, request_id): (&'m SoapHeader, Option<&'m str>),
+        party: &'m ClientId,
+        message: &'m Bytes,
+        attachments: &'m [Attachment],
+    ) -> Self {
+        let query_id = &asked.id;
+        Self { kind: MessageKind::Soap, direction, party, query_id, request_id, message, attachments }
+    }
 }
 
 impl Exchange {
@@ -239,6 +283,14 @@ impl Exchange {
         Self { config, trust, tasks, signer, message_log, replays, identity }
     }
 
+    /// Does `work` to its end even if whoever asked for it goes away: what was recorded is evidence of what was done.
+    pub(crate) async fn see_through<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, ExchangeError> {
+        self.tasks.spawn(work.in_current_span()).await.map_err(|_| ExchangeError::GivenUp)
+    }
+
     /// What proves this server to others, now.
     pub(crate) fn identity(&self) -> Result<Arc<AuthenticationIdentity>, ExchangeError> {
         self.identity.borrow().clone().ok_or(ExchangeError::NoIdentity)
@@ -247,7 +299,7 @@ impl Exchange {
     /// Signs a message of this server's own party, and records it. Only then may it leave.
     pub(crate) async fn seal(&self, message: Sealed<'_>) -> Result<SignatureDocuments, ExchangeError> {
         let digests = std::iter::once(DigestAlgorithm::Sha512.digest(message.message))
-            .chain(message.attachments.iter().map(|attachment| attachment.sha512().clone()));
+            .chain(message.attachments.iter().map(|attachment| attachment.content.sha512().clone()));
         let signature = self.signer.sign(message.party.member(), digests.collect()).await?;
         self.record(message, &signature).await?;
         Ok(signature)
@@ -263,7 +315,7 @@ impl Exchange {
         signature: &SignatureDocuments,
     ) -> Result<(), ExchangeError> {
         let attachments = message.attachments.iter().zip(1..).map(|(attachment, number)| {
-            MessagePart::attachment(number, PartContent::Digest(attachment.sha512()))
+            MessagePart::attachment(number, PartContent::Digest(attachment.content.sha512()))
         });
         let parts: Vec<_> = std::iter::once(MessagePart::message(PartContent::Bytes(message.message)))
             .chain(attachments)
@@ -318,13 +370,11 @@ impl Exchange {
         // As X-Road: attachments of SOAP are proven by their digests alone, where the signature is of a hash chain.
         let by_digest = message.kind == MessageKind::Soap && signature.hash_chain.is_some();
         let mut attachments = Vec::with_capacity(message.attachments.len());
-        for (number, attachment) in (1..).zip(message.attachments) {
-            attachments.push(
-                match !by_digest && self.message_log.keeps(number, attachment.size_bytes())? {
-                    true => LoggedAttachment::Content(attachment.read().await.map_err(ExchangeError::Spool)?),
-                    false => LoggedAttachment::LeftOut(attachment.sha512().clone()),
-                },
-            );
+        for (number, Attachment { content, .. }) in (1..).zip(message.attachments) {
+            attachments.push(match !by_digest && self.message_log.keeps(number, content.size_bytes())? {
+                true => LoggedAttachment::Content(content.read().await.map_err(ExchangeError::Spool)?),
+                false => LoggedAttachment::LeftOut(content.sha512().clone()),
+            });
         }
         let record = NewRecord {
             direction: message.direction,

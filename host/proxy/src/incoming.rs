@@ -4,15 +4,17 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use hyper::body::Body;
 use uuk_asic::{ChainDocuments, SignatureDocuments};
 use uuk_message::{
-    Direction, Limits, MessageKind, PartHeaders, RelatedError, RestRequest, RestResponse, SoapFault,
-    SoapMessage, TransportError, TransportEvent, TransportReader,
+    Direction, MessageKind, PartHeaders, RelatedError, RestRequest, RestResponse, SoapFault, SoapMessage,
+    TransportError, TransportEvent, TransportReader,
 };
 use uuk_pki::{Digest, DigestAlgorithm};
 
-use crate::exchange::ExchangeConfig;
+use crate::exchange::{Attachment, ExchangeConfig};
 use crate::frames::Frames;
 use crate::spool::{Spool, Spooled};
 
@@ -70,7 +72,7 @@ pub(crate) enum Message {
 /// What follows the message. Nothing of it counts before the signature is verified.
 pub(crate) struct Closing {
     /// The REST body or the SOAP attachments, in their order.
-    pub(crate) attachments: Vec<(PartHeaders, Spooled)>,
+    pub(crate) attachments: Vec<Attachment>,
     pub(crate) signature: SignatureDocuments,
 }
 
@@ -107,16 +109,18 @@ impl<B> Incoming<B>
 where
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
 {
+    /// `http` are the headers that came before `body`.
     pub(crate) fn new(
-        content_type: &str,
-        (direction, kind): (Direction, MessageKind),
-        limits: Limits,
+        http: &HeaderMap,
         body: B,
-        folder: PathBuf,
+        (direction, kind): (Direction, MessageKind),
+        config: &ExchangeConfig,
         deadline: Instant,
     ) -> Result<Self, TransportError> {
-        let reader = TransportReader::new(content_type, direction, kind, limits)?;
-        Ok(Self { frames: Frames::new(body, deadline), reader, folder })
+        let content_type = http.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type = content_type.ok_or(TransportError::MediaType)?;
+        let reader = TransportReader::new(content_type, direction, kind, config.limits)?;
+        Ok(Self { frames: Frames::new(body, deadline), reader, folder: config.spool_folder.clone() })
     }
 
     /// Reads up to the message, without what belongs to it.
@@ -144,7 +148,9 @@ where
         let (mut result, mut chain, mut signatures) = (None, None, None);
         loop {
             match self.event().await? {
-                TransportEvent::BodyStart(headers) => attachments.push((headers, self.attachment().await?)),
+                TransportEvent::BodyStart(headers) => {
+                    attachments.push(Attachment { headers, content: self.attachment().await? });
+                }
                 TransportEvent::HashChainResult(text) => result = Some(text.into_bytes()),
                 TransportEvent::HashChain(text) => chain = Some(text.into_bytes()),
                 TransportEvent::Signature(text) => signatures = Some(text.into_bytes()),

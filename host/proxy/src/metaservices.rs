@@ -8,13 +8,17 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::Full;
 use serde::Serialize;
+use uuid::Uuid;
 use uuk_contract::{Contract, percent};
 use uuk_identifiers::{ClientId, GlobalGroupId, MemberId, ServiceId, SoapServiceId, SubsystemId};
-use uuk_message::{SoapError, SoapHeader, SoapMessage};
+use uuk_message::{Header, PartHeaders, SoapError, SoapHeader, SoapMessage};
 use uuk_serverconf::ServicePath;
 
+use crate::exchange::Attachment;
 use crate::fault::Refusal;
 use crate::provider::{Conditions, Provider};
+use crate::related::Related;
+use crate::spool::Spooled;
 use crate::stages::catalog;
 use crate::stages::receive::Head;
 use crate::trust::Trust;
@@ -126,7 +130,12 @@ pub(crate) enum SoapMetaservice {
     ListMethods,
     /// What of it the client may call.
     AllowedMethods,
+    /// The description of one of its services.
+    GetWsdl,
 }
+
+/// What a metaservice answers in SOAP, and the media type of that.
+pub(crate) type SoapAnswer = (String, Related);
 
 impl SoapMetaservice {
     /// The one that a request calls, if it calls one.
@@ -136,6 +145,24 @@ impl SoapMetaservice {
 
     /// Answers `request` with an envelope like its own. `is_in_global_group` says of which global groups the client is a member.
     pub(crate) fn answer(
+        self,
+        conditions: &Conditions,
+        (headers, request): (&PartHeaders, &SoapMessage),
+        is_in_global_group: impl Fn(&GlobalGroupId) -> bool,
+    ) -> Result<SoapAnswer, Refusal> {
+        let content_type = headers.content_type.clone().unwrap_or_else(|| "text/xml".to_owned());
+        let headers = PartHeaders::of_type(content_type.as_str());
+        if self == Self::GetWsdl {
+            let (message, wsdl) = description(conditions, request)?;
+            let related = format!("multipart/related; type=\"text/xml\"; boundary=\"{}\"", Uuid::new_v4());
+            let attachments = vec![wsdl];
+            return Ok((related, Related { headers, message: message.into(), attachments }));
+        }
+        let message = self.list(conditions, request, is_in_global_group).map_err(of_request)?;
+        Ok((content_type, Related { headers, message: message.into(), attachments: Vec::new() }))
+    }
+
+    fn list(
         self,
         conditions: &Conditions,
         request: &SoapMessage,
@@ -170,6 +197,30 @@ impl SoapMetaservice {
         }
         request.with_body(&format!("{xml}</{name}>"))
     }
+}
+
+/// Answers `getWsdl`: the request again, and the description beside it. X-Road rewrites the addresses in it; here it is what
+/// the operator wants given out.
+fn description(conditions: &Conditions, request: &SoapMessage) -> Result<(SoapMessage, Attachment), Refusal> {
+    let [code, version] = request.body_texts(["serviceCode", "serviceVersion"]).map_err(of_request)?;
+    let code = code.ok_or(Refusal::NoServiceCode)?;
+    let mut xml = format!("<xroad:getWsdlResponse {XML_NAMESPACES}>");
+    element(&mut xml, "xroad:serviceCode", &code);
+    if let Some(version) = &version {
+        element(&mut xml, "xroad:serviceVersion", version);
+    }
+    let message = request.with_body(&format!("{xml}</xroad:getWsdlResponse>")).map_err(of_request)?;
+
+    let provider = request.header().service.provider.clone();
+    let backend = conditions.backends.find_soap(&SoapServiceId { provider, code, version })?;
+    let wsdl = backend.wsdl.clone().ok_or(Refusal::UnknownService)?;
+    let id = Header::new("Content-ID", format!("<wsdl={}@x-road.eu>", Uuid::new_v4()));
+    let headers = PartHeaders { others: vec![id], ..PartHeaders::of_type("text/xml") };
+    Ok((message, Attachment { headers, content: Spooled::of(wsdl) }))
+}
+
+fn of_request(error: SoapError) -> Refusal {
+    Refusal::Soap(Box::new(error.into()))
 }
 
 /// The services of `subsystem` that answer here: those of information systems, which have no contract, and those of adapters,

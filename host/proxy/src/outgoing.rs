@@ -9,6 +9,7 @@ use uuid::Uuid;
 use uuk_asic::SignatureDocuments;
 use uuk_message::{Boundary, Part, TransportWriter};
 
+use crate::exchange::Attachment;
 use crate::spool::Spooled;
 
 /// A body that streams.
@@ -19,8 +20,7 @@ pub(crate) struct Outgoing<'m> {
     /// Of this server's authentication certificate and those above it; requests only.
     pub(crate) ocsp_answers: &'m [Bytes],
     pub(crate) message: (Part<'m>, &'m Bytes),
-    /// With the part that each is.
-    pub(crate) attachments: &'m [(Part<'m>, &'m Spooled)],
+    pub(crate) attachments: &'m [Attachment],
     pub(crate) signature: &'m SignatureDocuments,
 }
 
@@ -42,10 +42,16 @@ impl Outgoing<'_> {
         }
         let (part, message) = self.message;
         writer.write(&mut out, part, message);
-        for (part, attachment) in self.attachments {
-            writer.start(&mut out, *part);
+        for Attachment { headers, content } in self.attachments {
+            writer.start(
+                &mut out,
+                match part {
+                    Part::Soap(_) => Part::Attachment(headers),
+                    _ => Part::RestBody,
+                },
+            );
             pieces.push(Piece::Written(std::mem::take(&mut out).into()));
-            pieces.push(Piece::Spooled((*attachment).clone()));
+            pieces.push(Piece::Spooled(content.clone()));
         }
         if let Some(chain) = &self.signature.hash_chain {
             writer.write(&mut out, Part::HashChainResult, &chain.result);

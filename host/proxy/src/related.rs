@@ -11,18 +11,18 @@ use uuk_message::{
 };
 use uuk_pki::Digest;
 
-use crate::exchange::{ExchangeConfig, ExchangeError};
+use crate::exchange::{Attachment, ExchangeConfig, ExchangeError};
 use crate::frames::Frames;
 use crate::incoming::IncomingError;
 use crate::outgoing::{Piece, TransportBody, pieces};
-use crate::spool::{Spool, Spooled};
+use crate::spool::Spool;
 
 /// A SOAP message that came whole.
 pub(crate) struct Related {
     /// Of the part that the envelope is.
     pub(crate) headers: PartHeaders,
     pub(crate) message: Box<SoapMessage>,
-    pub(crate) attachments: Vec<(PartHeaders, Spooled)>,
+    pub(crate) attachments: Vec<Attachment>,
 }
 
 /// What an information system sent.
@@ -63,7 +63,8 @@ where
                 (RelatedEvent::Attachment(data), Some((_, spool))) => spool.push(&data).await?,
                 (RelatedEvent::AttachmentEnd { sha512, .. }, current) => {
                     if let Some((headers, spool)) = current.take() {
-                        attachments.push((headers, spool.finish(Digest::sha512(sha512)).await?));
+                        let content = spool.finish(Digest::sha512(sha512)).await?;
+                        attachments.push(Attachment { headers, content });
                     }
                 }
                 (RelatedEvent::Attachment(_), None) => {}
@@ -90,7 +91,7 @@ pub(crate) fn write(
     content_type: &str,
     headers: &PartHeaders,
     message: &Bytes,
-    attachments: &[(PartHeaders, Spooled)],
+    attachments: &[Attachment],
 ) -> Result<TransportBody, ExchangeError> {
     let Ok(mut writer) = RelatedWriter::new(content_type) else {
         return match attachments {
@@ -102,10 +103,10 @@ pub(crate) fn write(
     writer.start(&mut out, headers);
     out.extend_from_slice(message);
     let mut written = Vec::new();
-    for (headers, attachment) in attachments {
+    for Attachment { headers, content } in attachments {
         writer.start(&mut out, headers);
         written.push(Piece::Written(std::mem::take(&mut out).into()));
-        written.push(Piece::Spooled(attachment.clone()));
+        written.push(Piece::Spooled(content.clone()));
     }
     writer.finish(&mut out);
     written.push(Piece::Written(out.into()));

@@ -14,7 +14,7 @@ use uuk_plugin_host::Arm;
 use uuk_transport::{ReceivedBody, ServerPeer};
 
 use crate::backend::Backend;
-use crate::exchange::{Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
+use crate::exchange::{Attachment, Exchange, ExchangeConfig, ExchangeError, Sealed, Services};
 use crate::fault::{self, Record, Refusal};
 use crate::incoming::{Closing, Incoming, Message, Opening};
 use crate::metaservices::Metaservice;
@@ -88,8 +88,6 @@ impl ServerProxy {
             Ok(accepted) => accepted,
             Err(refusal) => return refused(&refusal, record),
         };
-        // From here on the exchange goes to its end even if the other server goes away: what was recorded is evidence of
-        // what was done.
         let this = Arc::clone(self);
         let serving = async move {
             let served = match accepted {
@@ -104,10 +102,9 @@ impl ServerProxy {
                 Err(error) => refused(&error.into(), record),
             }
         };
-        let served = self.exchange.tasks.spawn(serving.in_current_span()).await;
-        served.unwrap_or_else(|_| {
-            let record = Record::new(Instant::now(), self.exchange.config.dialect);
-            refused(&ExchangeError::GivenUp.into(), record)
+        let served = self.exchange.see_through(serving).await;
+        served.unwrap_or_else(|error| {
+            refused(&error.into(), Record::new(Instant::now(), self.exchange.config.dialect))
         })
     }
 
@@ -120,12 +117,13 @@ impl ServerProxy {
     ) -> Result<Accepted, Refusal> {
         let started = Instant::now();
         let trust = self.exchange.trust.in_force().map_err(ExchangeError::from)?;
-        let http = request.headers().clone();
-        let mut incoming = self.incoming(request, started)?;
+        let (http, body) = request.into_parts();
+        let mut incoming = self.incoming(&http, body, started)?;
         let Opening { ocsp_answers, message } = incoming.open().await.map_err(ExchangeError::from)?;
         let request = match message {
             Message::RestRequest(request) => request,
             Message::Soap(headers, request) => {
+                let http = http.headers;
                 let opened = Opened { trust, peer, ocsp_answers, http, headers, request, incoming };
                 return self.accept_soap(opened, record).await.map(Accepted::Soap);
             }
@@ -159,18 +157,9 @@ impl ServerProxy {
 
         // Only who may call fills the disk with a body.
         let Closing { attachments, signature } = incoming.close().await.map_err(ExchangeError::from)?;
-        let attachments: Vec<_> = attachments.into_iter().map(|(_, attachment)| attachment).collect();
-        let message = Sealed {
-            kind: MessageKind::Rest,
-            direction: Direction::Request,
-            party: &provider,
-            query_id: &asked.id,
-            request_id: asked.request_id.as_deref(),
-            message: request.bytes(),
-            attachments: &attachments.iter().collect::<Vec<_>>(),
-        };
+        let message = Sealed::rest(Direction::Request, asked, &provider, request.bytes(), &attachments);
         self.exchange.accept(&trust, asked.client.member(), message, &signature).await?;
-        let body = attachments.into_iter().next();
+        let body = attachments.into_iter().next().map(|body| body.content);
         Ok(Accepted::Rest(Box::new(AcceptedRest { head, body, answering, started, request: *request })))
     }
 
@@ -210,18 +199,10 @@ impl ServerProxy {
             &headers(&parts.headers),
         )?;
         let provider = ClientId::Subsystem(request.head().service.provider.clone());
-        let attachments: Vec<_> = content.iter().collect();
-        let message = Sealed {
-            kind: MessageKind::Rest,
-            direction: Direction::Response,
-            party: &provider,
-            query_id: &request.head().id,
-            request_id: request.head().request_id.as_deref(),
-            message: response.bytes(),
-            attachments: &attachments,
-        };
+        let attachments = Attachment::body(content);
+        let message =
+            Sealed::rest(Direction::Response, request.head(), &provider, response.bytes(), &attachments);
         let signature = self.exchange.seal(message).await?;
-        let attachments: Vec<_> = attachments.iter().map(|content| (Part::RestBody, *content)).collect();
         transport_response(&Outgoing {
             ocsp_answers: &[],
             message: (Part::RestResponse, response.bytes()),
@@ -233,13 +214,14 @@ impl ServerProxy {
     /// Reads what the HTTP headers say of the message.
     fn incoming(
         &self,
-        request: Request<ReceivedBody>,
+        http: &http::request::Parts,
+        body: ReceivedBody,
         started: Instant,
     ) -> Result<Incoming<ReceivedBody>, ExchangeError> {
-        if request.method() != Method::POST {
+        if http.method != Method::POST {
             return Err(ExchangeError::Method);
         }
-        let value = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let value = |name: &str| http.headers.get(name).and_then(|value| value.to_str().ok());
         if !value("x-hash-algorithm").is_some_and(|name| name.eq_ignore_ascii_case("SHA-512")) {
             return Err(ExchangeError::Header { name: "x-hash-algorithm" });
         }
@@ -248,16 +230,9 @@ impl ServerProxy {
             None => MessageKind::Soap,
             Some(_) => return Err(ExchangeError::Header { name: "x-road-message-type" }),
         };
-        let content_type = value("content-type").ok_or(TransportError::MediaType)?.to_owned();
         let config = &self.exchange.config;
-        Ok(Incoming::new(
-            &content_type,
-            (Way::Request, kind),
-            config.limits,
-            request.into_body(),
-            config.spool_folder.clone(),
-            started + config.message_time_max,
-        )?)
+        let deadline = started + config.message_time_max;
+        Ok(Incoming::new(&http.headers, body, (Way::Request, kind), config, deadline)?)
     }
 }
 

@@ -161,7 +161,11 @@ impl Reader {
         }
         let folder = path.parent().unwrap_or(Path::new(""));
         let note = |upstream: &UpstreamConfig| files_of(upstream).for_each(|file| self.note(file));
-        Backends::parse(&self.read(path)?, folder, note)
+        let read = |file: &Path| {
+            self.note(file);
+            std::fs::read(file)
+        };
+        Backends::parse(&self.read(path)?, folder, note, read)
             .map_err(|source| GovernanceError::Backends { path: path.to_owned(), source })
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const XROAD: &str = "http://x-road.eu/xsd/xroad.xsd";
+pub(super) const XROAD: &str = "http://x-road.eu/xsd/xroad.xsd";
 const IDENTIFIERS: &str = "http://x-road.eu/xsd/identifiers";
 const REPRESENTATION: &str = "http://x-road.eu/xsd/representation.xsd";
 
@@ -142,7 +142,7 @@ fn value(xml: &mut XmlReader<'_>, field: &'static str) -> Result<(String, usize)
 }
 
 /// The texts of the children called `names`, each at most once, as they come in `names`.
-fn pieces<const N: usize>(
+pub(super) fn pieces<const N: usize>(
     xml: &mut XmlReader<'_>,
     namespace: &str,
     names: [&'static str; N],

@@ -137,6 +137,20 @@ fn another_element_takes_the_place_of_the_body_in_any_encoding() {
 }
 
 #[test]
+fn a_metaservice_finds_what_it_is_asked() {
+    let ask = |more: &str| {
+        let body = format!("<personList xmlns:r='http://x-road.eu/xsd/xroad.xsd'>{more}</personList>");
+        read(envelope()).unwrap().with_body(&body).unwrap().body_texts(["serviceCode", "serviceVersion"])
+    };
+    let asked = ask("<r:serviceCode>getPerson</r:serviceCode><other>1</other>").unwrap();
+    assert_eq!(asked, [Some("getPerson".to_owned()), None]);
+    assert_eq!(ask("<serviceCode>of no namespace</serviceCode>").unwrap(), [None, None]);
+    for wrong in ["<r:serviceCode/><r:serviceCode/>", "<r:serviceCode><r:serviceCode/></r:serviceCode>"] {
+        assert!(ask(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn the_media_type_says_the_encoding() {
     let latin1: Vec<u8> = envelope().chars().map(|character| u8::try_from(character).unwrap()).collect();
     assert!(read_as("text/xml; charset=ISO-8859-1", latin1.clone()).is_ok());

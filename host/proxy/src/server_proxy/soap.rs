@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response};
-use uuk_message::{MessageKind, Part, PartHeaders, SoapMessage};
+use uuk_message::{Part, PartHeaders, SoapMessage};
 use uuk_messagelog::Direction;
 use uuk_transport::{ReceivedBody, ServerPeer};
 
@@ -12,8 +12,8 @@ use super::ServerProxy;
 use crate::backend::{Backend, BackendError};
 use crate::exchange::{ExchangeError, Sealed};
 use crate::fault::{Record, Refusal};
-use crate::incoming::Incoming;
-use crate::metaservices::SoapMetaservice;
+use crate::incoming::{Closing, Incoming};
+use crate::metaservices::{SoapAnswer, SoapMetaservice};
 use crate::outgoing::{Outgoing, TransportBody};
 use crate::related::{self, Related};
 use crate::stages::authorize;
@@ -41,7 +41,7 @@ pub(super) struct Accepted {
 /// Who answers a request: an information system, or this server by itself.
 enum Answering {
     Backend(Arc<Backend>),
-    Metaservice(Box<SoapMessage>),
+    Metaservice(Box<SoapAnswer>),
 }
 
 impl ServerProxy {
@@ -69,8 +69,8 @@ impl ServerProxy {
         let is_in_global_group = |group: &_| trust.is_in_global_group(&asked.client, group);
         let answering = match SoapMetaservice::called_by(&request) {
             Some(metaservice) => {
-                let answer = metaservice.answer(&conditions, &request, is_in_global_group);
-                Answering::Metaservice(answer.map_err(|error| Refusal::Soap(Box::new(error.into())))?.into())
+                let answer = metaservice.answer(&conditions, (&headers, &request), is_in_global_group)?;
+                Answering::Metaservice(answer.into())
             }
             None => {
                 let backend = conditions.backends.find_soap(&asked.service)?;
@@ -81,19 +81,11 @@ impl ServerProxy {
         };
 
         // Only who may call fills the disk with attachments.
-        let closing = incoming.close().await.map_err(ExchangeError::from)?;
-        let contents: Vec<_> = closing.attachments.iter().map(|(_, content)| content).collect();
-        let message = Sealed {
-            kind: MessageKind::Soap,
-            direction: Direction::Request,
-            party: provider,
-            query_id: &asked.id,
-            request_id: request_id(&http),
-            message: request.bytes(),
-            attachments: &contents,
-        };
-        self.exchange.accept(&trust, asked.client.member(), message, &closing.signature).await?;
-        let request = Related { headers, message: request, attachments: closing.attachments };
+        let Closing { attachments, signature } = incoming.close().await.map_err(ExchangeError::from)?;
+        let named = (asked, request_id(&http));
+        let message = Sealed::soap(Direction::Request, named, provider, request.bytes(), &attachments);
+        self.exchange.accept(&trust, asked.client.member(), message, &signature).await?;
+        let request = Related { headers, message: request, attachments };
         Ok(Accepted { http, request, answering })
     }
 
@@ -105,37 +97,25 @@ impl ServerProxy {
         let Accepted { http, request, answering } = accepted;
         let (content_type, answer) = match answering {
             Answering::Backend(backend) => backend.call_soap(&http, &request, &self.exchange.config).await?,
-            Answering::Metaservice(message) => {
+            Answering::Metaservice(answer) => {
+                let (content_type, answer) = *answer;
                 let name = "x-original-content-type";
-                let content_type = http.get(name).ok_or(ExchangeError::Header { name })?.clone();
-                (content_type, Related { headers: request.headers, message, attachments: Vec::new() })
+                (content_type.parse().map_err(|_| ExchangeError::Header { name })?, answer)
             }
         };
         let request = request.message;
         request.check_response(&answer.message).map_err(BackendError::Inconsistent)?;
         let response: Bytes = answer.message.with_request_hash(request.hash()).into();
 
-        let asked = request.header();
-        let contents: Vec<_> = answer.attachments.iter().map(|(_, content)| content).collect();
-        let message = Sealed {
-            kind: MessageKind::Soap,
-            direction: Direction::Response,
-            party: &asked.service.provider,
-            query_id: &asked.id,
-            request_id: request_id(&http),
-            message: &response,
-            attachments: &contents,
-        };
+        let (asked, attachments) = (request.header(), &answer.attachments);
+        let named = (asked, request_id(&http));
+        let message =
+            Sealed::soap(Direction::Response, named, &asked.service.provider, &response, attachments);
         let signature = self.exchange.seal(message).await?;
-        let attachments: Vec<_> = answer
-            .attachments
-            .iter()
-            .map(|(headers, content)| (Part::Attachment(headers), content))
-            .collect();
         let message = Outgoing {
             ocsp_answers: &[],
             message: (Part::Soap(&answer.headers), &response),
-            attachments: &attachments,
+            attachments,
             signature: &signature,
         };
         let mut sent = super::transport_response(&message)?;
