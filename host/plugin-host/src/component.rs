@@ -267,6 +267,20 @@ pub(crate) fn bounded(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// A component of one core module with memories of no size.
+    fn with_memories(count: u8) -> Vec<u8> {
+        let memories = [vec![count], vec![0; 2 * usize::from(count)]].concat();
+        let module = [b"\0asm\x01\0\0\0\x05".as_slice(), &[memories.len() as u8], &memories].concat();
+        [b"\0asm\x0d\0\x01\0\x01".as_slice(), &[module.len() as u8], &module].concat()
+    }
+
+    #[test]
+    fn refuses_a_module_with_two_memories() {
+        check_bytes(&with_memories(1)).unwrap();
+        let error = check_bytes(&with_memories(2)).unwrap_err();
+        assert!(matches!(error, ComponentError::Invalid { .. }), "{error}");
+    }
+
     #[test]
     fn refuses_a_component_too_large_to_look_at() {
         assert!(matches!(check_bytes(&vec![0; COMPONENT_BYTES_MAX + 1]), Err(ComponentError::TooLarge)));

@@ -20,9 +20,9 @@ pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(1);
 /// The largest linear memory any plugin can be given.
 pub const MEMORY_BYTES_LIMIT: u64 = 256 << 20;
 
-/// Core instances, memories and tables that one component may consist of. Python's need a dozen; measured, with
-/// room.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 32;
+/// Core instances, memories and tables that one component may consist of. Python's need 38 for all interfaces; measured,
+/// with room.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 
 /// Memories reckoned for an instance: one of its own, and room for the larger ones of interpreted languages.
 pub(crate) const MEMORIES_PER_INSTANCE: u32 = 4;
@@ -143,7 +143,9 @@ fn wasmtime_config(instances_max: u32) -> Config {
         .wasm_memory64(false)
         .wasm_relaxed_simd(false)
         .wasm_tail_call(false)
-        .wasm_multi_memory(false)
+        // Calls between the parts of a component copy from memory to memory. In what the parts are made of,
+        // `component.rs` refuses it.
+        .wasm_multi_memory(true)
         .concurrency_support(false)
         .wasm_backtrace_max_frames(None)
         .epoch_interruption(true)

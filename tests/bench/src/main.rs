@@ -5,6 +5,7 @@
 
 mod adapter;
 mod exchange;
+mod languages;
 mod load;
 mod native;
 mod neighbours;
@@ -44,6 +45,8 @@ enum Bench {
     Stages,
     /// Exchanges between two security servers, signed, recorded and time-stamped
     Exchange(exchange::ExchangeArguments),
+    /// The people look-up in each language: size, compile time, a call, memory
+    Languages,
     /// Serve what `adapter` measures until interrupted, for a profiler
     Hold,
     /// Send requests and print latencies; the other benches start it as a process of its own
@@ -58,6 +61,7 @@ fn main() -> Result<ExitCode> {
         Bench::Reload => reload::run()?,
         Bench::Neighbours => neighbours::run()?,
         Bench::Stages => stages::run()?,
+        Bench::Languages => languages::run()?,
         Bench::Exchange(arguments) => exchange::run(&arguments)?,
         Bench::Hold => {
             adapter::hold()?;

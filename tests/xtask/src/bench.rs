@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use anyhow::Result;
 
 use crate::command::{become_command, run as run_command};
-use crate::prepare;
 use crate::project::Project;
+use crate::{plugins, prepare};
 
 /// Measure and print figures beside their goals; `cargo xtask bench help` names what there is
 #[derive(Debug, clap::Args)]
@@ -30,6 +30,10 @@ pub(crate) fn run(options: &BenchOptions, project: &Project) -> Result<()> {
         "--bin",
         "uuk-bench",
     ]))?;
+    if options.arguments.first().is_some_and(|name| name == "languages") {
+        plugins::run(project)?;
+        plugins::build_interpreted(project, "release")?;
+    }
     let mut bench = project.command(project.target.join("release/uuk-bench"));
     Err(become_command(bench.args(&options.arguments)))
 }

@@ -38,6 +38,18 @@ pub(crate) fn run(project: &Project) -> Result<()> {
     Ok(())
 }
 
+/// Builds the examples that are not in Rust, with the `uuk` of a profile.
+pub(crate) fn build_interpreted(project: &Project, profile: &str) -> Result<()> {
+    let path = prepare::languages(project)?;
+    for folder in examples(project)? {
+        if !folder.join("Cargo.toml").is_file() {
+            let mut uuk = project.command(project.target.join(profile).join("uuk"));
+            run_command(uuk.args(["adapter", "build", "--project"]).arg(&folder).env("PATH", &path))?;
+        }
+    }
+    Ok(())
+}
+
 /// Builds the component of mappings without a trace of this machine, and puts it where `uuk` takes it from.
 fn declarative(project: &Project) -> Result<()> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);

@@ -2,6 +2,7 @@
 //! to, it is named.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -51,9 +52,22 @@ pub(crate) const FAKETIME: Package =
     Package { name: "faketime", is_installed: || is_on_path("faketime"), service: None };
 const SOFTHSM: Package =
     Package { name: "softhsm2", is_installed: || is_on_path("softhsm2-util"), service: None };
+const NODE: Package = Package { name: "nodejs", is_installed: || is_on_path("node"), service: None };
+const NPM: Package = Package { name: "npm", is_installed: || is_on_path("npm"), service: None };
+const PYTHON: Package = Package {
+    name: "python3-venv",
+    is_installed: || capture(Command::new("python3").args(["-m", "ensurepip", "--version"])).is_ok(),
+    service: None,
+};
+// Its shell makes the databases that documentation begins with.
+const SQLITE: Package = Package { name: "sqlite3", is_installed: || is_on_path("sqlite3"), service: None };
 const XMLLINT: Package =
     Package { name: "libxml2-utils", is_installed: || is_on_path("xmllint"), service: None };
 const XMLSEC: Package = Package { name: "xmlsec1", is_installed: || is_on_path("xmlsec1"), service: None };
+
+/// What builds adapters in Python and JavaScript, in the versions that the documentation names.
+const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
+const COMPONENTIZE_QJS: &str = "componentize-qjs@0.4.5";
 
 /// A program of cargo's that the project pins itself.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +91,7 @@ pub(crate) fn for_tests(project: &Project) -> Result<()> {
         PKG_CONFIG,
         POSTGRESQL,
         SOFTHSM,
+        SQLITE,
         XMLLINT,
         XMLSEC,
     ])?;
@@ -137,6 +152,23 @@ pub(crate) fn tool(tool: Tool, project: &Project) -> Result<()> {
     }
     let mut install = project.cargo(&["install", "--locked", tool.name, "--version", tool.version, "--root"]);
     run(install.arg(project.tools()))
+}
+
+/// `PATH` with what builds adapters in Python and JavaScript, which is installed within the project's own folder.
+pub(crate) fn languages(project: &Project) -> Result<OsString> {
+    packages(&[NODE, NPM, PYTHON])?;
+    let (python, javascript) = (project.tools().join("python"), project.tools().join("javascript"));
+    let (python_programs, javascript_programs) = (python.join("bin"), javascript.join("node_modules/.bin"));
+    if !python_programs.join("componentize-py").is_file() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&python))?;
+        run(Command::new(python_programs.join("pip")).args(["install", "--quiet", COMPONENTIZE_PY]))?;
+    }
+    if !javascript_programs.join("componentize-qjs").is_file() {
+        run(Command::new("npm").args(["install", COMPONENTIZE_QJS, "--prefix"]).arg(&javascript))?;
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = [python_programs, javascript_programs].into_iter().chain(env::split_paths(&path));
+    Ok(env::join_paths(folders)?)
 }
 
 /// Those of `wanted` that are missing.

@@ -107,12 +107,10 @@ fn tests(project: &Project) -> Result<()> {
 fn examples(project: &Project) -> Result<()> {
     // By itself, the program would have its dependencies with fewer features than the tests have, built once more.
     run_command(&mut project.cargo(&["build", "--workspace", "--bin", "uuk", "--locked"]))?;
+    plugins::build_interpreted(project, "debug")?;
     for folder in plugins::examples(project)? {
         println!("{}", project.shown(&folder));
-        // A mapping's component comes with the program.
-        let commands = ["build", "check", "test"];
-        let is_mapping = folder.join("map.toml").is_file();
-        for command in commands.into_iter().skip(usize::from(!is_mapping)) {
+        for command in ["check", "test"] {
             let mut uuk = project.command(project.target.join("debug/uuk"));
             run_command(uuk.args(["adapter", command, "--project"]).arg(&folder))?;
         }

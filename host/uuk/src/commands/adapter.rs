@@ -5,6 +5,7 @@ mod call;
 mod check;
 mod component;
 mod fixture;
+mod language;
 mod new;
 mod project;
 mod recorded;

@@ -4,6 +4,7 @@
 use std::process::Command;
 
 use super::component::Component;
+use super::language::Language;
 use super::project::{Project, ProjectOptions, write_file};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
@@ -29,6 +30,9 @@ pub(super) fn run(options: &BuildOptions, terminal: &Terminal) -> Result<(), Fai
     match &project.manifest.build {
         Some(build) => {
             terminal.step("build", &build.command);
+            if let Some(language) = Language::of(&project) {
+                language.write_kit(&project)?;
+            }
             let _waiting = terminal.waiting("the compiler is at work");
             run_command(&build.command, &project)?;
         }
@@ -57,5 +61,10 @@ fn run_command(command: &str, project: &Project) -> Result<(), Failure> {
     for line in lines.iter().skip(lines.len().saturating_sub(LINES_SHOWN)) {
         failure = failure.note(line);
     }
-    Err(failure.help("make the command succeed in the project's folder, then build again"))
+    // So a shell says that there is no such program.
+    let help = match output.status.code() {
+        Some(127) => "install what builds adapters in this language; `uuk doctor --author` says how",
+        _ => "make the command succeed in the project's folder, then build again",
+    };
+    Err(failure.help(help))
 }

@@ -7,6 +7,7 @@ use uuk_plugin_host::capabilities::sql::Statements;
 
 use super::component::Component;
 use super::fixture::Fixture;
+use super::language::Language;
 use super::project::{Project, ProjectOptions, read_text};
 use super::trial::{Bench, block_on};
 use super::typegen;
@@ -52,10 +53,11 @@ fn check_statements(project: &Project) -> Result<String, Failure> {
 }
 
 fn check_generated(project: &Project) -> Result<String, Failure> {
-    if !project.path(typegen::GENERATED).is_file() {
-        return Ok("none generated".to_owned());
+    let generated = Language::of(project).and_then(Language::generated);
+    match generated.filter(|path| project.path(path).is_file()) {
+        None => Ok("none generated".to_owned()),
+        Some(_) => typegen::check(project).map(|()| "current".to_owned()),
     }
-    typegen::check(project).map(|()| "current".to_owned())
 }
 
 /// Every operation of the contracts stands in map.toml; what else it says, its component checks itself.

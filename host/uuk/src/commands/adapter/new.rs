@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use uuk_bundle::Manifest;
 use uuk_contract::Contract;
 
+use super::language::Language;
 use super::project::write_file;
-use super::typegen::{self, GENERATED};
+use super::typegen;
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
@@ -28,6 +29,20 @@ const RUST: &[(&str, &str)] = &[
     ("README.md", include_str!("new/rust/README.md.template")),
     (".cargo/config.toml", include_str!("new/rust/cargo-config.toml.template")),
     (".gitignore", include_str!("new/rust/gitignore.template")),
+];
+
+const JAVASCRIPT_BUILD: &str = include_str!("new/javascript/build.toml.template");
+const JAVASCRIPT: &[(&str, &str)] = &[
+    ("adapter.js", include_str!("new/javascript/adapter.js.template")),
+    ("README.md", include_str!("new/javascript/README.md.template")),
+    (".gitignore", include_str!("new/javascript/gitignore.template")),
+];
+
+const PYTHON_BUILD: &str = include_str!("new/python/build.toml.template");
+const PYTHON: &[(&str, &str)] = &[
+    ("adapter.py", include_str!("new/python/adapter.py.template")),
+    ("README.md", include_str!("new/python/README.md.template")),
+    (".gitignore", include_str!("new/python/gitignore.template")),
 ];
 
 const MAPPING: &[(&str, &str)] = &[
@@ -54,14 +69,6 @@ pub(crate) struct NewOptions {
     database: database::DatabaseOptions,
 }
 
-/// In what an adapter is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Language {
-    Rust,
-    /// No code: what a statement or upstream gives becomes the answer by a table of paths
-    Mapping,
-}
-
 /// What a project can begin with.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Origin {
@@ -80,6 +87,10 @@ pub(super) fn run(options: &NewOptions, terminal: &Terminal) -> Result<(), Failu
     let project = match (options.from, options.lang) {
         (Some(Origin::Database), _) => database::project(name, &options.database, terminal)?,
         (None, Language::Rust) => rust_project(name, &sdk_dependency(options.sdk_path.as_deref())?)?,
+        (None, Language::Javascript) => {
+            with_types(name, Language::Javascript, filled(name, JAVASCRIPT_BUILD, JAVASCRIPT))?
+        }
+        (None, Language::Python) => with_types(name, Language::Python, filled(name, PYTHON_BUILD, PYTHON))?,
         (None, Language::Mapping) => filled(name, "", MAPPING),
     };
     for (path, text) in &project {
@@ -102,12 +113,20 @@ fn filled(name: &str, build: &str, language: &[(&str, &str)]) -> Vec<(String, St
     files.map(|(path, text)| (fill(path), fill(text))).collect()
 }
 
-/// The paths and texts of a new project in Rust, generated types included.
 fn rust_project(name: &str, sdk: &str) -> Result<Vec<(String, String)>, Failure> {
     let mut project = filled(name, RUST_BUILD, RUST);
     for (_, text) in &mut project {
         *text = text.replace("{{sdk}}", sdk);
     }
+    with_types(name, Language::Rust, project)
+}
+
+/// A new project and its generated types.
+fn with_types(
+    name: &str,
+    language: Language,
+    mut project: Vec<(String, String)>,
+) -> Result<Vec<(String, String)>, Failure> {
     let text = |wanted: &str| {
         let file = project.iter().find(|(path, _)| path == wanted);
         file.map(|(_, text)| text.as_bytes()).unwrap_or_default()
@@ -118,8 +137,10 @@ fn rust_project(name: &str, sdk: &str) -> Result<Vec<(String, String)>, Failure>
     };
     let manifest = Manifest::parse(text("plugin.toml")).map_err(|error| broken(&error))?;
     let contract = Contract::from_openapi(text(&format!("contracts/{name}.yaml")));
-    let generated = typegen::generate(&manifest, &[contract.map_err(|error| broken(&error))?])?;
-    project.push((GENERATED.to_owned(), generated));
+    let contracts = [contract.map_err(|error| broken(&error))?];
+    if let Some(path) = language.generated() {
+        project.push((path.to_owned(), typegen::generate(language, &manifest, &contracts)?));
+    }
     Ok(project)
 }
 
@@ -184,6 +205,20 @@ mod tests {
         typegen::check(&project).expect("its types are current");
         let artifact = project.artifact().expect("it says where the component is");
         assert!(artifact.ends_with("target/wasm32-wasip2/release/land_register.wasm"));
+    }
+
+    #[test]
+    fn a_new_project_in_an_interpreted_language_is_sound() {
+        let name = "land-register";
+        for (language, files) in [
+            (Language::Javascript, filled(name, JAVASCRIPT_BUILD, JAVASCRIPT)),
+            (Language::Python, filled(name, PYTHON_BUILD, PYTHON)),
+        ] {
+            let files = with_types(name, language, files).expect("the templates are sound");
+            let (_folder, project) = written(files);
+            assert_eq!(Language::of(&project), Some(language));
+            typegen::check(&project).expect("its types are current");
+        }
     }
 
     #[test]

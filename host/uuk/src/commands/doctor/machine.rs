@@ -12,6 +12,11 @@ const MEMORY_KIB_LEAST: u64 = 512 << 10;
 const DISK_KIB_LEAST: u64 = 1 << 20;
 /// What adapters in Rust are built for.
 const GUEST_TARGET: &str = "wasm32-wasip2";
+/// What builds adapters in the other languages, and what installs it.
+const BUILDERS: [(&str, &str, &str); 2] = [
+    ("javascript", "componentize-qjs", "npm install --global componentize-qjs@0.4"),
+    ("python", "componentize-py", "pip install componentize-py==0.25.*"),
+];
 
 pub(super) fn check(report: &mut Report<'_>, folder: &Path) {
     processors(report);
@@ -27,6 +32,16 @@ pub(super) fn check(report: &mut Report<'_>, folder: &Path) {
 }
 
 pub(super) fn check_author(report: &mut Report<'_>) {
+    check_rust(report);
+    for (language, program, remedy) in BUILDERS {
+        match said(program, &["--help"]) {
+            Some(_) => report.ok(language, program),
+            None => report.warn(language, format!("{program} is not installed"), remedy),
+        }
+    }
+}
+
+fn check_rust(report: &mut Report<'_>) {
     let Some(cargo) = said("cargo", &["--version"]) else {
         return report.fail("cargo", "is not installed", "install Rust by rustup: https://rustup.rs");
     };

@@ -1,4 +1,4 @@
-//! Rust source in the making: lines, indented by the blocks they stand in.
+//! Source in the making: lines, indented by the blocks they stand in.
 
 use std::fmt::Display;
 
@@ -41,6 +41,14 @@ impl Source {
         inside(self);
         self.depth -= 1;
         self.line(closing);
+    }
+
+    /// `opening`, and what `inside` writes, one step in.
+    pub(super) fn indented(&mut self, opening: impl Display, inside: impl FnOnce(&mut Self)) {
+        self.line(opening);
+        self.depth += 1;
+        inside(self);
+        self.depth -= 1;
     }
 
     pub(super) fn into_text(self) -> String {
