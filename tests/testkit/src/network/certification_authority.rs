@@ -36,8 +36,10 @@ pub struct CertificationOptions {
     /// The common name of the top authority.
     pub name: String,
     /// How its certificates name members: X-Road's name of a profile without package and ending, such as `Basic`,
-    /// `Ejbca` or `FiVRK`.
+    /// `Ejbca` or `FiVRK`; or the whole name of one in `profiles`.
     pub profile: String,
+    /// Profiles of a country's own, TOML.
+    pub profiles: Option<String>,
     /// Whether an authority below the top one issues the certificates.
     pub intermediate: bool,
     /// Where it listens; 0 lets the system choose.
@@ -49,7 +51,8 @@ pub struct CertificationOptions {
 impl CertificationOptions {
     /// An authority without intermediate that names members as X-Road's basic profile does.
     pub fn new(name: &str) -> Self {
-        Self { name: name.into(), profile: "Basic".into(), intermediate: false, port: 0, ocsp_port: 0 }
+        let profile = "Basic".into();
+        Self { name: name.into(), profile, profiles: None, intermediate: false, port: 0, ocsp_port: 0 }
     }
 }
 
@@ -166,12 +169,15 @@ impl Register {
             "ee.ria.xroad.common.certificateprofile.impl.{}CertificateProfileInfoProvider",
             options.profile
         );
+        let profiles =
+            CertificateProfiles::default().with(options.profiles.as_deref().unwrap_or("profile = []"))?;
+        let profile = profiles.find(&options.profile).or_else(|_| profiles.find(&class))?.clone();
         let today = clock.now().to_zoned(TimeZone::UTC).date();
         let top = Authority::new(&options.name, today)?;
         let below = options.intermediate.then(|| top.intermediate(&format!("{} 1", options.name)));
         let register = Self {
             clock: clock.clone(),
-            profile: CertificateProfiles::default().find(&class)?.clone(),
+            profile,
             intermediate: below.transpose()?.map(Issuer::new).transpose()?,
             top: Issuer::new(top)?,
             ocsp_url,
