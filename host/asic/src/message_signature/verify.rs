@@ -173,8 +173,8 @@ pub fn verify_message_by(
 ) -> Result<VerifiedMessage, MessageSignatureError> {
     let signature = MessageSignature::read(documents)?;
     let covered = signature.check_coverage(parts, AbsentAttachments::Refused)?;
-    check(&signature.document.signer, &signature.document.ocsp_answers)?;
     signature.check_value(parts)?;
+    check(&signature.document.signer, &signature.document.ocsp_answers)?;
     Ok(signature.verified(sender.clone(), covered))
 }
 
