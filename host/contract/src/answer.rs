@@ -81,6 +81,12 @@ pub enum AnswerProblem {
         /// Every field at fault, at most 64.
         problems: Vec<FieldProblem>,
     },
+    /// Holds what a SOAP message cannot.
+    #[error("the answer has no form in XML{}", first(.problems))]
+    NotInXml {
+        /// The field at fault.
+        problems: Vec<FieldProblem>,
+    },
     /// A fault with a status the contract does not declare.
     #[error("the contract declares no response for a fault of status {status}")]
     FaultUndeclared {

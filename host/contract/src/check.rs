@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::json;
 use crate::problem::FieldProblem;
+use crate::xsd::lexical::{KEYWORD, Lexical};
 
 /// Most problems reported for one document.
 pub(crate) const PROBLEMS_MAX: usize = 64;
@@ -55,6 +56,7 @@ impl Schema {
             .should_validate_formats(true)
             .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX))
             .with_keyword("type", Types::compile)
+            .with_keyword(KEYWORD, compile_lexical)
             .build(&source)
             .map_err(|error| json::excerpt(&format!("{error} at {}", error.instance_path())).into_owned())?;
         Ok(Schema { source, validator, report })
@@ -148,6 +150,33 @@ impl<'i> Keyword<'i> for Types {
             Type::Array => instance.is_array(),
             Type::Object => instance.is_object(),
         })
+    }
+}
+
+/// The keyword for texts that are values of XML Schema's types.
+fn compile_lexical<'a>(
+    _parent: &'a Map<String, Value>,
+    keyword: &'a Value,
+    _path: Location,
+) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
+    match Lexical::from_keyword(keyword) {
+        Some(lexical) => Ok(Box::new(lexical)),
+        None => {
+            Err(ValidationError::custom("`x-xsd` names no type of XML Schema, or a bound it cannot have"))
+        }
+    }
+}
+
+impl<'i> Keyword<'i> for Lexical {
+    fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
+        match instance.as_str().and_then(|text| self.problem(text)) {
+            Some(problem) => Err(ValidationError::custom(problem)),
+            None => Ok(()),
+        }
+    }
+
+    fn is_valid(&self, instance: &'i Value) -> bool {
+        instance.as_str().is_none_or(|text| self.problem(text).is_none())
     }
 }
 

@@ -38,6 +38,14 @@ pub struct RestCall<'a> {
 pub struct Document(Vec<u8>);
 
 impl Document {
+    /// Checks a document that did not come from a REST call.
+    pub(crate) fn checked(operation: &Operation, value: &Value) -> Result<Document, Refusal> {
+        match operation.input.problems(value) {
+            problems if problems.is_empty() => Ok(Document(value.to_string().into_bytes())),
+            problems => Err(Refusal::Invalid { problems }),
+        }
+    }
+
     /// The JSON text, UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -50,6 +50,10 @@ pub mod percent;
 mod problem;
 mod refusal;
 mod routes;
+mod soap;
+mod wsdl;
+mod xml;
+mod xsd;
 
 pub use answer::{Answer, AnswerProblem};
 pub use contract::Contract;
@@ -61,3 +65,6 @@ pub use operation::{
 };
 pub use problem::{FieldProblem, PROBLEM_MEDIA_TYPE, Problem};
 pub use refusal::{Refusal, RequestPart};
+pub use soap::SoapCall;
+pub use wsdl::WsdlError;
+pub use xsd::from_json::NotInXml;

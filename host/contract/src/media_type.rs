@@ -3,6 +3,9 @@
 /// What bodies and answers are.
 pub(crate) const JSON: &str = "application/json";
 
+/// What a WSDL is.
+pub(crate) const XML: &str = "text/xml";
+
 /// What a contract may be instead (X-Road PR-MREST, annex A).
 pub(crate) const YAML: &str = "text/yaml";
 

@@ -6,11 +6,13 @@ mod parameter;
 mod schema;
 mod source;
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
 pub use error::ContractError;
-pub(crate) use source::is_json;
+pub(crate) use source::{DOCUMENT_BYTES_MAX, is_json};
 
 use self::node::Node;
 use self::schema::{Dialect, Schemas, Uses};
@@ -22,6 +24,8 @@ use crate::operation::{
 };
 use crate::problem::PROBLEM_MEDIA_TYPE;
 use crate::routes::{PathTemplate, Routes};
+use crate::soap::Soap;
+use crate::xsd::json_schema::TITLES;
 
 const OPERATIONS_MAX: usize = 1_000;
 
@@ -81,7 +85,14 @@ const KNOWN_DIALECTS: [&str; 2] =
 /// Reads a document.
 pub(crate) fn read(bytes: &[u8]) -> Result<Contract, ContractError> {
     let document = source::parse(bytes)?;
-    let root = Node::root(&document);
+    let contract = from_value(&document, bytes)?;
+    let soap = Soap::from_operations(&contract.operations, &contract.namespace);
+    Ok(Contract { soap, ..contract })
+}
+
+/// Reads the operations of a document, whether `source` is its text or that of a WSDL it was made from.
+pub(crate) fn from_value(document: &Value, source: &[u8]) -> Result<Contract, ContractError> {
+    let root = Node::root(document);
     let dialect = dialect(&root)?;
     root.allow_only(ROOT_FIELDS)?;
     let info = root.require("info")?;
@@ -103,15 +114,29 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Contract, ContractError> {
     }
 
     let mut sha256 = [0; 32];
-    sha256.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    sha256.copy_from_slice(digest::digest(&digest::SHA256, source).as_ref());
+    let title = info.require("title")?.text()?;
+    let namespace = match info.optional_text("x-namespace")? {
+        Some(namespace) => namespace.to_owned(),
+        None => default_namespace(title),
+    };
     Ok(Contract {
-        title: info.require("title")?.text()?.to_owned(),
+        title: title.to_owned(),
+        namespace,
         version: info.require("version")?.text()?.to_owned(),
         sha256,
-        source: bytes.into(),
+        source: source.into(),
         operations: reading.operations,
         routes: reading.routes,
+        openapi: None,
+        soap: Soap::default(),
     })
+}
+
+/// The namespace of the contract's elements in XML, unless it names one itself.
+fn default_namespace(title: &str) -> String {
+    let words = title.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty());
+    format!("urn:uuk:{}", words.map(str::to_lowercase).collect::<Vec<_>>().join("-"))
 }
 
 fn dialect(root: &Node<'_>) -> Result<Dialect, ContractError> {
@@ -193,6 +218,7 @@ impl<'d> Reading<'d> {
             method,
             path: template.as_str().to_owned(),
             summary: node.optional_text("summary")?.map(str::to_owned),
+            titles: titles(node)?,
             parameters,
             body,
             input,
@@ -267,6 +293,12 @@ impl<'d> Reading<'d> {
             None => Ok(None),
         }
     }
+}
+
+/// The titles of an operation by language.
+fn titles(operation: &Node<'_>) -> Result<BTreeMap<String, String>, ContractError> {
+    let Some(titles) = operation.get(TITLES) else { return Ok(BTreeMap::new()) };
+    titles.members()?.map(|(language, title)| Ok((language.to_owned(), title.text()?.to_owned()))).collect()
 }
 
 /// The schema of a `content` that declares `expected` and nothing else.

@@ -1,5 +1,6 @@
 //! One operation of a contract: what it takes, what it answers, and the check of both.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
@@ -18,6 +19,8 @@ pub struct Operation {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) summary: Option<String>,
+    /// By language.
+    pub(crate) titles: BTreeMap<String, String>,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) body: Body,
     pub(crate) input: Schema,
@@ -201,6 +204,11 @@ impl Operation {
     /// One line about it, if the contract has one.
     pub fn summary(&self) -> Option<&str> {
         self.summary.as_deref()
+    }
+
+    /// One line about it in each language that the contract has (`x-titles`).
+    pub fn titles(&self) -> &BTreeMap<String, String> {
+        &self.titles
     }
 
     /// Whether a call may change something.

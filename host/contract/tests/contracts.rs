@@ -34,7 +34,7 @@ fn refused(document: &[u8]) -> ContractError {
 #[test]
 fn reads_every_accepted_contract() {
     for file in files(&testdata().join("accept")) {
-        if let Err(error) = Contract::from_openapi(&fs::read(&file).unwrap()) {
+        if let Err(error) = Contract::read(&fs::read(&file).unwrap()) {
             panic!("{}: {error}", file.display());
         }
     }
@@ -46,7 +46,7 @@ fn refuses_every_refused_contract_for_its_reason() {
     for folder in files(&testdata().join("refuse")) {
         let expected = format!("contract.{}", folder.file_name().unwrap().to_str().unwrap());
         for file in files(&folder) {
-            match Contract::from_openapi(&fs::read(&file).unwrap()) {
+            match Contract::read(&fs::read(&file).unwrap()) {
                 Err(error) if error.code() == expected => {}
                 other => {
                     wrong.insert(file, other.map(|_| "accepted").map_err(|error| error.to_string()));

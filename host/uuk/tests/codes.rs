@@ -12,7 +12,7 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 58] = [
+const PASSED_ON: [&str; 67] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
@@ -29,6 +29,7 @@ const PASSED_ON: [&str; 58] = [
     "configuration_files.configuration",
     "configuration_files.zip",
     "configuration_source.directory",
+    "contract.wsdl",
     "evidence.container",
     "evidence.evidence",
     "evidence.signature",
@@ -40,6 +41,14 @@ const PASSED_ON: [&str; 58] = [
     "keys.refused",
     "keys.request",
     "keys.token",
+    "management.central",
+    "management.certificate",
+    "management.certificate_path",
+    "management.message",
+    "management.ocsp",
+    "management.profile",
+    "management.refused",
+    "management.unreadable",
     "message_log.archive_place",
     "message_log.archive_unwritable",
     "message_log.authority",

@@ -1,10 +1,16 @@
 //! Why a contract is refused.
 
-/// Why an OpenAPI document is refused. `pointer` is a JSON Pointer into the document.
+use crate::wsdl::WsdlError;
+
+/// Why an OpenAPI document or a WSDL is refused. `pointer` is a JSON Pointer into the OpenAPI document, which for a WSDL is
+/// the one made from it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", prefix = "contract.")]
 #[non_exhaustive]
 pub enum ContractError {
+    /// What only a WSDL can do wrong.
+    #[error(transparent)]
+    Wsdl(#[from] WsdlError),
     /// Larger than any contract should be.
     #[error("the contract is larger than {bytes_max} bytes")]
     TooLarge {
@@ -221,6 +227,9 @@ pub enum ContractError {
 impl ContractError {
     /// Stable code, such as `contract.paths_ambiguous`.
     pub fn code(&self) -> &'static str {
-        self.into()
+        match self {
+            Self::Wsdl(error) => error.code(),
+            error => error.into(),
+        }
     }
 }

@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 use super::ContractError;
 use super::node::Node;
 use crate::check::{Report, Schema};
+use crate::xsd::json_schema::TITLES;
+use crate::xsd::lexical::KEYWORD;
 
 /// Where a `$ref` of a schema may lead.
 const COMPONENTS: &str = "#/components/schemas/";
@@ -64,6 +66,7 @@ impl Keyword {
             "properties" => Keyword::PartsByName,
             "not" => Keyword::Same,
             "allOf" | "anyOf" | "oneOf" => Keyword::SameEach,
+            KEYWORD | TITLES => Keyword::Kept,
             extension if extension.starts_with("x-") => Keyword::Ignored,
             "nullable" if dialect == Dialect::OpenApi30 => Keyword::Ignored,
             _ if dialect == Dialect::OpenApi30 => return None,

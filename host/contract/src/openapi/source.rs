@@ -8,7 +8,7 @@ use crate::json::{self, JsonFault, JsonFaultKind, Reader};
 use crate::limits::Limits;
 
 /// Largest document, in bytes.
-const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const DOCUMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A real contract of 500 operations has some 50,000 values. The bound counts YAML aliases as often as they
 /// are used, so that a few of them cannot unfold into a bomb.
