@@ -238,6 +238,13 @@ impl Parts {
         Ok(self)
     }
 
+    /// With another part, or other bytes in one.
+    #[must_use]
+    pub fn with_part(mut self, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        self.0.insert(name.to_owned(), bytes.into());
+        self
+    }
+
     /// With a custom section of this name in the component: other bytes, the same behaviour.
     pub fn with_custom_section(mut self, name: &str) -> Result<Self> {
         let component = self.0.get_mut("adapter.wasm").context("no component")?;
