@@ -83,6 +83,15 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+/// How often records were inserted before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// Never: a number that is taken is an error, since a record must not be lost behind another.
+    First,
+    /// Once, and nobody knows whether it succeeded: those that are there are left as they are.
+    Again,
+}
+
 /// A record ready to be inserted; message and attachments may be encrypted.
 #[derive(Debug)]
 pub(crate) struct NewRow {
@@ -290,16 +299,28 @@ impl Store {
                 taken.push(number);
                 continue;
             }
-            let end: i64 =
-                on!(&self.write, |pool| sqlx::query_scalar(SQL).bind(NUMBER_BLOCK).fetch_one(pool).await)?;
+            let end: i64 = on!(&self.write, |pool| {
+                // By itself the statement ends after its row was read, and nobody would hear that the disk is full.
+                let mut transaction = pool.begin_with(Db::BEGIN).await?;
+                let end = sqlx::query_scalar(SQL).bind(NUMBER_BLOCK).fetch_one(&mut *transaction).await?;
+                transaction.commit().await?;
+                end
+            });
             *numbers = end - NUMBER_BLOCK..end;
         }
         Ok(taken)
     }
 
-    /// Stores records under their numbers, all or none; returns once they are on the disk. Those that are there already
-    /// are left as they are, so that it may be tried again when nobody knows whether the first attempt succeeded.
-    pub(crate) async fn insert(&self, rows: &[(RecordId, &NewRow)]) -> Result<(), StoreError> {
+    /// Stores records under their numbers, all or none; returns once they are on the disk.
+    pub(crate) async fn insert(
+        &self,
+        rows: &[(RecordId, &NewRow)],
+        attempt: Attempt,
+    ) -> Result<(), StoreError> {
+        let on_conflict = match attempt {
+            Attempt::First => "",
+            Attempt::Again => " ON CONFLICT DO NOTHING",
+        };
         on!(&self.write, |pool| {
             let mut transaction = pool.begin_with(Db::BEGIN).await?;
             for rows in chunks(rows) {
@@ -322,7 +343,7 @@ impl Store {
                         .push_bind(&row.request_id)
                         .push_bind(digest.as_bytes());
                 });
-                insert.push(" ON CONFLICT (id) DO NOTHING").build().execute(&mut *transaction).await?;
+                insert.push(on_conflict).build().execute(&mut *transaction).await?;
 
                 let mut insert = QueryBuilder::<Db>::new(
                     "INSERT INTO content (record_id, key_id, message, signatures, chain_result, chain) ",
@@ -338,7 +359,7 @@ impl Store {
                         .push_bind(chain.map(|chain| chain.result.as_slice()))
                         .push_bind(chain.map(|chain| chain.chain.as_slice()));
                 });
-                insert.push(" ON CONFLICT (record_id) DO NOTHING").build().execute(&mut *transaction).await?;
+                insert.push(on_conflict).build().execute(&mut *transaction).await?;
             }
             let attachments: Vec<_> = rows
                 .iter()
@@ -354,11 +375,7 @@ impl Store {
                     };
                     values.push_bind(id.0).push_bind(*number).push_bind(content).push_bind(digest);
                 });
-                insert
-                    .push(" ON CONFLICT (record_id, number) DO NOTHING")
-                    .build()
-                    .execute(&mut *transaction)
-                    .await?;
+                insert.push(on_conflict).build().execute(&mut *transaction).await?;
             }
             transaction.commit().await?;
         });

@@ -11,7 +11,7 @@ use uuk_process::ErrorChain;
 
 use crate::append::AppendError;
 use crate::record::RecordId;
-use crate::store::{NewRow, Store, StoreError};
+use crate::store::{Attempt, NewRow, Store, StoreError};
 
 /// Records that wait to be committed; further ones are refused.
 const QUEUE_MAX: usize = 4096;
@@ -85,9 +85,9 @@ impl Writer {
         let numbers = self.store.take_numbers(waiting.len()).await?;
         let ids: Vec<_> = numbers.into_iter().map(RecordId).collect();
         let rows: Vec<_> = ids.iter().copied().zip(waiting.iter().map(|one| &one.row)).collect();
-        match self.store.insert(&rows).await {
+        match self.store.insert(&rows, Attempt::First).await {
             // The connection broke, perhaps after the commit. The numbers tell whether the records are there.
-            Err(StoreError::Unreachable(_)) => self.store.insert(&rows).await?,
+            Err(StoreError::Unreachable(_)) => self.store.insert(&rows, Attempt::Again).await?,
             other => other?,
         }
         Ok(ids)

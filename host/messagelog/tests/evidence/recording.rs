@@ -8,7 +8,7 @@ use uuk_messagelog::{Direction, LargerAttachments, LogReader, LoggedAttachment, 
 use uuk_testkit::disk::Disk;
 
 use crate::on_each_database;
-use crate::world::{CLIENT, Database, World};
+use crate::world::{CLIENT, World};
 
 on_each_database! {
     finds_what_was_recorded
@@ -17,6 +17,7 @@ on_each_database! {
     commits_what_waits_when_it_stops
     does_not_bring_its_tables_up_to_date_twice
     shows_its_records_to_a_reader_beside_it
+    refuses_a_record_whose_number_is_taken
 }
 
 async fn finds_what_was_recorded(world: World) {
@@ -67,6 +68,21 @@ async fn shows_its_records_to_a_reader_beside_it(world: World) {
     if world.config.database.starts_with("sqlite:") {
         assert_eq!(error.unwrap_err().code(), "message_log.unreachable");
     }
+}
+
+async fn refuses_a_record_whose_number_is_taken(world: World) {
+    let running = world.run().await;
+    let id = running.log.append(world.record("first", b"")).await.unwrap();
+    running.log.time_stamp().await.unwrap();
+    running.stop().await;
+    assert_eq!(world.sql("UPDATE number SET next = 1").await, 1);
+
+    let running = world.run().await;
+    let error = running.log.append(world.record("second", b"body")).await.unwrap_err();
+    assert_eq!(error.code(), "message_log.refused");
+    let exported = running.log.export(id, false).await.unwrap();
+    assert!(world.verify(&exported.bytes, None).is_valid());
+    running.stop().await;
 }
 
 async fn records_many_at_once_each_one_time(world: World) {
@@ -120,15 +136,44 @@ async fn keeps_what_was_recorded_when_it_is_killed(world: World) {
     running.stop().await;
 }
 
-#[tokio::test]
-async fn records_again_when_a_full_disk_has_room() {
-    let mut world = World::new(Database::Sqlite).await.unwrap();
+/// A world whose log is on a disk that can be full.
+async fn on_a_disk() -> Option<(World, Disk)> {
+    let mut world = sqlite().await;
     let folder = world.folder.path().join("disk");
     let Some(disk) = Disk::mount(&folder).unwrap() else {
         eprintln!("skipped: this user may not mount a file system that can be full");
-        return;
+        return None;
     };
     world.config.database = format!("sqlite:{}", folder.join("log.db").display());
+    Some((world, disk))
+}
+
+/// Numbers are taken in blocks, and here one is taken while nothing can be written.
+#[tokio::test]
+async fn gives_no_number_twice_after_a_full_disk() {
+    let Some((world, disk)) = on_a_disk().await else { return };
+    let running = world.run().await;
+    disk.fill_up().unwrap();
+    let mut recorded = Vec::new();
+    for _ in 0..1_500 {
+        recorded.extend(running.log.append(world.record("full", b"")).await);
+    }
+    disk.make_room().unwrap();
+    recorded.push(running.log.append(world.record("room", b"")).await.unwrap());
+    running.stop().await;
+
+    let running = world.run().await;
+    for _ in 0..1_500 {
+        recorded.push(running.log.append(world.record("restarted", b"body")).await.unwrap());
+    }
+    let found = running.log.find(&Query::default(), 10_000).await.unwrap();
+    assert_eq!(found.iter().map(|found| found.id).collect::<Vec<_>>(), recorded);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn records_again_when_a_full_disk_has_room() {
+    let Some((world, disk)) = on_a_disk().await else { return };
     let running = world.run().await;
     let append = async |query_id: &str, body: &[u8]| running.log.append(world.record(query_id, body)).await;
     let mut recorded = vec![append("before", b"").await.unwrap()];
