@@ -15,6 +15,7 @@ mod config;
 mod der;
 pub mod joining;
 mod key_folder;
+mod management;
 mod parameters;
 mod publication;
 mod publisher;
@@ -26,10 +27,12 @@ pub use central::{Central, CentralError, Snapshot, read_password};
 pub use config::{DatabaseConfig, KeysConfig, PublicationConfig};
 pub use der::Der;
 pub use key_folder::{KeyFolder, KeyFolderError};
+pub use management::{ManagementConfig, ManagementError, ManagementRequest, ManagementService};
 pub use publication::{Audience, PublicationError};
 pub use publisher::{Publisher, PublisherError};
 pub use registry::{
     Authority, CertificationService, ClientState, DamagedRow, Edit, Group, Maintenance, Member, MemberClass,
-    Refusal, Registry, Responder, Server, Settings, SigningKeyRecord, Subsystem, TimeStampingService,
+    PendingRequest, Refusal, Registry, Responder, Server, Settings, SigningKeyRecord, Subsystem,
+    TimeStampingService,
 };
 pub use store::StoreError;

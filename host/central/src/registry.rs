@@ -3,6 +3,7 @@
 mod authorities;
 mod members;
 mod refusal;
+mod requests;
 mod rows;
 mod servers;
 mod signing_keys;
@@ -16,6 +17,7 @@ use uuk_identifiers::{ClientId, MemberId, ServerId, SubsystemId};
 use uuk_pki::Sha256;
 
 use crate::der::Der;
+use crate::management::ManagementRequest;
 
 pub use refusal::Refusal;
 pub use rows::{DamagedRow, Edit};
@@ -40,6 +42,9 @@ pub struct Registry {
     pub(crate) certification: BTreeMap<String, CertificationService>,
     pub(crate) time_stamping: BTreeMap<String, TimeStampingService>,
     pub(crate) signing_keys: BTreeMap<Sha256, SigningKeyRecord>,
+    pub(crate) requests: BTreeMap<u64, PendingRequest>,
+    /// So many have come; the last one has this number.
+    pub(crate) requests_received: u64,
 }
 
 /// What holds for the whole instance.
@@ -170,6 +175,15 @@ pub struct SigningKeyRecord {
     pub active: bool,
 }
 
+/// A management request that waits for an operator; it is known by its number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingRequest {
+    /// What is asked.
+    pub request: ManagementRequest,
+    /// Since when.
+    pub received_at: Timestamp,
+}
+
 impl Registry {
     /// The registry of a new instance, with its first signing key.
     ///
@@ -194,6 +208,8 @@ impl Registry {
             certification: BTreeMap::new(),
             time_stamping: BTreeMap::new(),
             signing_keys: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            requests_received: 0,
         }
     }
 
@@ -220,6 +236,11 @@ impl Registry {
     /// The keys for the global configuration, by the digest of their certificates.
     pub fn signing_keys(&self) -> &BTreeMap<Sha256, SigningKeyRecord> {
         &self.signing_keys
+    }
+
+    /// The management requests that wait for an operator, by number.
+    pub fn requests(&self) -> &BTreeMap<u64, PendingRequest> {
+        &self.requests
     }
 
     /// Changes what holds for the whole instance.

@@ -7,6 +7,7 @@ mod config;
 mod groups;
 mod instance;
 mod members;
+mod requests;
 mod serve;
 mod servers;
 mod signing_keys;
@@ -73,6 +74,9 @@ enum CentralCommand {
     /// Approved time-stamping services
     #[command(subcommand)]
     TimeStamping(authorities::TimeStampingCommand),
+    /// Requests of security servers that wait for an operator
+    #[command(subcommand)]
+    Request(requests::RequestCommand),
     /// Keys that sign the configuration
     #[command(subcommand)]
     Key(signing_keys::KeyCommand),
@@ -100,6 +104,7 @@ pub(crate) fn run(arguments: &CentralArguments, terminal: &Terminal) -> Result<(
         Command::Client(command) => servers::client(command, &operator),
         Command::Authority(command) => authorities::authority(command, &operator),
         Command::TimeStamping(command) => authorities::time_stamping(command, &operator),
+        Command::Request(command) => requests::run(command, &operator),
         Command::Key(command) => signing_keys::run(command, &operator),
         Command::Serve => Ok(()),
     }

@@ -23,7 +23,7 @@ impl Registry {
             authority.certificate.certificate()?;
             for responder in &authority.responders {
                 check_url(&responder.url)?;
-                responder.certificate.as_ref().map(|certificate| certificate.certificate()).transpose()?;
+                responder.certificate.as_ref().map(Der::certificate).transpose()?;
             }
         }
         CertificateProfiles::default().find(&service.certificate_profile)?;

@@ -112,7 +112,8 @@ impl Registry {
         if let Some((server, _)) =
             self.servers.iter().find(|(_, server)| server.clients.contains_key(&client))
         {
-            return Err(Refusal::SubsystemInUse { subsystem: id.clone(), server: server.clone() });
+            let (subsystem, server) = (Box::new(id.clone()), Box::new(server.clone()));
+            return Err(Refusal::SubsystemInUse { subsystem, server });
         }
         self.subsystems.remove(id).ok_or_else(|| Refusal::unknown("subsystem", id))?;
         self.leave_groups(&client);

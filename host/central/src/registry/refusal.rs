@@ -89,25 +89,25 @@ pub enum Refusal {
     #[error("the subsystem `{subsystem}` is a client of `{server}`")]
     SubsystemInUse {
         /// The subsystem.
-        subsystem: SubsystemId,
+        subsystem: Box<SubsystemId>,
         /// Where.
-        server: ServerId,
+        server: Box<ServerId>,
     },
     /// The owner is a client of its server without being registered as one.
     #[error("`{server}` has the client `{client}` by belonging to it")]
     OwnerIsClient {
         /// The server.
-        server: ServerId,
+        server: Box<ServerId>,
         /// Its owner.
-        client: ClientId,
+        client: Box<ClientId>,
     },
     /// Only who exchanges messages through a server may own it.
     #[error("`{client}` is no client of `{server}`")]
     NoClient {
         /// The server.
-        server: ServerId,
+        server: Box<ServerId>,
         /// Who is not.
-        client: ClientId,
+        client: Box<ClientId>,
     },
     /// Not DER of one certificate, or of a key that may not be used.
     #[error("this is no certificate that can be used")]
@@ -121,13 +121,13 @@ pub enum Refusal {
         /// The certificate.
         certificate: Sha256,
         /// Whose it is.
-        server: ServerId,
+        server: Box<ServerId>,
     },
     /// More than a server has while one certificate follows another.
     #[error("`{server}` has {count_max} certificates; delete one first")]
     TooManyCertificates {
         /// The server.
-        server: ServerId,
+        server: Box<ServerId>,
         /// The limit.
         count_max: usize,
     },
@@ -137,6 +137,12 @@ pub enum Refusal {
     /// A certification service without authority certifies nothing.
     #[error("a certification service has at least one authority")]
     NoAuthority,
+    /// Someone floods the operator.
+    #[error("{count_max} requests wait already")]
+    TooManyRequests {
+        /// The limit.
+        count_max: usize,
+    },
     /// Members that have not heard of the key would refuse the configuration.
     #[error("not all members know the signing key {key} before {known_at}")]
     SigningKeyNew {
@@ -162,6 +168,10 @@ impl Refusal {
             Self::Profile(error) => error.code(),
             other => other.into(),
         }
+    }
+
+    pub(super) fn no_client(server: &ServerId, client: &ClientId) -> Self {
+        Self::NoClient { server: Box::new(server.clone()), client: Box::new(client.clone()) }
     }
 
     pub(super) fn already(what: &'static str, name: impl ToString) -> Self {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::{Registry, Settings};
 
 const SETTINGS: &str = "settings";
+const REQUESTS_RECEIVED: &str = "requests_received";
 
 /// What a change did to one row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,11 @@ impl Registry {
     fn put(&mut self, kind: &str, id: &str, content: &str) -> Option<()> {
         match kind {
             SETTINGS => Some(()),
+            REQUESTS_RECEIVED => {
+                self.requests_received = content.parse().ok()?;
+                Some(())
+            }
+            "request" => put(&mut self.requests, id, content),
             "member_class" => put(&mut self.member_classes, id, content),
             "member" => put(&mut self.members, id, content),
             "subsystem" => put(&mut self.subsystems, id, content),
@@ -70,8 +76,11 @@ impl Registry {
         let settings = |registry: &Self| BTreeMap::from([(SETTINGS, registry.settings.clone())]);
         let settings_before = before.map(settings).unwrap_or_default();
         let before = before.unwrap_or(&empty);
+        let received = |registry: &Self| BTreeMap::from([("all", registry.requests_received)]);
         let mut edits = Vec::new();
         compare(SETTINGS, &settings_before, &settings(self), &mut edits)?;
+        compare(REQUESTS_RECEIVED, &received(before), &received(self), &mut edits)?;
+        compare("request", &before.requests, &self.requests, &mut edits)?;
         compare("member_class", &before.member_classes, &self.member_classes, &mut edits)?;
         compare("member", &before.members, &self.members, &mut edits)?;
         compare("subsystem", &before.subsystems, &self.subsystems, &mut edits)?;

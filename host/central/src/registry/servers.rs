@@ -72,7 +72,7 @@ impl Registry {
         let client = ClientId::Member(owner.clone());
         let server = self.server(id)?;
         if !server.clients.contains_key(&client) {
-            return Err(Refusal::NoClient { server: id.clone(), client });
+            return Err(Refusal::no_client(id, &client));
         }
         let Some(mut server) = self.servers.remove(id) else { return Ok(()) };
         server.clients.remove(&client);
@@ -94,7 +94,8 @@ impl Registry {
     ) -> Result<(), Refusal> {
         let server = self.server(id)?;
         if server.certificates.len() >= CERTIFICATES_MAX {
-            return Err(Refusal::TooManyCertificates { server: id.clone(), count_max: CERTIFICATES_MAX });
+            let server = Box::new(id.clone());
+            return Err(Refusal::TooManyCertificates { server, count_max: CERTIFICATES_MAX });
         }
         self.check_certificate(certificate, now)?;
         self.server_mut(id)?.certificates.insert(certificate.clone());
@@ -105,7 +106,7 @@ impl Registry {
     pub(crate) fn check_certificate(&self, certificate: &Der, now: Timestamp) -> Result<(), Refusal> {
         let registered = self.servers.iter().find(|(_, server)| server.certificates.contains(certificate));
         if let Some((server, _)) = registered {
-            let (certificate, server) = (certificate.sha256(), server.clone());
+            let (certificate, server) = (certificate.sha256(), Box::new(server.clone()));
             return Err(Refusal::CertificateTaken { certificate, server });
         }
         let parsed = certificate.certificate()?;
@@ -134,7 +135,8 @@ impl Registry {
     pub fn add_client(&mut self, id: &ServerId, client: &ClientId) -> Result<(), Refusal> {
         self.check_client(client)?;
         if matches!(client, ClientId::Member(member) if *member == id.owner) {
-            return Err(Refusal::OwnerIsClient { server: id.clone(), client: client.clone() });
+            let (server, client) = (Box::new(id.clone()), Box::new(client.clone()));
+            return Err(Refusal::OwnerIsClient { server, client });
         }
         let server = self.server_mut(id)?;
         if server.clients.contains_key(client) {
@@ -150,7 +152,7 @@ impl Registry {
     /// If it is no client there.
     pub fn remove_client(&mut self, id: &ServerId, client: &ClientId) -> Result<(), Refusal> {
         let removed = self.server_mut(id)?.clients.remove(client);
-        removed.map(drop).ok_or_else(|| Refusal::NoClient { server: id.clone(), client: client.clone() })
+        removed.map(drop).ok_or_else(|| Refusal::no_client(id, client))
     }
 
     /// Has a client rest, or go on.
@@ -164,8 +166,12 @@ impl Registry {
         state: ClientState,
     ) -> Result<(), Refusal> {
         let found = self.server_mut(id)?.clients.get_mut(client);
-        *found.ok_or_else(|| Refusal::NoClient { server: id.clone(), client: client.clone() })? = state;
+        *found.ok_or_else(|| Refusal::no_client(id, client))? = state;
         Ok(())
+    }
+
+    pub(super) fn is_client(&self, id: &ServerId, client: &ClientId) -> bool {
+        self.servers.get(id).is_some_and(|server| server.clients.contains_key(client))
     }
 
     fn server(&self, id: &ServerId) -> Result<&Server, Refusal> {

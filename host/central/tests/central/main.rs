@@ -7,6 +7,7 @@
 )]
 
 mod database;
+mod management;
 mod publication;
 mod registry;
 mod world;

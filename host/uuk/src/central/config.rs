@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use uuk_central::{DatabaseConfig, KeyFolder, KeysConfig, PublicationConfig, read_password};
+use uuk_central::{
+    DatabaseConfig, KeyFolder, KeysConfig, ManagementConfig, PublicationConfig, read_password,
+};
 use uuk_globalconf::from_toml;
 
 use crate::config::Log;
@@ -23,6 +25,9 @@ pub(super) struct CentralConfig {
     /// Where and how often the configuration is published.
     #[serde(default)]
     pub(super) publication: PublicationConfig,
+    /// Where security servers ask to be registered.
+    #[serde(default)]
+    pub(super) requests: ManagementConfig,
     /// What is logged, and how.
     #[serde(default)]
     pub(super) log: Log,
@@ -45,6 +50,7 @@ impl CentralConfig {
         let folder = path.parent().unwrap_or(Path::new(""));
         config.database.resolve(folder);
         config.keys.resolve(folder);
+        config.requests.resolve(folder);
         Ok(config)
     }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use uuk_central::{Central, Publisher};
+use uuk_central::{Central, ManagementService, Publisher};
 use uuk_process::Clock;
 
 use super::config::CentralConfig;
@@ -21,15 +21,23 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
         let telemetry = start_telemetry(&config.log)?;
         let central = Central::open(&config.database, Clock::system()).await;
         let central = Arc::new(central.map_err(|error| failure(&error))?);
-        let publisher = Publisher::build(config.publication, central, keys)
+        let publisher = Publisher::build(config.publication, Arc::clone(&central), keys)
             .await
+            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+        let management = ManagementService::build(config.requests, central)
             .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
         let stop = CancellationToken::new();
         wait_for_signal(stop.clone()).map_err(environment)?;
+        if let Some(address) = management.registration_address() {
+            terminal.step("register", format_args!("{address} for authentication certificates"));
+        }
+        if let Some(address) = management.management_address() {
+            terminal.step("manage", format_args!("{address} for the security server of the instance"));
+        }
         let address = publisher.address();
         terminal.step("ready", format_args!("http://{address}/internalconf"));
         info!(listener.address = %address, "Publishing the global configuration on {address}");
-        publisher.run(stop).await;
+        tokio::join!(publisher.run(stop.clone()), management.run(stop));
         telemetry.shut_down().await;
         Ok(())
     })
