@@ -18,7 +18,9 @@ use uuk_message::{
 use uuk_pki::{Certificate, CertificateId, DigestAlgorithm, OcspRequest, SigningKey};
 use uuk_process::Secret;
 use uuk_testkit::network::{CertificationAuthority, Identity, Server as Registered};
-use uuk_transport::{Destination, PeerAddress, ReceivedBody, PeerConnector, PeerConnectorConfig, PeerIdentity};
+use uuk_transport::{
+    Destination, PeerAddress, PeerConnector, PeerConnectorConfig, PeerIdentity, ReceivedBody,
+};
 
 use crate::network::Network;
 use crate::site::CLIENT;
@@ -141,7 +143,8 @@ impl RawPeer {
         let addresses = [PeerAddress { host: "127.0.0.1".into(), port }];
         let destination = Destination { addresses: &addresses, provider: "any" };
         let anyone = |_, _| async { Ok::<(), Infallible>(()) };
-        let response: http::Response<ReceivedBody> = self.connector.send(destination, anyone, request).await?;
+        let response: http::Response<ReceivedBody> =
+            self.connector.send(destination, anyone, request).await?;
         let (head, body) = response.into_parts();
         let content_type = head.headers.get(CONTENT_TYPE).context("no media type")?.to_str()?.to_owned();
         let body = body.collect().await?.to_bytes();

@@ -1,13 +1,20 @@
 //! Two security servers: a client of one calls a service of the other, and both keep the evidence.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http::{Method, StatusCode};
-use uuk_e2e::{CLIENT, Client, Enrolled, Guest, Network, Server, target_folder};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Collected, Full};
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+use uuk_e2e::{CLIENT, Client, Enrolled, Guest, Network, PROVIDER, Server, target_folder};
 use uuk_signer::KeyAlgorithm;
+use uuk_transport::{ListenerLimits, PublicListener, PublicListenerConfig};
 
 const SETTINGS: &str = "[plugins]\ncanary_percent = 0\nrescan_every = \"200ms\"\n\n";
 const KNOWN: &str = "/people/10101194000000";
@@ -22,11 +29,21 @@ struct Exchange {
 }
 
 async fn exchange(algorithm: KeyAlgorithm) -> Result<Exchange> {
+    exchange_with(algorithm, &BTreeMap::new()).await
+}
+
+/// As [`exchange`]; each server is told `environment`, and what it is called in traces.
+async fn exchange_with(algorithm: KeyAlgorithm, environment: &BTreeMap<String, String>) -> Result<Exchange> {
     let network = Network::start().await?;
     let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
     let mut provider =
         network.enrol("GOV/70000001/ss1", "GOV/70000001/registry", folders[0].path(), SETTINGS)?;
-    let consumer = network.enrol("GOV/70000002/ss2", "GOV/70000002/portal", folders[1].path(), SETTINGS)?;
+    let mut consumer =
+        network.enrol("GOV/70000002/ss2", "GOV/70000002/portal", folders[1].path(), SETTINGS)?;
+    for (side, name) in [(&mut consumer, "ss-consumer"), (&mut provider, "ss-provider")] {
+        side.site.environment.clone_from(environment);
+        side.site.environment.insert("OTEL_SERVICE_NAME".to_owned(), name.to_owned());
+    }
     provider.site.catalogue(Guest::People)?;
     provider.site.sqlite("people.db", &Guest::People.folder().join("data/sqlite.sql")).await?;
     provider.site.grant(
@@ -121,5 +138,48 @@ async fn what_a_service_refuses_is_an_answer_and_what_a_server_refuses_is_a_faul
     assert_eq!(unknown_service, "server.serverproxy.unknown_service");
     let unknown_member = fault("KG/GOV/70000009/registry/person").await?;
     assert_eq!(unknown_member, "server.clientproxy.unknown_member");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_that_a_client_began_goes_through_both_servers() -> Result<()> {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let collector =
+        PublicListener::bind(PublicListenerConfig { address, limits: ListenerLimits::default() })?;
+    let endpoint = format!("http://{}", collector.address());
+    let collected = Arc::new(Mutex::new(Vec::<Bytes>::new()));
+    let keep = Arc::clone(&collected);
+    let collect = move |request: Request<Incoming>, _: Arc<SocketAddr>| {
+        let keep = Arc::clone(&keep);
+        async move {
+            let spans = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
+            keep.lock().unwrap().push(spans);
+            Response::new(Full::<Bytes>::default())
+        }
+    };
+    let collector = tokio::spawn(collector.run(collect, CancellationToken::new()));
+
+    let environment =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "100")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let exchange = exchange_with(KeyAlgorithm::EcP256, &environment.into()).await?;
+    let trace =
+        [0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36];
+    let traceparent = [("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")];
+    let path = format!("/r1/{PROVIDER}/person{KNOWN}");
+    let reply = exchange.client.call(Method::GET, &path, &traceparent, Bytes::new()).await?;
+    assert_eq!(reply.status, StatusCode::OK);
+
+    // Spans in protobuf: names and identifiers stand there as they are.
+    let has = |spans: &Bytes, what: &[u8]| spans.windows(what.len()).any(|window| window == what);
+    let is_complete = || async {
+        let collected = collected.lock().unwrap();
+        ["ss-consumer", "ss-provider"]
+            .iter()
+            .all(|server| collected.iter().any(|spans| has(spans, server.as_bytes()) && has(spans, &trace)))
+    };
+    let [consumer, _] = &exchange._servers;
+    consumer.until("both have told of the trace", Duration::from_secs(30), is_complete).await?;
+    collector.abort();
     Ok(())
 }

@@ -30,6 +30,8 @@ const OTHER_SERVER: &str = "<x:securityServer i:objectType=\"SERVER\"><i:xRoadIn
     <i:memberClass>GOV</i:memberClass><i:memberCode>70000002</i:memberCode><i:serverCode>ss2</i:serverCode>\
     </x:securityServer>";
 
+const WSDL: &str = "<definitions xmlns='http://schemas.xmlsoap.org/wsdl/' name='Адам'/>";
+
 /// An information system that answers all requests alike, and keeps the last one in mind.
 struct InformationSystem {
     base: String,
@@ -147,7 +149,9 @@ fn provider(network: &Network, system: &InformationSystem, folder: &Path) -> Res
     provider.site.backend("getPerson", &system.base)?;
     let backends = folder.join("backends.toml");
     let entry = fs::read_to_string(&backends)?;
-    fs::write(&backends, format!("{}\nprotocol = \"soap\"\n", entry.trim_end()))?;
+    let entry = format!("{}\nprotocol = \"soap\"\nwsdl = \"person.wsdl\"\n", entry.trim_end());
+    fs::write(&backends, entry)?;
+    fs::write(folder.join("person.wsdl"), WSDL)?;
     Ok(provider)
 }
 
@@ -304,6 +308,19 @@ async fn metaservices_answer_in_the_envelope_of_the_request() -> Result<()> {
         let evidence = log(&scene.provider, &["find", "--id", metaservice])?;
         assert_eq!(evidence["records"].as_array().map(Vec::len), Some(2), "{evidence}");
     }
+
+    let asks_for = |service: &str| {
+        let asked = format!("<x:getWsdl><x:serviceCode>{service}</x:serviceCode></x:getWsdl>");
+        envelope("wsdl", "getPerson", "")
+            .replace("getPerson", "getWsdl")
+            .replace("<p:getWsdl xmlns:p='urn:p' a = \"1\"/>", &asked)
+    };
+    let reply = scene.ask(TEXT, asks_for("getPerson")).await?;
+    assert!(reply.headers["content-type"].to_str()?.starts_with("multipart/related; type=\"text/xml\""));
+    let described = text(&reply);
+    assert!(described.contains("<xroad:serviceCode>getPerson</xroad:serviceCode></xroad:getWsdlResponse>"));
+    assert!(described.contains("Content-ID: <wsdl=") && described.contains(WSDL), "{described}");
+    assert_eq!(scene.fault(asks_for("getNothing")).await?, "Server.ServerProxy.UnknownService");
 
     let clients = scene.provider.site.folder().join("clients.toml");
     let entitled = fs::read_to_string(&clients)?;
