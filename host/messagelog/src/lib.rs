@@ -12,6 +12,7 @@
 mod append;
 mod archive_place;
 mod archiver;
+mod checkpointer;
 mod config;
 mod configuration_files;
 mod encryption;

@@ -15,6 +15,7 @@ use uuk_transport::UpstreamBuildError;
 use crate::append::AppendError;
 use crate::archive_place::{ArchivePlace, ArchivePlaceError};
 use crate::archiver::{Archiver, ArchivingError, WrittenArchive};
+use crate::checkpointer;
 use crate::config::{LargerAttachments, MessageLogConfig};
 use crate::encryption::{EncryptionError, Keys, Place};
 use crate::export::{ExportError, ExportedContainer, export, recorded_message};
@@ -149,6 +150,7 @@ impl MessageLog {
             writer.run(&mut waiting, &stop),
             self.0.time_stamper.run(&stop),
             self.0.archiver.run(&stop),
+            checkpointer::run(&self.0.store, &stop),
         );
     }
 

@@ -19,6 +19,7 @@ use uuk_identifiers::{ClientId, MemberId, SubsystemId};
 use uuk_pki::{Digest, DigestAlgorithm};
 use uuk_process::Secret;
 
+use crate::checkpointer::Backlog;
 use crate::config::Grouping;
 use crate::record::{Direction, FoundRecord, Query, RecordId};
 
@@ -112,6 +113,20 @@ pub(crate) struct Content {
     pub(crate) attachments: Vec<StoredAttachment>,
 }
 
+impl Content {
+    fn size_bytes(&self) -> usize {
+        let chain = self.signature.hash_chain.as_ref();
+        let attachments = self.attachments.iter().map(|attachment| match attachment {
+            StoredAttachment::Content(content) => content.len(),
+            StoredAttachment::LeftOut(digest) => digest.as_bytes().len(),
+        });
+        self.message.len()
+            + self.signature.signatures.len()
+            + chain.map_or(0, |chain| chain.result.len() + chain.chain.len())
+            + attachments.sum::<usize>()
+    }
+}
+
 /// An attachment, from one.
 #[derive(Debug, Clone)]
 pub(crate) enum StoredAttachment {
@@ -158,6 +173,7 @@ pub(crate) struct Store {
     read: Pool,
     /// Numbers that are ours to give.
     numbers: Arc<Mutex<Range<i64>>>,
+    backlog: Backlog,
 }
 
 /// An archive that is written, or will be as it was planned.
@@ -231,6 +247,8 @@ impl Store {
             // A commit returns once the log of changes is on the disk.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(ACQUIRE_TIME_MAX)
+            // Not in a commit, which someone waits for: see `Store::checkpoint`.
+            .pragma("wal_autocheckpoint", "0")
             // Records are large, and stored in one go.
             .page_size(16 * 1024)
             .thread_name(|number| format!("message-log-{number}"))
@@ -286,7 +304,7 @@ impl Store {
     }
 
     fn new(write: Pool, read: Pool) -> Self {
-        Self { write, read, numbers: Arc::default() }
+        Self { write, read, numbers: Arc::default(), backlog: Backlog::default() }
     }
 
     /// Numbers that nobody else gets, ascending. What is called so is a record, a time-stamp or an archive.
@@ -379,6 +397,23 @@ impl Store {
             }
             transaction.commit().await?;
         });
+        self.backlog.add(rows.iter().map(|(_, row)| row.content.size_bytes()).sum());
+        Ok(())
+    }
+
+    /// What waits for a checkpoint.
+    pub(crate) fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
+    /// Moves what was committed from SQLite's log of changes into its file, so that the log begins anew; PostgreSQL does
+    /// so by itself. First while others write, and then, while the one that writes here waits, the little that came
+    /// meanwhile: SQLite begins its log anew only when all of it was moved.
+    pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
+        const SQL: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+        let (Pool::Sqlite(read), Pool::Sqlite(write)) = (&self.read, &self.write) else { return Ok(()) };
+        sqlx::query(SQL).execute(read).await?;
+        sqlx::query(SQL).execute(write).await?;
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use uuk_messagelog::{Direction, LargerAttachments, LogReader, LoggedAttachment, 
 use uuk_testkit::disk::Disk;
 
 use crate::on_each_database;
-use crate::world::{CLIENT, World};
+use crate::world::{CLIENT, World, until};
 
 on_each_database! {
     finds_what_was_recorded
@@ -133,6 +133,20 @@ async fn keeps_what_was_recorded_when_it_is_killed(world: World) {
     }
     let again = running.log.append(record).await.unwrap();
     assert!(found.iter().all(|found| found.id < again));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn moves_what_it_recorded_out_of_the_log_of_changes() {
+    let world = sqlite().await;
+    let running = world.run().await;
+    let megabytes = |file: &str| std::fs::metadata(world.folder.path().join(file)).unwrap().len() >> 20;
+    for _ in 0..100 {
+        running.log.append(world.record("large", &[7; 1 << 20])).await.unwrap();
+    }
+    // What is moved while others write is less than all, but the log of changes begins anew again and again.
+    until(|| megabytes("log.db") >= 50).await;
+    assert!(megabytes("log.db-wal") < 70, "{} MiB", megabytes("log.db-wal"));
     running.stop().await;
 }
 
