@@ -78,9 +78,7 @@ fn token(token: &TokenSummary, config: &SignerConfig) -> Finding {
     let name = &token.name;
     match &token.problem {
         Some(problem) => broken_token(token, problem, config),
-        None if token.open => {
-            Finding::ok("token", format!("`{name}` is open; it has {} keys", token.keys.len()))
-        }
+        None if token.open => Finding::ok("token", format!("`{name}` is open (keys: {})", token.keys.len())),
         None if token.is_new() => Finding::warn(
             "token",
             format!("`{name}` has no PIN and no keys yet"),
@@ -88,6 +86,11 @@ fn token(token: &TokenSummary, config: &SignerConfig) -> Finding {
         ),
         None => Finding::warn("token", format!("`{name}` is locked"), format!("uuk keys login {name}")),
     }
+}
+
+/// Whether its keys can be used.
+fn is_fit(token: &TokenSummary) -> bool {
+    token.open && token.problem.is_none()
 }
 
 /// A token that does not open or cannot be reached.
@@ -109,8 +112,9 @@ pub(super) fn broken_token(token: &TokenSummary, problem: &Problem, config: &Sig
 
 /// What the certificates in the tokens are good for.
 pub(super) struct Ability<'a> {
-    tokens: &'a [TokenSummary],
-    now: Timestamp,
+    pub(super) tokens: &'a [TokenSummary],
+    pub(super) config: &'a SignerConfig,
+    pub(super) now: Timestamp,
 }
 
 /// A certificate that its operator wants used, and where it is.
@@ -121,10 +125,6 @@ struct Active<'a> {
 }
 
 impl<'a> Ability<'a> {
-    pub(super) fn of(tokens: &'a [TokenSummary], now: Timestamp) -> Self {
-        Self { tokens, now }
-    }
-
     /// Of a running server: whether it can show who it is and sign, and how long each certificate goes on.
     pub(super) fn findings(&self, server: &ServerId, instance: Option<&Instance>) -> Vec<Finding> {
         let freshness = instance.map(|instance| instance.authorities().ocsp_freshness);
@@ -179,10 +179,7 @@ impl<'a> Ability<'a> {
         };
         let mut reason = None;
         for active in self.active().filter(wanted) {
-            match active.problem() {
-                None => return None,
-                Some(problem) => reason = reason.or(Some((problem.text.clone(), active.remedy(problem)))),
-            }
+            reason = reason.or(Some(active.hindrance(self.config)?));
         }
         let none = || {
             let detail = format!("no certificate for {usage} is active");
@@ -192,22 +189,25 @@ impl<'a> Ability<'a> {
     }
 
     fn standing(&self, active: &Active<'_>, freshness: Option<Duration>) -> Finding {
-        let Some(problem) = active.problem() else {
-            let expiry = self.expiry(active);
-            let Some(good_until) = active.certificate.good_until else { return expiry };
-            let left = good_until.duration_since(self.now);
-            let detail = format!("{}; by its OCSP answer good for {} more", expiry.detail, period(left));
-            // It is renewed at the half of its time.
-            return match freshness.is_some_and(|freshness| left.unsigned_abs() < freshness / 4) {
-                true if expiry.remedy.is_none() => Finding::warn(
-                    "certificate",
-                    detail,
-                    "look into the log for the OCSP responder that does not answer",
-                ),
-                _ => Finding { detail, ..expiry },
-            };
-        };
-        Finding::warn("certificate", format!("{}: {}", active.name(), problem.text), active.remedy(problem))
+        let expiry = self.expiry(active);
+        // What is wrong with a token is said once.
+        if !is_fit(active.token) {
+            return expiry;
+        }
+        if let Some((detail, remedy)) = active.hindrance(self.config) {
+            return Finding::warn("certificate", format!("{}: {detail}", active.name()), remedy);
+        }
+        let Some(good_until) = active.certificate.good_until else { return expiry };
+        let left = good_until.duration_since(self.now);
+        let detail = format!("{}; by its OCSP answer good for {} more", expiry.detail, period(left));
+        // It is renewed at the half of its time.
+        match freshness.is_some_and(|freshness| left.unsigned_abs() < freshness / 4) {
+            true if expiry.remedy.is_none() => {
+                let remedy = "look into the log for the OCSP responder that does not answer";
+                Finding::warn("certificate", detail, remedy)
+            }
+            _ => Finding { detail, ..expiry },
+        }
     }
 
     fn expiry(&self, active: &Active<'_>) -> Finding {
@@ -225,21 +225,21 @@ impl<'a> Ability<'a> {
     }
 }
 
-impl<'a> Active<'a> {
-    /// What keeps it from being used, be it the token.
-    fn problem(&self) -> Option<&'a Problem> {
-        self.certificate.problem.as_ref().or(self.token.problem.as_ref())
-    }
-
-    fn remedy(&self, problem: &Problem) -> String {
-        match problem.code.as_str() {
-            "token.locked" => format!("uuk keys login {}", self.token.name),
-            code if code.starts_with("token.") => format!("mend the token `{}`", self.token.name),
+impl Active<'_> {
+    /// What keeps it from being used, be it the token, and what to do about it.
+    fn hindrance(&self, config: &SignerConfig) -> Option<(String, String)> {
+        if !is_fit(self.token) {
+            let Finding { detail, remedy, .. } = token(self.token, config);
+            return Some((detail, remedy.unwrap_or_default()));
+        }
+        let Problem { code, text } = self.certificate.problem.as_ref()?;
+        let remedy = match code.as_str() {
             "signer.not_registered" | "signer.not_this_server" => {
                 format!("have it registered by the operator of the instance; see {MANUAL}, section 4")
             }
             code => format!("uuk explain {code}"),
-        }
+        };
+        Some((text.clone(), remedy))
     }
 
     fn name(&self) -> String {

@@ -26,7 +26,7 @@ impl Exchange {
         };
         let tokens = inspect(&signer);
         findings.extend(tokens.iter().map(|token| self::token(token, &signer)));
-        findings.extend(Ability::of(&tokens, now).expiries());
+        findings.extend(Ability { tokens: &tokens, config: &signer, now }.expiries());
         if config.message_log.as_ref().is_none_or(|log| log.time_stamping.authorities.is_empty()) {
             findings.push(findings::no_time_stamping());
         }

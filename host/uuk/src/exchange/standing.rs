@@ -78,7 +78,9 @@ impl Standing {
 
         let mut found = findings::configuration(&status, configuration, &self.server, now);
         found.extend(findings::tokens(&tokens, &self.signer_config));
-        found.extend(Ability::of(&tokens, now).findings(&self.server, instance));
+        found.extend(
+            Ability { tokens: &tokens, config: &self.signer_config, now }.findings(&self.server, instance),
+        );
         found.extend(findings::message_log(&self.message_log.health(), &recording, now));
         self.found.send_replace(Arc::new(found));
 

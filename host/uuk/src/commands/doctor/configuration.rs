@@ -110,7 +110,7 @@ fn addresses(report: &mut Report<'_>, config: &Config, listener: &ListenerConfig
         match TcpListener::bind(address) {
             Ok(_) => report.ok(what, address.to_string()),
             Err(error) => {
-                taken(report, what, address, &format!("cannot listen on {address}: {error}"), is_running)
+                taken(report, what, address, &format!("cannot listen on {address}: {error}"), is_running);
             }
         }
     }

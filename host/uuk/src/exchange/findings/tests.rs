@@ -49,7 +49,9 @@ fn good(usage: CertificateUse) -> TokenSummary {
 }
 
 fn look(tokens: &[TokenSummary]) -> Vec<Finding> {
-    Ability::of(tokens, at(NOW)).findings(&"KG/GOV/1/ss1".parse().unwrap(), None)
+    let config = SignerConfig::default();
+    let ability = Ability { tokens, config: &config, now: at(NOW) };
+    ability.findings(&"KG/GOV/1/ss1".parse().unwrap(), None)
 }
 
 #[track_caller]
@@ -99,6 +101,8 @@ fn a_certificate_in_a_token_that_cannot_be_reached_is_of_no_use() {
     let token = TokenSummary { problem: away, ..good(CertificateUse::Signing) };
     let findings = look(&[token, good(CertificateUse::Authentication)]);
     assert!(found(&findings, State::Fail, "signing").detail.ends_with("the token cannot be reached"));
+    let warnings = findings.iter().filter(|finding| finding.state == State::Warn);
+    assert_eq!(warnings.count(), 0, "it is said once, of the token");
 }
 
 #[test]
@@ -109,7 +113,8 @@ fn warns_of_certificates_that_expire_within_a_month() {
         ("2026-11-21T12:00:00Z", State::Warn, "has expired"),
     ] {
         let tokens = [token(CertificateUse::Signing, not_after, Ok(TWO_HOURS_LATER))];
-        let findings = Ability::of(&tokens, at(NOW)).expiries();
+        let config = SignerConfig::default();
+        let findings = Ability { tokens: &tokens, config: &config, now: at(NOW) }.expiries();
         let finding = found(&findings, state, "certificate");
         assert!(finding.detail.contains(said), "{finding:?}");
     }
@@ -118,7 +123,8 @@ fn warns_of_certificates_that_expire_within_a_month() {
 #[test]
 fn warns_of_an_ocsp_answer_that_nobody_renews() {
     let tokens = [good(CertificateUse::Signing)];
-    let ability = Ability::of(&tokens, at(NOW));
+    let config = SignerConfig::default();
+    let ability = Ability { tokens: &tokens, config: &config, now: at(NOW) };
     let active = ability.active().next().unwrap();
     let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
     assert_eq!(ability.standing(&active, hours(4)).state, State::Ok, "half of its time is left");
