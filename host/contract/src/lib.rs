@@ -1,6 +1,6 @@
-//! Service contracts: operations read from OpenAPI, calls turned into documents and checked.
+//! Service contracts: operations read from OpenAPI or WSDL, calls turned into documents and checked.
 //!
-//! A [`Contract`] is read once from an OpenAPI 3.0 or 3.1 document, with every path and schema compiled. From
+//! A [`Contract`] is read once from an OpenAPI 3.0 or 3.1 document or a WSDL 1.1, with every path and schema compiled. From
 //! then on [`Contract::document`] turns a REST call into the one JSON [`Document`] an adapter receives, and
 //! [`Operation::answer`] and [`Operation::fault`] check what the adapter says before it leaves. A `Document`
 //! or an [`Answer`] exists only if it fits the contract. Start reading at [`Contract::document`].
@@ -19,6 +19,16 @@
 //! dot or encoded-slash segments, media types other than `application/json`, content encodings, and whatever
 //! exceeds the [`Limits`]. A `+` in a query is a plus (RFC 3986), a space is `%20`. Headers that are not
 //! declared are no parameters and pass unseen.
+//!
+//! # SOAP
+//!
+//! [`Contract::soap_document`] turns the body of a SOAP message into the same document, and [`Contract::soap_answer`] a
+//! checked answer into the body of a response. A contract given as OpenAPI gets a WSDL, one given as WSDL an OpenAPI
+//! document, whose operations are POSTs of `body`. How values of XML are told in JSON is said in `xsd.rs`; start there,
+//! then read `wsdl.rs`. In an OpenAPI contract, `x-namespace` in `info` names the namespace of its elements, `x-titles`
+//! gives an operation or field its titles by language, and `x-xsd` a text its type of XML Schema, such as
+//! `{type: decimal}`. Objects may not have members of any name, nor values several types, or SOAP cannot call the
+//! operation; [`Contract::soap_form`] says what is in the way.
 //!
 //! # What of OpenAPI is used
 //!

@@ -268,7 +268,7 @@ impl std::fmt::Debug for Plugin {
 
 fn contracts(bundle: &Bundle) -> Result<BTreeMap<String, Arc<Contract>>, LoadError> {
     let contract = |service: &Service| {
-        let contract = Contract::from_openapi(bundle.contract(service));
+        let contract = Contract::read(bundle.contract(service));
         match contract {
             Ok(contract) => Ok((service.code.clone(), Arc::new(contract))),
             Err(source) => Err(LoadError::Contract {

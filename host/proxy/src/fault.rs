@@ -181,7 +181,7 @@ impl Refusal {
         self.wire().xroad
     }
 
-    fn problem(&self) -> Problem {
+    pub(crate) fn problem(&self) -> Problem {
         match self {
             Self::Contract(refusal) => refusal.problem(),
             // What is at fault inside the service is for its operator; the client learns that it failed.
@@ -272,6 +272,24 @@ pub(crate) fn soap(refusal: &Refusal, side: &str, record: &mut Record) -> Respon
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml;charset=utf-8"));
     headers.insert("soapaction", HeaderValue::from_static(""));
     response
+}
+
+/// What an adapter says to SOAP instead of an answer: the problem that it says to REST, as the detail of a fault.
+pub(crate) fn of_adapter(problem: &Problem) -> SoapFault {
+    let side = if problem.status < 500 { "Client" } else { "Server" };
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let code = Some(&problem.code).filter(|code| code.bytes().all(is_name));
+    let code = code.map_or_else(|| side.to_owned(), |code| format!("{side}.{code}"));
+    let string = problem.detail.replace('&', "&amp;").replace('<', "&lt;");
+    let string: String = string.chars().filter(|character| !character.is_control()).collect();
+    let xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
+         <soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"><soap:Body><soap:Fault>\
+         <faultcode>soap:{code}</faultcode><faultstring>{string}</faultstring><detail>{}</detail>\
+         </soap:Fault></soap:Body></soap:Envelope>",
+        problem.to_xml()
+    );
+    SoapFault { code, string: problem.detail.clone(), actor: None, detail: None, xml: xml.into() }
 }
 
 /// Rounded up: sooner would be refused again.

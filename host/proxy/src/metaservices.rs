@@ -23,6 +23,9 @@ use crate::stages::catalog;
 use crate::stages::receive::Head;
 use crate::trust::Trust;
 
+/// The address in a generated WSDL: each client has its own server, and puts that in its place.
+const CLIENTS_OWN_SERVER: &str = "http://localhost/";
+
 /// The members and subsystems of an instance, which a client proxy tells by itself.
 pub(crate) const LIST_CLIENTS: &str = "/listClients";
 
@@ -146,6 +149,7 @@ impl SoapMetaservice {
     /// Answers `request` with an envelope like its own. `is_in_global_group` says of which global groups the client is a member.
     pub(crate) fn answer(
         self,
+        provider: &Provider,
         conditions: &Conditions,
         (headers, request): (&PartHeaders, &SoapMessage),
         is_in_global_group: impl Fn(&GlobalGroupId) -> bool,
@@ -153,7 +157,7 @@ impl SoapMetaservice {
         let content_type = headers.content_type.clone().unwrap_or_else(|| "text/xml".to_owned());
         let headers = PartHeaders::of_type(content_type.as_str());
         if self == Self::GetWsdl {
-            let (message, wsdl) = description(conditions, request)?;
+            let (message, wsdl) = description(provider, conditions, request)?;
             let related = format!("multipart/related; type=\"text/xml\"; boundary=\"{}\"", Uuid::new_v4());
             let attachments = vec![wsdl];
             return Ok((related, Related { headers, message: message.into(), attachments }));
@@ -201,7 +205,11 @@ impl SoapMetaservice {
 
 /// Answers `getWsdl`: the request again, and the description beside it. X-Road rewrites the addresses in it; here it is what
 /// the operator wants given out.
-fn description(conditions: &Conditions, request: &SoapMessage) -> Result<(SoapMessage, Attachment), Refusal> {
+fn description(
+    provider: &Provider,
+    conditions: &Conditions,
+    request: &SoapMessage,
+) -> Result<(SoapMessage, Attachment), Refusal> {
     let [code, version] = request.body_texts(["serviceCode", "serviceVersion"]).map_err(of_request)?;
     let code = code.ok_or(Refusal::NoServiceCode)?;
     let mut xml = format!("<xroad:getWsdlResponse {XML_NAMESPACES}>");
@@ -211,9 +219,14 @@ fn description(conditions: &Conditions, request: &SoapMessage) -> Result<(SoapMe
     }
     let message = request.with_body(&format!("{xml}</xroad:getWsdlResponse>")).map_err(of_request)?;
 
-    let provider = request.header().service.provider.clone();
-    let backend = conditions.backends.find_soap(&SoapServiceId { provider, code, version })?;
-    let wsdl = backend.wsdl.clone().ok_or(Refusal::UnknownService)?;
+    let service = SoapServiceId { provider: request.header().service.provider.clone(), code, version };
+    let wsdl = match conditions.backends.find_soap(&service) {
+        Ok(backend) => backend.wsdl.clone().ok_or(Refusal::UnknownService)?,
+        Err(unknown) => {
+            let (_, contract) = provider.soap_service(conditions, &service).ok_or(unknown)?;
+            contract.wsdl(CLIENTS_OWN_SERVER).into_owned().into()
+        }
+    };
     let id = Header::new("Content-ID", format!("<wsdl={}@x-road.eu>", Uuid::new_v4()));
     let headers = PartHeaders { others: vec![id], ..PartHeaders::of_type("text/xml") };
     Ok((message, Attachment { headers, content: Spooled::of(wsdl) }))
@@ -249,7 +262,8 @@ fn contract(
     let code = parameter(head.query(), "serviceCode").ok_or(Refusal::NoServiceCode)?;
     let id = ServiceId { provider: head.service.provider.clone(), code };
     let contract = provider.contract(catalog::find(&conditions.catalog, &id)?).ok_or(Refusal::NoPlugin)?;
-    Ok(respond(contract.media_type(), Bytes::copy_from_slice(contract.source())))
+    let (media_type, document) = contract.openapi();
+    Ok(respond(media_type, document.into_owned().into()))
 }
 
 impl<'a> ListedService<'a> {

@@ -7,8 +7,9 @@ use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tracing::Instrument;
-use uuk_contract::Contract;
+use uuk_contract::{Contract, Document, Operation, SoapCall};
 use uuk_globalconf::{Catalog, CataloguedService};
+use uuk_identifiers::{ClientId, ServiceId, SoapServiceId};
 use uuk_message::Dialect;
 use uuk_plugin_host::{Arm, Registry};
 use uuk_process::Clock;
@@ -125,6 +126,24 @@ impl Provider {
         catalog::arm(&self.registry, catalog::find(&conditions.catalog, &head.service)?)
     }
 
+    /// The catalogued service, and its contract, that has this operation. In SOAP each operation is a service, and which
+    /// catalogued one it belongs to is not said.
+    pub(crate) fn soap_service(
+        &self,
+        conditions: &Conditions,
+        asked: &SoapServiceId,
+    ) -> Option<(ServiceId, Arc<Contract>)> {
+        let ClientId::Subsystem(subsystem) = &asked.provider else { return None };
+        let own = conditions.catalog.services().filter(|service| service.id.provider == *subsystem);
+        let mut found = own.filter_map(|service| {
+            let contract = self.contract(service)?;
+            contract.soap_service(&asked.code, asked.version.as_deref())?;
+            Some((service.id.clone(), contract))
+        });
+        // Where two services have an operation of that name, which is meant cannot be told.
+        found.next().filter(|_| found.next().is_none())
+    }
+
     /// The contract of a catalogued service, if it answers here.
     pub(crate) fn contract(&self, catalogued: &CataloguedService) -> Option<Arc<Contract>> {
         catalog::contract(&self.registry, catalogued)
@@ -156,8 +175,38 @@ impl Provider {
         started: Instant,
         record: &mut fault::Record,
     ) -> Result<answer::Answered, Refusal> {
-        let deadline = started + self.config.request_time_max;
         let (operation, document) = contract::request(&arm.contract, head, body, self.config.body_bytes_max)?;
+        self.operate(arm, operation, document, head, started, record).await
+    }
+
+    /// As [`Provider::call`], for a SOAP message that calls `operation`.
+    pub(crate) async fn call_soap(
+        &self,
+        arm: &Arm,
+        operation: &Operation,
+        head: &receive::Head,
+        message: &SoapCall<'_>,
+        started: Instant,
+        record: &mut fault::Record,
+    ) -> Result<answer::Answered, Refusal> {
+        let (called, document) = contract::soap_request(&arm.contract, message, self.config.body_bytes_max)?;
+        // The right was checked by the name in the header; the element in the body must be the same operation's.
+        if called.id() != operation.id() {
+            return Err(Refusal::AccessDenied);
+        }
+        self.operate(arm, operation, document, head, started, record).await
+    }
+
+    async fn operate(
+        &self,
+        arm: &Arm,
+        operation: &Operation,
+        document: Document,
+        head: &receive::Head,
+        started: Instant,
+        record: &mut fault::Record,
+    ) -> Result<answer::Answered, Refusal> {
+        let deadline = started + self.config.request_time_max;
         record.operation(operation.id(), &arm.plugin);
         let adapt = tracing::debug_span!("adapt", operation = operation.id());
         let called =

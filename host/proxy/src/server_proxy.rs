@@ -92,7 +92,7 @@ impl ServerProxy {
         let serving = async move {
             let served = match accepted {
                 Accepted::Rest(accepted) => this.serve(*accepted, &mut record).await,
-                Accepted::Soap(accepted) => this.serve_soap(accepted).await,
+                Accepted::Soap(accepted) => this.serve_soap(accepted, &mut record).await,
             };
             match served {
                 Ok(response) => {

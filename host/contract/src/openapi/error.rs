@@ -10,7 +10,7 @@ use crate::wsdl::WsdlError;
 pub enum ContractError {
     /// What only a WSDL can do wrong.
     #[error(transparent)]
-    Wsdl(#[from] WsdlError),
+    Wsdl(Box<WsdlError>),
     /// Larger than any contract should be.
     #[error("the contract is larger than {bytes_max} bytes")]
     TooLarge {
@@ -222,6 +222,12 @@ pub enum ContractError {
         /// The limit.
         max: usize,
     },
+}
+
+impl From<WsdlError> for ContractError {
+    fn from(error: WsdlError) -> Self {
+        Self::Wsdl(Box::new(error))
+    }
 }
 
 impl ContractError {

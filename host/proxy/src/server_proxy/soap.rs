@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, HeaderValue, Response};
 use uuk_message::{Part, PartHeaders, SoapMessage};
 use uuk_messagelog::Direction;
 use uuk_transport::{ReceivedBody, ServerPeer};
+
+use adapter::Adapter;
 
 use super::ServerProxy;
 use crate::backend::{Backend, BackendError};
@@ -18,6 +20,8 @@ use crate::outgoing::{Outgoing, TransportBody};
 use crate::related::{self, Related};
 use crate::stages::authorize;
 use crate::trust::Trust;
+
+mod adapter;
 
 /// A request whose envelope has come.
 pub(super) struct Opened<'p> {
@@ -38,8 +42,9 @@ pub(super) struct Accepted {
     answering: Answering,
 }
 
-/// Who answers a request: an information system, or this server by itself.
+/// Who answers a request: an adapter, an information system, or this server by itself.
 enum Answering {
+    Adapter(Box<Adapter>),
     Backend(Arc<Backend>),
     Metaservice(Box<SoapAnswer>),
 }
@@ -69,15 +74,26 @@ impl ServerProxy {
         let is_in_global_group = |group: &_| trust.is_in_global_group(&asked.client, group);
         let answering = match SoapMetaservice::called_by(&request) {
             Some(metaservice) => {
-                let answer = metaservice.answer(&conditions, (&headers, &request), is_in_global_group)?;
+                let answer = metaservice.answer(
+                    &self.provider,
+                    &conditions,
+                    (&headers, &request),
+                    is_in_global_group,
+                )?;
                 Answering::Metaservice(answer.into())
             }
-            None => {
-                let backend = conditions.backends.find_soap(&asked.service)?;
-                let (client, service) = (&asked.client, &asked.service);
-                authorize::soap_client(&conditions.clients, client, service, is_in_global_group)?;
-                Answering::Backend(backend)
-            }
+            None => match conditions.backends.find_soap(&asked.service) {
+                Ok(backend) => {
+                    let (client, service) = (&asked.client, &asked.service);
+                    authorize::soap_client(&conditions.clients, client, service, is_in_global_group)?;
+                    Answering::Backend(backend)
+                }
+                Err(unknown) => {
+                    let adapter = Adapter::find(&self.provider, &conditions, asked)?.ok_or(unknown)?;
+                    adapter.authorize(&conditions.clients, is_in_global_group)?;
+                    Answering::Adapter(Box::new(adapter))
+                }
+            },
         };
 
         // Only who may call fills the disk with attachments.
@@ -93,9 +109,16 @@ impl ServerProxy {
     pub(super) async fn serve_soap(
         &self,
         accepted: Accepted,
+        record: &mut Record,
     ) -> Result<Response<TransportBody>, ExchangeError> {
         let Accepted { http, request, answering } = accepted;
         let (content_type, answer) = match answering {
+            Answering::Adapter(adapter) => {
+                let message = adapter.answer(&self.provider, &request, record).await?.into();
+                let content_type = HeaderValue::from_static("text/xml; charset=utf-8");
+                let headers = PartHeaders::of_type("text/xml; charset=utf-8");
+                (content_type, Related { headers, message, attachments: Vec::new() })
+            }
             Answering::Backend(backend) => backend.call_soap(&http, &request, &self.exchange.config).await?,
             Answering::Metaservice(answer) => {
                 let (content_type, answer) = *answer;

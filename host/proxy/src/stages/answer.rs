@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
-use uuk_contract::{Answer, FieldProblem, Limits, Operation, PROBLEM_MEDIA_TYPE, Problem};
+use uuk_contract::{Answer, Contract, FieldProblem, Limits, Operation, PROBLEM_MEDIA_TYPE, Problem};
 use uuk_plugin_host::{Arm, CallError, Fault, FaultKind, Outcome, Registry, Verdict};
 
 use crate::fault::{Record, Refusal, whole_seconds};
@@ -102,6 +102,16 @@ impl Answered {
             body: problem.to_json(),
             retry_after: fault.retry_after,
         }
+    }
+
+    /// As the element of a SOAP response, or the problem for a fault.
+    pub(crate) fn into_soap(self, contract: &Contract, operation: &Operation) -> Result<String, Problem> {
+        if self.status < 400 {
+            let element = contract.soap_answer(operation, &self.body);
+            return element.map_err(|problem| Refusal::Answer(problem).problem());
+        }
+        let unknown = || Problem::new(self.status, "service.internal", "the service failed");
+        Err(Problem::read(&self.body).unwrap_or_else(unknown))
     }
 
     /// As it goes to the client.

@@ -8,6 +8,7 @@ use hyper::body::Incoming;
 use tracing::Span;
 use uuid::Uuid;
 use uuk_identifiers::{ClientId, ServiceId};
+use uuk_message::SoapHeader;
 use uuk_process::telemetry;
 
 use crate::fault::Refusal;
@@ -35,6 +36,25 @@ pub(crate) struct Head {
 }
 
 impl Head {
+    /// The same names as a SOAP message says them. What its operation takes is in its body.
+    pub(crate) fn of_soap(header: &SoapHeader, service: ServiceId) -> Self {
+        let (parts, ()) = Request::new(()).into_parts();
+        Self {
+            service,
+            client: header.client.clone(),
+            id: header.id.clone(),
+            user: header.user_id.clone(),
+            issue: header.issue.clone(),
+            represented_party: header.represented_party.as_ref().map(ToString::to_string),
+            purpose: None,
+            traceparent: None,
+            idempotency_key: None,
+            locale: None,
+            parts,
+            path_start: 0,
+        }
+    }
+
     pub(crate) fn method(&self) -> &str {
         self.parts.method.as_str()
     }

@@ -54,7 +54,7 @@ impl Project {
         let mut project = Self { folder, manifest, contracts: Vec::new() };
         for service in &project.manifest.services {
             let path = project.path(&service.contract);
-            let contract = Contract::from_openapi(read_text(&path)?.as_bytes()).map_err(|error| {
+            let contract = Contract::read(read_text(&path)?.as_bytes()).map_err(|error| {
                 let message = format!("`{}` is not a usable contract: {error}", path.display());
                 Failure::new(ExitCode::CheckFailed, error.code(), message).causes(&error)
             })?;
