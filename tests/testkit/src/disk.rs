@@ -24,14 +24,18 @@ impl Disk {
 
     /// From now on nothing more goes in.
     pub fn fill_up(&self) -> Result<()> {
-        let free = Command::new("df").args(["--output=used", "-B1024"]).arg(&self.0).output()?;
-        let used = String::from_utf8(free.stdout)?;
-        let used: u64 = used.split_whitespace().last().context("df says nothing")?.parse()?;
-        // It may have grown meanwhile, and a file system cannot be smaller than what is in it.
-        let mut sizes = (0..).map(|more| used + 4 * more).take(1_000);
-        let is_full = sizes.any(|size| self.resize(&format!("size={size}k")).is_ok());
+        // It grows meanwhile, and a file system cannot be smaller than what is in it.
+        let mut attempts =
+            (0..1_000).map(|more| self.resize(&format!("size={}k", self.used_kib()? + 4 * more)));
+        let is_full = attempts.any(|attempt| attempt.is_ok());
         ensure!(is_full, "{} cannot be made smaller", self.0.display());
         Ok(())
+    }
+
+    fn used_kib(&self) -> Result<u64> {
+        let used = Command::new("df").args(["--output=used", "-B1024"]).arg(&self.0).output()?;
+        let used = String::from_utf8(used.stdout)?;
+        Ok(used.split_whitespace().last().context("df says nothing")?.parse()?)
     }
 
     /// There is room again.
