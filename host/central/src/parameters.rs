@@ -9,7 +9,7 @@ use uuk_globalconf::{
     MemberClass, MirrorSource, OcspResponder, PrivateParameters, SecurityServer, SharedParameters, Source,
     Subsystem, VerificationCertificate, Version,
 };
-use uuk_identifiers::{ClientId, MemberId};
+use uuk_identifiers::{ClientId, MemberId, SubsystemId};
 
 use crate::der::Der;
 use crate::publication::Audience;
@@ -90,7 +90,9 @@ impl Registry {
     }
 
     fn member(&self, id: &MemberId, member: &registry::Member) -> Member {
-        let subsystems = self.subsystems.iter().filter(|(subsystem, _)| subsystem.member == *id);
+        // A member's subsystems stand together: looking through all of them for each member would take seconds.
+        let first = SubsystemId { member: id.clone(), code: String::new() };
+        let subsystems = self.subsystems.range(first..).take_while(|(subsystem, _)| subsystem.member == *id);
         let class = self.member_classes.get(&id.class);
         Member {
             id: id.clone(),

@@ -158,14 +158,14 @@ impl Press {
     async fn renew(&mut self, last: &Offer) -> Result<Option<Offer>, PublisherError> {
         let Snapshot { head, registry } = self.central.snapshot().await?;
         let now = self.central.clock().now();
-        let edition = match self.edition.take() {
+        // It is put back once all has succeeded: after a failure, everything is made anew.
+        let (files, certificate, key) = match self.edition.take() {
             Some(edition) if edition.head == head => {
-                let edition = self.edition.insert(edition);
                 if now.duration_since(edition.signed_at).unsigned_abs() < self.interval {
+                    self.edition = Some(edition);
                     return Ok(None);
                 }
-                edition.signed_at = now;
-                edition
+                (edition.files, edition.certificate, edition.key)
             }
             outdated => {
                 let number = head.number;
@@ -175,17 +175,17 @@ impl Press {
                     Some(edition) => edition.key,
                     None => self.keys.open(&certificate.sha256())?,
                 };
-                let files = Files::of(&registry)?;
-                self.edition.insert(Edition { head, files, certificate, key, signed_at: now })
+                (Files::of(&registry)?, certificate, key)
             }
         };
-        let Edition { files, certificate, key, .. } = edition;
         let expires = now.saturating_add(self.lifetime).unwrap_or(Timestamp::MAX);
+        let directories = files.list(&key, &certificate, expires)?;
         // Who has read an older directory still fetches what that lists.
         let listed = last.files.iter().filter(|(_, (_, until))| *until >= now);
         let mut offered: HashMap<_, _> = listed.map(|(path, file)| (path.clone(), file.clone())).collect();
         offered.extend(files.by_path().map(|(path, file)| (path.to_owned(), (file.clone(), expires))));
-        Ok(Some(Offer { directories: files.list(key, certificate, expires)?, files: offered }))
+        self.edition = Some(Edition { head, files, certificate, key, signed_at: now });
+        Ok(Some(Offer { directories, files: offered }))
     }
 }
 

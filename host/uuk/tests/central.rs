@@ -121,6 +121,15 @@ fn refuses_a_configuration_that_would_lapse() {
 }
 
 #[test]
+fn refuses_doors_that_are_open_to_the_wrong_ones() {
+    for (door, authentication) in [("registration", "certificate"), ("management", "tls")] {
+        let config =
+            format!("[requests.{door}]\naddress = '127.0.0.1:0'\nauthentication = '{authentication}'\n");
+        Folder::new(&config).refuses(&["show"], 2, "config.invalid");
+    }
+}
+
+#[test]
 fn every_key_of_the_configuration_is_described() {
     for section in ["database", "keys", "publication", "requests"] {
         let folder = Folder::new(&format!("[{section}]\nunknown-key = 0\n"));

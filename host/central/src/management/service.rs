@@ -8,17 +8,20 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use jiff::Timestamp;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use uuk_message::SoapFault;
 use uuk_process::ErrorChain;
-use uuk_transport::{Listener, ListenerConfig, ListenerError, read_body};
+use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerError, read_body};
 
 use super::error::ManagementError;
 use super::verify::{Door, REQUEST_BYTES_MAX, VerifiedRequest};
 use crate::audit::Actor;
 use crate::central::{Central, CentralError};
+use crate::registry::Registry;
 
 /// A request comes whole within this.
 const READ_TIME_MAX: Duration = Duration::from_secs(30);
@@ -47,6 +50,28 @@ impl Default for ManagementConfig {
 }
 
 impl ManagementConfig {
+    /// What the types cannot say.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let admits = |listener: &Option<ListenerConfig>, authentication| {
+            listener.as_ref().is_some_and(|listener| listener.authentication == authentication)
+        };
+        if admits(&self.registration, ClientAuthentication::Certificate) {
+            problems.push(
+                "requests.registration.authentication: servers that register show no certificate yet; use `tls`"
+                    .to_owned(),
+            );
+        }
+        if admits(&self.management, ClientAuthentication::Tls) {
+            problems.push(
+                "requests.management.authentication: with `tls` anyone could have clients deleted; use `certificate` \
+                 and admit the security server of the instance"
+                    .to_owned(),
+            );
+        }
+        problems
+    }
+
     /// Makes the files it names relative to `folder`, where it was read.
     pub fn resolve(&mut self, folder: &Path) {
         for listener in [&mut self.registration, &mut self.management].into_iter().flatten() {
@@ -59,13 +84,8 @@ impl ManagementConfig {
 #[derive(Debug)]
 pub struct ManagementService {
     doors: Vec<(Door, Listener)>,
-    desk: Arc<Desk>,
-    pending_time: Duration,
-}
-
-#[derive(Debug)]
-struct Desk {
     central: Arc<Central>,
+    pending_time: Duration,
 }
 
 impl ManagementService {
@@ -78,7 +98,7 @@ impl ManagementService {
         let doors = [(Door::Registration, registration), (Door::Management, management)];
         let doors = doors.into_iter().filter_map(|(door, config)| Some((door, config?)));
         let doors = doors.map(|(door, config)| Ok((door, Listener::bind(config)?)));
-        Ok(Self { doors: doors.collect::<Result<_, _>>()?, desk: Arc::new(Desk { central }), pending_time })
+        Ok(Self { doors: doors.collect::<Result<_, _>>()?, central, pending_time })
     }
 
     /// Where authentication certificates are registered, if anywhere.
@@ -97,68 +117,65 @@ impl ManagementService {
 
     /// Takes requests until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { doors, desk, pending_time } = self;
-        let listening = tokio_util::task::TaskTracker::new();
+        let Self { doors, central, pending_time } = self;
+        let listening = TaskTracker::new();
         for (door, listener) in doors {
-            let desk = Arc::clone(&desk);
+            let central = Arc::clone(&central);
             let answer = move |request, _| {
-                let desk = Arc::clone(&desk);
-                async move { desk.answer(door, request).await }
+                let central = Arc::clone(&central);
+                async move { answer(&central, door, request).await }
             };
             listening.spawn(listener.run(answer, stop.clone()));
         }
         listening.close();
-        tokio::join!(listening.wait(), expire(&desk.central, pending_time, &stop));
+        tokio::join!(listening.wait(), expire(&central, pending_time, &stop));
     }
 }
 
-impl Desk {
-    async fn answer(&self, door: Door, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        if request.method() != Method::POST {
-            return respond(StatusCode::METHOD_NOT_ALLOWED, Bytes::new());
-        }
-        match self.take(door, request).await {
-            Ok(answer) => respond(StatusCode::OK, answer),
-            Err(error) => {
-                let told = ErrorChain(&error).to_string();
-                warn!(error = %told, fault.code = error.code(), "A management request is refused: {told}");
-                // What only concerns this machine is not told to strangers.
-                let told =
-                    if matches!(error, ManagementError::Central(_)) { error.to_string() } else { told };
-                let fault = SoapFault::new(error.xroad_code(), told, error.code());
-                // SOAP 1.1 §6.2.
-                respond(StatusCode::INTERNAL_SERVER_ERROR, fault.to_xml())
-            }
+async fn answer(central: &Central, door: Door, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.method() != Method::POST {
+        return respond(StatusCode::METHOD_NOT_ALLOWED, Bytes::new());
+    }
+    match take(central, door, request).await {
+        Ok(answer) => respond(StatusCode::OK, answer),
+        Err(error) => {
+            let told = ErrorChain(&error).to_string();
+            warn!(error = %told, fault.code = error.code(), "A management request is refused: {told}");
+            // What only concerns this machine is not told to strangers.
+            let told = if matches!(error, ManagementError::Central(_)) { error.to_string() } else { told };
+            let fault = SoapFault::new(error.xroad_code(), told, error.code());
+            // SOAP 1.1 §6.2.
+            respond(StatusCode::INTERNAL_SERVER_ERROR, fault.to_xml())
         }
     }
+}
 
-    async fn take(&self, door: Door, request: Request<Incoming>) -> Result<Bytes, ManagementError> {
-        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let content_type = content_type.unwrap_or_default().to_owned();
-        let body = read_body(request.into_body(), REQUEST_BYTES_MAX, Instant::now() + READ_TIME_MAX).await?;
-        let registry = self.central.snapshot().await?.registry;
-        let now = self.central.clock().now();
-        let verified = VerifiedRequest::read(door, &content_type, body, &registry, now)?;
-        let VerifiedRequest { message, request, dry_run } = verified;
-        let number = match dry_run {
-            true => {
-                registry.as_ref().clone().receive_request(&request, now)?;
-                0
-            }
-            false => {
-                let server = request.server();
-                let actor = format!("server:{server}").parse::<Actor>();
-                let actor = actor.map_err(|_| ManagementError::Body { what: "server" })?;
-                let received = |registry: &mut crate::Registry| registry.receive_request(&request, now);
-                let number = self.central.change(&actor, request.service(), received).await?;
-                info!(request.number = number, "{server} asks: {}", request.service());
-                number
-            }
-        };
-        let answer = message.with_body(&request.answer(number));
-        let answer = answer.map_err(|error| ManagementError::Message(error.into()))?;
-        Ok(answer.bytes().clone())
-    }
+async fn take(central: &Central, door: Door, request: Request<Incoming>) -> Result<Bytes, ManagementError> {
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.unwrap_or_default().to_owned();
+    let body = read_body(request.into_body(), REQUEST_BYTES_MAX, Instant::now() + READ_TIME_MAX).await?;
+    let registry = central.snapshot().await?.registry;
+    let now = central.clock().now();
+    let verified = VerifiedRequest::read(door, &content_type, body, &registry, now)?;
+    let VerifiedRequest { message, request, dry_run } = verified;
+    let number = match dry_run {
+        true => {
+            registry.as_ref().clone().receive_request(&request, now)?;
+            0
+        }
+        false => {
+            let server = request.server();
+            let actor = format!("server:{server}").parse::<Actor>();
+            let actor = actor.map_err(|_| ManagementError::Body { what: "server" })?;
+            let received = |registry: &mut Registry| registry.receive_request(&request, now);
+            let number = central.change(&actor, request.service(), received).await?;
+            info!(request.number = number, "{server} asks: {}", request.service());
+            number
+        }
+    };
+    let answer = message.with_body(&request.answer(number));
+    let answer = answer.map_err(|error| ManagementError::Message(error.into()))?;
+    Ok(answer.bytes().clone())
 }
 
 /// Ends requests that wait too long.
@@ -176,9 +193,9 @@ async fn expire(central: &Central, pending_time: Duration, stop: &CancellationTo
 }
 
 async fn expire_once(central: &Central, pending_time: Duration, actor: &Actor) -> Result<(), CentralError> {
-    let before = central.clock().now().saturating_sub(pending_time).unwrap_or(jiff::Timestamp::MIN);
+    let before = central.clock().now().saturating_sub(pending_time).unwrap_or(Timestamp::MIN);
     if central.snapshot().await?.registry.has_requests_before(before) {
-        let expire = |registry: &mut crate::Registry| {
+        let expire = |registry: &mut Registry| {
             registry.expire_requests(before);
             Ok(())
         };

@@ -44,7 +44,8 @@ impl CentralConfig {
         };
         let text = std::fs::read_to_string(path).map_err(|error| invalid(&error))?;
         let mut config: Self = from_toml(&text).map_err(|error| invalid(&error))?;
-        if let [problem, others @ ..] = config.publication.problems().as_slice() {
+        let problems = [config.publication.problems(), config.requests.problems()].concat();
+        if let [problem, others @ ..] = problems.as_slice() {
             return Err(others.iter().fold(invalid(problem), Failure::note));
         }
         let folder = path.parent().unwrap_or(Path::new(""));
