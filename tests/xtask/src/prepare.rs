@@ -64,6 +64,12 @@ const SQLITE: Package = Package { name: "sqlite3", is_installed: || is_on_path("
 const XMLLINT: Package =
     Package { name: "libxml2-utils", is_installed: || is_on_path("xmllint"), service: None };
 const XMLSEC: Package = Package { name: "xmlsec1", is_installed: || is_on_path("xmlsec1"), service: None };
+// A client of SOAP that is not ours.
+const ZEEP: Package = Package {
+    name: "python3-zeep",
+    is_installed: || capture(Command::new("/usr/bin/python3").args(["-c", "import zeep"])).is_ok(),
+    service: None,
+};
 
 /// What builds adapters in Python and JavaScript, in the versions that the documentation names.
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
@@ -94,6 +100,7 @@ pub(crate) fn for_tests(project: &Project) -> Result<()> {
         SQLITE,
         XMLLINT,
         XMLSEC,
+        ZEEP,
     ])?;
     toolchain(project)?;
     nightly()?;

@@ -1,0 +1,171 @@
+//! SOAP to an adapter that knows nothing of it: the same operations, answers and faults as in JSON.
+
+use std::fs;
+use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use http::{Method, StatusCode};
+use uuk_e2e::{Client, Guest, Network, Server};
+use uuk_signer::KeyAlgorithm;
+use uuk_testkit::fixtures;
+
+const SETTINGS: &str = "[plugins]\ncanary_percent = 0\nrescan_every = \"200ms\"\n\n";
+const KNOWN: &str = "10101194000000";
+/// Each message has another number.
+static MESSAGES: AtomicU64 = AtomicU64::new(0);
+const NAMESPACE: &str = "urn:uuk:register-of-people";
+
+struct Scene {
+    client: Client,
+    address: String,
+    _servers: [Server; 2],
+    _network: Network,
+    _folders: [tempfile::TempDir; 2],
+}
+
+impl Scene {
+    async fn set() -> Result<Self> {
+        let network = Network::start().await?;
+        let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
+        let [provider_folder, consumer_folder] = [&folders[0], &folders[1]].map(tempfile::TempDir::path);
+        let mut provider =
+            network.enrol("GOV/70000001/ss1", "GOV/70000001/registry", provider_folder, SETTINGS)?;
+        let consumer = network.enrol("GOV/70000002/ss2", "GOV/70000002/portal", consumer_folder, SETTINGS)?;
+        provider.site.catalogue(Guest::People)?;
+        provider.site.sqlite("people.db", &Guest::People.folder().join("data/sqlite.sql")).await?;
+        provider.site.grant(
+            "kg.example.people",
+            "[datasource.registry]\nengine = \"sqlite\"\nurl = \"sqlite:people.db\"\n",
+        )?;
+        provider.site.drop_bundle("people.asice", &provider.site.bundle(Guest::People, None)?)?;
+        let algorithm = KeyAlgorithm::EcP256;
+        let servers = [consumer.start(&network, algorithm)?, provider.start(&network, algorithm)?];
+        let address = servers[0].address().to_owned();
+        let client = Client::new(&address);
+        let scene = Self { client, address, _servers: servers, _network: network, _folders: folders };
+        let answers = || async { scene.get(KNOWN).await.is_ok_and(|answer| !answer.contains("Fault>")) };
+        scene._servers[0].until("the exchange answers", Duration::from_secs(90), answers).await?;
+        Ok(scene)
+    }
+
+    async fn ask(&self, service: &str, body: &str) -> Result<String> {
+        let headers = [("content-type", "text/xml; charset=utf-8"), ("soapaction", "\"\"")];
+        let envelope = envelope(service, body);
+        let reply = self.client.call(Method::POST, "/", &headers, envelope.into()).await?;
+        Ok(String::from_utf8_lossy(&reply.body).into_owned())
+    }
+
+    async fn get(&self, pin: &str) -> Result<String> {
+        self.ask("get", &format!("<p:get xmlns:p=\"{NAMESPACE}\"><p:pin>{pin}</p:pin></p:get>")).await
+    }
+
+    /// The WSDL that `getWsdl` gives out.
+    async fn wsdl(&self) -> Result<String> {
+        let asked = "<x:getWsdl><x:serviceCode>get</x:serviceCode></x:getWsdl>";
+        let answer = self.ask("getWsdl", asked).await?;
+        let start = answer.find("<wsdl:definitions").with_context(|| answer.clone())?;
+        let end = answer.find("</wsdl:definitions>").context("the WSDL ends")?;
+        Ok(format!("{}</wsdl:definitions>", answer.get(start..end).context("the WSDL")?))
+    }
+}
+
+fn envelope(service: &str, body: &str) -> String {
+    let names = |subsystem: &str, member: &str| {
+        format!(
+            "<i:xRoadInstance>KG</i:xRoadInstance><i:memberClass>GOV</i:memberClass>\
+             <i:memberCode>{member}</i:memberCode><i:subsystemCode>{subsystem}</i:subsystemCode>"
+        )
+    };
+    format!(
+        "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\" xmlns:x=\"http://x-road.eu/xsd/xroad.xsd\" \
+         xmlns:i=\"http://x-road.eu/xsd/identifiers\"><e:Header><x:client i:objectType=\"SUBSYSTEM\">{}</x:client>\
+         <x:service i:objectType=\"SERVICE\">{}<i:serviceCode>{service}</i:serviceCode></x:service>\
+         <x:id>{}</x:id><x:protocolVersion>4.0</x:protocolVersion></e:Header><e:Body>{body}</e:Body></e:Envelope>",
+        names("portal", "70000002"),
+        names("registry", "70000001"),
+        MESSAGES.fetch_add(1, Ordering::Relaxed),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn soap_gets_the_answers_and_faults_that_json_gets() -> Result<()> {
+    let scene = Scene::set().await?;
+    let reply = scene.client.get("person", &format!("/people/{KNOWN}")).await?;
+    assert_eq!(reply.status, StatusCode::OK);
+    let person: serde_json::Value = serde_json::from_slice(&reply.body)?;
+
+    let answer = scene.get(KNOWN).await?;
+    ensure!(answer.contains(&format!("<n0:getResponse xmlns:n0=\"{NAMESPACE}\"")), "{answer}");
+    for (member, value) in person.as_object().context("a person")? {
+        let element = format!("<n0:{member}>{}</n0:{member}>", value.as_str().unwrap_or_default());
+        ensure!(answer.contains(&element), "{element} is not in {answer}");
+    }
+
+    let found = scene
+        .ask("search", &format!("<p:search xmlns:p=\"{NAMESPACE}\"><p:surname>Ас</p:surname><p:page_size>1</p:page_size></p:search>"))
+        .await?;
+    ensure!(found.contains("<n0:people>") || found.contains("<n0:people/>"), "{found}");
+
+    let nobody = scene.get("10101194999999").await?;
+    ensure!(nobody.contains("<faultcode>soap:Client.PERSON_NOT_FOUND</faultcode>"), "{nobody}");
+    ensure!(nobody.contains("<problem xmlns=\"urn:uuk:fault\"><status>404</status>"), "{nobody}");
+
+    let malformed = scene.get("1").await?;
+    ensure!(malformed.contains("<faultcode>soap:Client.contract.request_invalid</faultcode>"), "{malformed}");
+    ensure!(malformed.contains("<pointer>/pin</pointer><code>pattern</code>"), "{malformed}");
+
+    let unknown = scene.ask("getNobody", "<getNobody/>").await?;
+    ensure!(unknown.contains("unknown_service</faultcode>"), "{unknown}");
+    Ok(())
+}
+
+/// Calls as an agency in Python would: from the WSDL alone.
+const ZEEP: &str = r#"
+import sys
+import zeep
+wsdl, address, known = sys.argv[1:]
+client = zeep.Client(wsdl)
+service = client.create_service('{urn:uuk:register-of-people}binding', address)
+def identifier(member, subsystem, more):
+    return {'objectType': 'SERVICE' if more else 'SUBSYSTEM', 'xRoadInstance': 'KG', 'memberClass': 'GOV',
+            'memberCode': member, 'subsystemCode': subsystem, **more}
+def headers(code):
+    return {'client': identifier('70000002', 'portal', {}),
+            'service': identifier('70000001', 'registry', {'serviceCode': code, 'serviceVersion': 'v1'}),
+            'userId': 'KG1', 'id': 'zeep-' + code, 'issue': '1', 'protocolVersion': '4.0'}
+person = service.get(pin=known, _soapheaders=headers('get'))
+person = getattr(person, 'body', person)
+print(person.pin, person.birth_date.isoformat())
+try:
+    service.get(pin='10101194999999', _soapheaders={**headers('get'), 'id': 'zeep-nobody'})
+except zeep.exceptions.Fault as fault:
+    print(fault.code, fault.detail.findtext('.//{urn:uuk:fault}status'))
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zeep_calls_by_the_generated_wsdl() -> Result<()> {
+    // Debian's, for which zeep is a package.
+    let python = "/usr/bin/python3";
+    if !Command::new(python).args(["-c", "import zeep"]).output().is_ok_and(|found| found.status.success()) {
+        fixtures::skip(
+            "Python's zeep is not installed: `pip install zeep`, or name its Python in UUK_ZEEP_PYTHON",
+        );
+        return Ok(());
+    }
+    let scene = Scene::set().await?;
+    let folder = tempfile::tempdir()?;
+    let wsdl = folder.path().join("people.wsdl");
+    fs::write(&wsdl, scene.wsdl().await?)?;
+    let address = format!("http://{}/", scene.address);
+    let mut command = tokio::process::Command::new(python);
+    let ran = command.args(["-c", ZEEP]).arg(&wsdl).args([&address, KNOWN]).output().await?;
+    let said = String::from_utf8_lossy(&ran.stdout);
+    ensure!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+    let reply = scene.client.get("person", &format!("/people/{KNOWN}")).await?;
+    let person: serde_json::Value = serde_json::from_slice(&reply.body)?;
+    let born = person.get("birth_date").and_then(serde_json::Value::as_str).context("a date")?;
+    assert_eq!(said, format!("{KNOWN} {born}\nsoap:Client.PERSON_NOT_FOUND 404\n"));
+    Ok(())
+}
