@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
-use uuk_messagelog::{Direction, LargerAttachments, LogReader, LoggedAttachment, NewRecord, Query};
+use uuk_messagelog::{Direction, LargerAttachments, LogReader, LoggedAttachment, NewRecord, Query, RecordId};
 use uuk_testkit::disk::Disk;
 
 use crate::on_each_database;
@@ -18,6 +18,7 @@ on_each_database! {
     does_not_bring_its_tables_up_to_date_twice
     shows_its_records_to_a_reader_beside_it
     refuses_a_record_whose_number_is_taken
+    tells_after_a_restart_what_was_recorded_before_it
 }
 
 async fn finds_what_was_recorded(world: World) {
@@ -51,6 +52,22 @@ async fn finds_what_was_recorded(world: World) {
     assert_eq!(find(Query { from: minute(1), until: minute(2), ..any() }).await, [second]);
     assert_eq!(find(Query { after: Some(second), ..any() }).await, [third]);
     assert_eq!(log.find(&any(), 1).await.unwrap().len(), 1);
+    running.stop().await;
+}
+
+async fn tells_after_a_restart_what_was_recorded_before_it(world: World) {
+    let running = world.run().await;
+    assert_eq!(running.log.last_recorded_before(), None, "nothing was");
+    let record = world.record("one", b"body");
+    let id = running.log.append(record.clone()).await.unwrap();
+    running.stop().await;
+    world.clock.advance(std::time::Duration::from_secs(60));
+
+    let running = world.run().await;
+    assert_eq!(running.log.last_recorded_before(), Some(crate::world::time("2026-11-22T12:00:00Z")));
+    let (message, signature) = running.log.message(id).await.unwrap().unwrap();
+    assert_eq!((message, signature), (record.message.to_vec(), record.signature));
+    assert!(running.log.message(RecordId(id.0 + 1)).await.unwrap().is_none(), "there is no other");
     running.stop().await;
 }
 
