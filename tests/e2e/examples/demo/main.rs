@@ -242,7 +242,8 @@ Paste into another terminal:
   # what the answer proves, judged without any server
   {demo}/uuk log verify --configuration {demo}/agency-2/global-configuration {demo}/evidence/*-response-*.asice
 
-  # keys, plugins, and what is measured
+  # how a server does, its keys and plugins, and what is measured
+  {demo}/uuk doctor --config {demo}/agency-1/uuk.toml
   {demo}/uuk keys list --config {demo}/agency-1/uuk.toml
   {demo}/uuk plugin list --config {demo}/agency-1/uuk.toml
   curl -s http://{operations}/metrics | grep uuk_requests
