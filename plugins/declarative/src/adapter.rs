@@ -64,12 +64,14 @@ fn tables() -> Result<(Map<String, Value>, Declared), serde_json::Error> {
     let (mut mapping, mut declared) = (Map::new(), Declared::default());
     for (key, table) in serde_json::from_str::<Map<String, Value>>(&config::document())? {
         match key.split_once('.') {
-            Some(("map", name)) => drop(mapping.insert(name.to_owned(), table)),
+            Some(("map", name)) => {
+                mapping.insert(name.to_owned(), table);
+            }
             Some(("sql", name)) => {
-                drop(declared.statements.insert(name.to_owned(), serde_json::from_value(table)?))
+                declared.statements.insert(name.to_owned(), serde_json::from_value(table)?);
             }
             Some(("upstream", name)) => {
-                drop(declared.upstreams.insert(name.to_owned(), serde_json::from_value(table)?));
+                declared.upstreams.insert(name.to_owned(), serde_json::from_value(table)?);
             }
             _ => {}
         }

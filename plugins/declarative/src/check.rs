@@ -26,15 +26,15 @@ pub fn check(mapping: &Map<String, Value>, declared: &Declared) -> Result<(), Re
                     return Err(key.child("row").refuse(Reason::SeveralRows));
                 }
                 check_params(key.child("params"), params, None, declaration)?;
-                check_columns(key.child("answer"), operation.answer.as_ref(), statement, declaration)?;
+                check_columns(key.child("answer"), operation.answer.as_ref(), declaration)?;
             }
             Source::Rows { statement, params, page } => {
                 let declaration = statement_of(key.child("rows"), statement, declared)?;
-                check_params(key.child("params"), params, page.as_ref(), declaration)?;
+                check_params(key.child("params"), params, page.as_deref(), declaration)?;
                 for (name, expression) in operation.answer.iter().flat_map(|fields| &fields.0) {
                     if let Expression::Each(_, item) = expression {
                         let key = key.child("answer");
-                        check_columns(key.child(name).child("item"), Some(item), statement, declaration)?;
+                        check_columns(key.child(name).child("item"), Some(item), declaration)?;
                     }
                 }
             }
@@ -84,7 +84,6 @@ fn check_params(
 fn check_columns(
     key: Key<'_>,
     fields: Option<&Fields>,
-    statement: &str,
     declaration: &StatementDeclaration,
 ) -> Result<(), Refusal> {
     for (name, expression) in fields.iter().flat_map(|fields| &fields.0) {
@@ -92,7 +91,7 @@ fn check_columns(
         match expression {
             Expression::Constant(_) => {}
             Expression::Object(fields) => {
-                check_columns(key.child("object"), Some(fields), statement, declaration)?;
+                check_columns(key.child("object"), Some(fields), declaration)?;
             }
             Expression::Each(..) => return Err(key.refuse(Reason::NotA("a column: a row has no lists"))),
             Expression::Lookup(lookup) if lookup.origin == Origin::Request => {}

@@ -39,7 +39,7 @@ pub enum Source {
         /// Its parameters.
         params: Fields,
         /// How its rows make pages, if they do.
-        page: Option<Page>,
+        page: Option<Box<Page>>,
     },
     /// `upstream = "registry-api"`: one request.
     Upstream(Box<Request>),
@@ -145,7 +145,7 @@ fn source(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Result<Source, Refu
     Ok(Source::Rows { statement, params, page })
 }
 
-fn page(key: Key<'_>, value: &Value, reader: &mut Reader<'_>) -> Result<Page, Refusal> {
+fn page(key: Key<'_>, value: &Value, reader: &mut Reader<'_>) -> Result<Box<Page>, Refusal> {
     let mut table = Table::read(key, value)?;
     let mut lookup = |name| {
         let key = key.child(name);
@@ -158,7 +158,7 @@ fn page(key: Key<'_>, value: &Value, reader: &mut Reader<'_>) -> Result<Page, Re
     let (size, next) = (lookup("size")?, lookup("next")?);
     let param = table.required_text("param")?.to_owned();
     table.end()?;
-    Ok(Page { size, param, next })
+    Ok(Box::new(Page { size, param, next }))
 }
 
 fn request(upstream: &str, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Result<Request, Refusal> {

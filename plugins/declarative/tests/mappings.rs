@@ -2,10 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail as tests do")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use declarative::{Declared, check};
+use declarative::{Declared, StatementDeclaration, UpstreamDeclaration, check};
 use serde_json::{Map, Value};
 
 #[test]
@@ -29,11 +30,13 @@ fn checked(mapping: &str) -> Result<(), String> {
 }
 
 fn declared() -> Declared {
-    let manifest: Value = toml::from_str(include_str!("../testdata/plugin.toml")).unwrap();
-    Declared {
-        statements: serde_json::from_value(manifest["sql"].clone()).unwrap(),
-        upstreams: serde_json::from_value(manifest["upstream"].clone()).unwrap(),
+    #[derive(serde::Deserialize)]
+    struct Manifest {
+        sql: BTreeMap<String, StatementDeclaration>,
+        upstream: BTreeMap<String, UpstreamDeclaration>,
     }
+    let Manifest { sql, upstream } = toml::from_str(include_str!("../testdata/plugin.toml")).unwrap();
+    Declared { statements: sql, upstreams: upstream }
 }
 
 fn cases(folder: &str) -> Vec<(String, String)> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use uuk_bundle::MAPPING;
+use uuk_contract::Contract;
 use uuk_plugin_host::capabilities::sql::Statements;
 
 use super::component::Component;
@@ -70,7 +71,7 @@ fn check_mapping(project: &Project) -> Result<String, Failure> {
         let message = format!("`{}` is not TOML", path.display());
         Failure::new(ExitCode::CheckFailed, "bundle.mapping", message).note(error)
     })?;
-    let operations: Vec<_> = project.contracts.iter().flat_map(|contract| contract.operations()).collect();
+    let operations: Vec<_> = project.contracts.iter().flat_map(Contract::operations).collect();
     match operations.iter().find(|operation| !mapping.contains_key(operation.id())) {
         None => Ok(format!("{} operations", operations.len())),
         Some(operation) => {
