@@ -1,6 +1,10 @@
 //! `uuk central` from the shell's side: what an operator types, and what the manual says of its configuration.
 
-#![expect(clippy::unwrap_used, reason = "what a test's helpers cannot do, the test reports")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what a test's helpers cannot do, the test reports"
+)]
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
