@@ -1,7 +1,7 @@
 //! `cargo xtask plugins`: the project's adapters, as components for `wasm32-wasip2`.
 //!
 //! The component of mappings is part of `uuk`, which a machine without this compiler builds too: its bytes are in the
-//! tree, and any machine makes the same.
+//! tree, without the paths of the machine that made them.
 
 use std::ffi::OsStr;
 use std::fs;
