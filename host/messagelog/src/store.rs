@@ -249,14 +249,16 @@ impl Store {
             .busy_timeout(ACQUIRE_TIME_MAX)
             // Not in a commit, which someone waits for: see `Store::checkpoint`.
             .pragma("wal_autocheckpoint", "0")
-            // Records are large, and stored in one go.
-            .page_size(16 * 1024)
+            // Each commit writes whole pages, of six trees at least: larger ones took half as long again.
+            .page_size(4096)
             .thread_name(|number| format!("message-log-{number}"))
             .disable_statement_logging();
         let pool = |connections_max| {
             SqlitePoolOptions::new()
                 .max_connections(connections_max)
                 .acquire_timeout(ACQUIRE_TIME_MAX)
+                // A file does not go away, and asking takes another thread.
+                .test_before_acquire(false)
                 // A full disk ends a transaction without the driver's knowledge, which takes none on it any more.
                 .before_acquire(|connection, _| {
                     let is_usable = !connection.is_in_transaction();
