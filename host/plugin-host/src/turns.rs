@@ -409,7 +409,10 @@ mod tests {
         let (own, its_turns) = (long.clone(), Arc::clone(&old));
         long.run(&old, async move { own.next_turn(&its_turns).await }).await.unwrap();
         let new = background.turns("kg.example.a");
-        assert_eq!([&new, &other].map(|turns| turns.expected_long.load(Ordering::Relaxed)), [EXPECTED_LONG, 0]);
+        assert_eq!(
+            [&new, &other].map(|turns| turns.expected_long.load(Ordering::Relaxed)),
+            [EXPECTED_LONG, 0]
+        );
         drop((old, new));
         assert_eq!(background.turns("kg.example.a").expected_long.load(Ordering::Relaxed), 0, "all are gone");
     }
