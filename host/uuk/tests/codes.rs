@@ -81,10 +81,11 @@ const PASSED_ON: [&str; 67] = [
     "transport.rest",
     "transport.soap",
 ];
-/// Texts of the same form that are something else: files, hosts, X-Road's own codes, and a field of a plugin's log.
-const OTHER_ENDINGS: [&str; 17] = [
-    ".asice", ".db", ".der", ".example", ".gpg", ".json", ".md", ".part", ".pem", ".rs", ".sock", ".sql",
-    ".toml", ".txt", ".wasm", ".xml", ".yaml",
+/// Texts of the same form that are something else: files, hosts, X-Road's own codes, a field of a plugin's log,
+/// and tables of a mapping.
+const OTHER_ENDINGS: [&str; 19] = [
+    ".asice", ".db", ".der", ".example", ".gpg", ".js", ".json", ".md", ".part", ".pem", ".py", ".rs",
+    ".sock", ".sql", ".toml", ".txt", ".wasm", ".xml", ".yaml",
 ];
 /// Families of X-Road's codes, and those of its codes whose family is also one of ours.
 const XROAD: [&str; 9] = [
@@ -99,6 +100,7 @@ const XROAD: [&str; 9] = [
     "signer.unknown_member",
 ];
 const LOG_FIELD: &str = "fault.code";
+const MAPPING_TABLES: &str = "map.";
 
 #[test]
 fn every_code_is_explained() {
@@ -163,6 +165,7 @@ fn texts(source: &str) -> impl Iterator<Item = String> {
         pieces.is_some_and(|(family, reason)| plain(family) && plain(reason) && !reason.ends_with('_'))
             && !XROAD.iter().any(|theirs| text.starts_with(theirs))
             && *text != LOG_FIELD
+            && !text.starts_with(MAPPING_TABLES)
             && !OTHER_ENDINGS.iter().any(|ending| text.ends_with(ending))
     };
     source.split('"').filter(is_code).map(str::to_owned)

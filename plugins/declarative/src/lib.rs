@@ -8,7 +8,7 @@
 //! over lists that are there, no recursion and no expressions: the work is bounded by the mapping's size times that of
 //! the documents, and every call ends.
 //!
-//! Start with [`Operation`], which is what a table of `map.toml` says. [`check`] is what the host's probe asks; `answer`
+//! Start with [`Operation`], which is what a table of `map.toml` says. [`check()`] is what the host's probe asks; `answer`
 //! is a call.
 
 #![warn(missing_docs)]

@@ -16,7 +16,7 @@ use uuk_testkit::upstream::{UpstreamOptions, VehiclesUpstream};
 
 const ECHO: Guest = Guest::Component { name: "echo_v1", folder: "echo" };
 const HOSTILE: Guest = Guest::Component { name: "hostile", folder: "hostile" };
-const SETTINGS: &str = "[plugins]\ncanary_percent = 0\nrescan_every = \"200ms\"\n";
+const SETTINGS: &str = "[plugins]\ncanary_percent = 0\nrescan_every = \"200ms\"\nwaiting_max = 4\n";
 
 /// One per test that installs it.
 const MISDEEDS: [&str; 29] = [
