@@ -1,7 +1,7 @@
 //! The types of a contract's XML: what stands between `Operation`s, which speak JSON, and the messages of SOAP.
 //!
 //! They are read from XML Schema ([`read`]) or made from the JSON Schemas of an OpenAPI document ([`from_json`]). From
-//! them come JSON Schemas ([`json_schema`]), XML Schema ([`write`]), and the way of a message from XML to JSON and back
+//! them come JSON Schemas ([`json_schema`]), XML Schema ([`mod@write`]), and the way of a message from XML to JSON and back
 //! (`crate::soap`).
 //!
 //! An element's value is told as JSON by these rules, which lose nothing:
