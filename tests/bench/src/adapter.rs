@@ -43,7 +43,7 @@ pub(crate) fn hold() -> Result<()> {
 
 /// The server with the adapter, and the native handler on the same database.
 async fn both(metrics: metrics_exporter_prometheus::PrometheusHandle) -> Result<(Place, Native)> {
-    let place = Place::serve(metrics, place::people).await?;
+    let place = Place::serve(metrics, async |site: &mut Site| site.people().await).await?;
     place.install("people.asice", Guest::People, "1.0.0").await?;
     let database = place.site.folder().join("grants/people.db");
     let native = Native::serve(&database, &Guest::People.folder().join("sql/find-person.sql")).await?;

@@ -32,7 +32,7 @@ pub(crate) fn run() -> Result<Report> {
     let metrics = place::observe()?;
     tokio::runtime::Runtime::new()?.block_on(async {
         let place = Place::serve(metrics, async |site: &mut Site| {
-            place::people(site).await?;
+            site.people().await?;
             site.catalogue(ECHO)?;
             site.grant("kg.example.echo", "")?;
             for misdeed in MISDEEDS {

@@ -94,15 +94,5 @@ pub(crate) fn resident_mib(server: &mut Server) -> Result<f64> {
     kib.map(|kib: f64| kib / 1024.0).context("no VmRSS")
 }
 
-/// Furnishes a site with the register of people on SQLite.
-pub(crate) async fn people(site: &mut Site) -> Result<()> {
-    site.catalogue(Guest::People)?;
-    site.sqlite("people.db", &Guest::People.folder().join("data/sqlite.sql")).await?;
-    site.grant(
-        "kg.example.people",
-        "[datasource.registry]\nengine = \"sqlite\"\nurl = \"sqlite:people.db\"\n",
-    )
-}
-
 /// A person that the generated register has.
 pub(crate) const KNOWN: &str = "10101194000000";

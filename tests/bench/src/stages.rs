@@ -18,7 +18,7 @@ pub(crate) fn run() -> Result<Report> {
     let mut report = Report::new("stages");
     tokio::runtime::Runtime::new()?.block_on(async {
         let place = Place::serve(metrics, async |site: &mut Site| {
-            place::people(site).await?;
+            site.people().await?;
             site.catalogue(ECHO)?;
             site.grant("kg.example.echo", "")
         })

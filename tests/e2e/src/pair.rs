@@ -40,10 +40,7 @@ impl Pair {
         let mut provider =
             network.enrol("GOV/70000001/ss1", "GOV/70000001/registry", answering.path(), &of_answering)?;
         let site = &mut provider.site;
-        site.catalogue(Guest::People)?;
-        site.sqlite("people.db", &Guest::People.folder().join("data/sqlite.sql")).await?;
-        let grant = "[datasource.registry]\nengine = \"sqlite\"\nurl = \"sqlite:people.db\"\n";
-        site.grant("kg.example.people", grant)?;
+        site.people().await?;
         site.drop_bundle("people.asice", &site.bundle(Guest::People, None)?)?;
         Ok(Self { consumer, provider, network, _folders: folders })
     }

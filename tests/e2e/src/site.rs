@@ -169,6 +169,14 @@ impl Site {
         Ok(())
     }
 
+    /// Furnishes the site for the people adapter: its service in the catalog, its register in SQLite, and the grant.
+    pub async fn people(&mut self) -> Result<()> {
+        self.catalogue(Guest::People)?;
+        self.sqlite("people.db", &Guest::People.folder().join("data/sqlite.sql")).await?;
+        let grant = "[datasource.registry]\nengine = \"sqlite\"\nurl = \"sqlite:people.db\"\n";
+        self.grant("kg.example.people", grant)
+    }
+
     fn write_governance(&self) -> Result<()> {
         let mut catalog = String::new();
         for (id, contract) in &self.services {

@@ -44,12 +44,7 @@ async fn exchange_with(algorithm: KeyAlgorithm, environment: &BTreeMap<String, S
         side.site.environment.clone_from(environment);
         side.site.environment.insert("OTEL_SERVICE_NAME".to_owned(), name.to_owned());
     }
-    provider.site.catalogue(Guest::People)?;
-    provider.site.sqlite("people.db", &Guest::People.folder().join("data/sqlite.sql")).await?;
-    provider.site.grant(
-        "kg.example.people",
-        "[datasource.registry]\nengine = \"sqlite\"\nurl = \"sqlite:people.db\"\n",
-    )?;
+    provider.site.people().await?;
     provider.site.drop_bundle("people.asice", &provider.site.bundle(Guest::People, None)?)?;
     let provider_server = provider.start(&network, algorithm)?;
     let consumer_server = consumer.start(&network, algorithm)?;

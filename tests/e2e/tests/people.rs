@@ -13,12 +13,7 @@ const KNOWN: &str = "/people/10101194000000";
 async fn people() -> Result<(tempfile::TempDir, Site, Server, Client)> {
     let folder = tempfile::tempdir()?;
     let mut site = Site::new(folder.path(), "127.0.0.1:0", "127.0.0.1:0", SETTINGS)?;
-    site.catalogue(Guest::People)?;
-    site.sqlite("people.db", &Guest::People.folder().join("data/sqlite.sql")).await?;
-    site.grant(
-        "kg.example.people",
-        "[datasource.registry]\nengine = \"sqlite\"\nurl = \"sqlite:people.db\"\n",
-    )?;
+    site.people().await?;
     let server = Server::start(&site)?;
     let client = Client::new(server.address());
     Ok((folder, site, server, client))

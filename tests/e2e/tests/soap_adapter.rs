@@ -33,12 +33,7 @@ impl Scene {
         let mut provider =
             network.enrol("GOV/70000001/ss1", "GOV/70000001/registry", provider_folder, SETTINGS)?;
         let consumer = network.enrol("GOV/70000002/ss2", "GOV/70000002/portal", consumer_folder, SETTINGS)?;
-        provider.site.catalogue(Guest::People)?;
-        provider.site.sqlite("people.db", &Guest::People.folder().join("data/sqlite.sql")).await?;
-        provider.site.grant(
-            "kg.example.people",
-            "[datasource.registry]\nengine = \"sqlite\"\nurl = \"sqlite:people.db\"\n",
-        )?;
+        provider.site.people().await?;
         provider.site.drop_bundle("people.asice", &provider.site.bundle(Guest::People, None)?)?;
         let algorithm = KeyAlgorithm::EcP256;
         let servers = [consumer.start(&network, algorithm)?, provider.start(&network, algorithm)?];
