@@ -1,9 +1,8 @@
 //! The private keys that sign the global configuration: files, encrypted under one password.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 
 use aws_lc_rs::rand;
 use jiff::Timestamp;
@@ -14,7 +13,7 @@ use pkcs8::pkcs5::pbes2::Parameters;
 use pkcs8::pkcs5::scrypt;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use uuk_pki::{KeyError, KeyFile, Password, Sha256, SoftwareKey};
-use uuk_process::Secret;
+use uuk_process::{Secret, write_whole};
 
 use crate::der::Der;
 
@@ -144,26 +143,10 @@ fn certify(key: &KeyPair, instance: &str, now: Timestamp) -> Option<Der> {
     Der::new(certificate.self_signed(key).ok()?.der()).ok()
 }
 
-/// Writes a file so that it is there whole or not at all, and survives a power cut.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let partial = path.with_extension("part");
-    let written = (|| {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&partial, path)?;
-        // The name is in the folder, which is a file of its own to the disk.
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    })();
-    if written.is_err() {
-        let _ = std::fs::remove_file(&partial);
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use uuk_pki::{DigestAlgorithm, SigningKey};
 
     use super::*;

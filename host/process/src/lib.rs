@@ -1,5 +1,5 @@
-//! What every running part needs of its process: the time, secrets that do not print, errors told to the end, log and
-//! traces.
+//! What every running part needs of its process: the time, secrets that do not print, errors told to the end, files
+//! replaced whole, log and traces.
 //!
 //! Knows nothing of messages, plugins or configuration. Start with [`Clock`].
 
@@ -9,7 +9,9 @@ mod clock;
 mod error_chain;
 mod secret;
 pub mod telemetry;
+mod whole_file;
 
 pub use clock::Clock;
 pub use error_chain::ErrorChain;
 pub use secret::Secret;
+pub use whole_file::write_whole;

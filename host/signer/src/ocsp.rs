@@ -17,11 +17,11 @@ use uuk_globalconf::Instance;
 use uuk_pki::{
     Certificate, CertificateId, OCSP_RESPONSE_BYTES_MAX, OcspError, OcspRequest, OcspResponse, PathError,
 };
-use uuk_process::ErrorChain;
+use uuk_process::{ErrorChain, write_whole};
 use uuk_transport::{Upstream, UpstreamBuildError, UpstreamConfig, UpstreamError};
 
 use crate::error::TokenError;
-use crate::token::{make_folder, write_whole};
+use crate::token::make_folder;
 
 /// Opening a connection to a responder takes no longer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);

@@ -2,10 +2,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::{pbkdf2, rand};
+use uuk_process::write_whole;
 
 use crate::error::TokenError;
 use crate::pin::Pin;
-use crate::token::write_whole;
 
 /// Name of the file in a token's folder: a salt, then a digest.
 const FILE: &str = "refused-pin";

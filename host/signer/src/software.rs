@@ -15,12 +15,12 @@ use pkcs8::pkcs5::pbes2::Parameters;
 use pkcs8::pkcs5::scrypt;
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef, SecretDocument};
 use uuk_pki::{PublicKey, SigningKey, SoftwareKey};
-use uuk_process::Secret;
+use uuk_process::{Secret, write_whole};
 
 use crate::device::Device;
 use crate::error::TokenError;
 use crate::pin::Pin;
-use crate::token::{KeyAlgorithm, KeyId, KeyRecord, write_whole};
+use crate::token::{KeyAlgorithm, KeyId, KeyRecord};
 
 /// What a guess at a PIN costs: 16 MiB, the most that OpenSSL grants scrypt in a key file, five times over. That is what
 /// OWASP's password storage recommendations ask of scrypt.

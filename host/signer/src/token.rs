@@ -1,9 +1,9 @@
 //! What is known of a token: its keys and their certificates.
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{DirBuilder, File};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuk_identifiers::MemberId;
 use uuk_pki::{Certificate, CertificateUse, PublicKey, Sha256};
+use uuk_process::write_whole;
 
 use crate::error::TokenError;
 
@@ -269,22 +270,4 @@ mod certificate_text {
 pub(crate) fn make_folder(path: &Path) -> Result<(), TokenError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| TokenError::Write { path: path.to_owned(), source })
-}
-
-/// Replaces a file in one step: after a crash at any moment it is the old one or the new one, whole.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let partial = path.with_extension("part");
-    let written = (|| {
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&partial, path)?;
-        // The name is in the folder, which is a file of its own to the disk.
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    })();
-    if written.is_err() {
-        let _ = std::fs::remove_file(&partial);
-    }
-    written
 }
