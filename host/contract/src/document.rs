@@ -29,7 +29,8 @@ pub struct RestCall<'a> {
     pub body: &'a [u8],
 }
 
-/// A request document that fits its operation's schema. It can only come from [`crate::Contract::document`].
+/// A request document that fits its operation's schema. It can only come from [`crate::Contract::document`]
+/// and its kin.
 ///
 /// One JSON object: each declared parameter the client sent under its own name, and a JSON body under `body`.
 /// Defaults of the contract are not filled in: the document holds what the client sent. Numbers and the whole
@@ -42,6 +43,35 @@ impl Document {
     pub(crate) fn checked(operation: &Operation, value: &Value) -> Result<Document, Refusal> {
         match operation.input.problems(value) {
             problems if problems.is_empty() => Ok(Document(value.to_string().into_bytes())),
+            problems => Err(Refusal::Invalid { problems }),
+        }
+    }
+
+    /// Reads and checks a document that a client posted: of an operation without parameters, its body alone.
+    pub(crate) fn posted(
+        operation: &Operation,
+        call: &RestCall<'_>,
+        limits: &Limits,
+    ) -> Result<Document, Refusal> {
+        let refused = |problem| Refusal::Invalid { problems: vec![problem] };
+        check_size(RequestPart::Body, call.body.len(), limits.body_bytes_max)?;
+        if call.query.is_some_and(|query| !query.is_empty()) {
+            return Err(refused(FieldProblem::new("", "unknown", "takes no query: it is all in the body")));
+        }
+        if !call.body.is_empty() {
+            check_media_type(call)?;
+        }
+        let posted = call.body.trim_ascii();
+        let text = match operation.body {
+            _ if posted.is_empty() => b"{}".to_vec(),
+            Body::Optional | Body::Required if operation.parameters.is_empty() => {
+                [b"{\"body\":", posted, b"}"].concat()
+            }
+            _ => posted.to_vec(),
+        };
+        let value = json::read(&text, limits).map_err(|fault| refused(fault.into()))?;
+        match operation.input.problems(&value) {
+            problems if problems.is_empty() => Ok(Document(text)),
             problems => Err(Refusal::Invalid { problems }),
         }
     }

@@ -57,6 +57,7 @@ mod media_type;
 mod openapi;
 mod operation;
 pub mod percent;
+mod posted;
 mod problem;
 mod refusal;
 mod routes;
@@ -73,6 +74,7 @@ pub use openapi::ContractError;
 pub use operation::{
     Body, Method, Operation, Parameter, ParameterKind, Place, QueryList, Semantics, StatusPattern,
 };
+pub use posted::ComposedCall;
 pub use problem::{FieldProblem, PROBLEM_MEDIA_TYPE, Problem};
 pub use refusal::{Refusal, RequestPart};
 pub use soap::SoapCall;

@@ -1,4 +1,4 @@
-//! Decoding paths and queries, once and strictly (RFC 3986 §2.1, §3.3, §3.4).
+//! Decoding paths and queries, once and strictly, and encoding them (RFC 3986 §2.1, §3.3, §3.4).
 
 use std::borrow::Cow;
 
@@ -30,6 +30,18 @@ pub fn decode(raw: &str) -> Result<Cow<'_, str>, &'static str> {
         return Err("has a control character");
     }
     Ok(Cow::Owned(text))
+}
+
+/// `text` as one path segment, or one name or value of a query, holds it: only what RFC 3986 calls unreserved stays.
+pub fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            _ if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) => encoded.push(byte.into()),
+            _ => encoded += &format!("%{byte:02X}"),
+        }
+    }
+    encoded
 }
 
 /// Splits a path into decoded segments. The empty path and `/` are the same and have none.

@@ -245,6 +245,22 @@ impl Problem {
         Some(problem.with_fields(fields.collect()))
     }
 
+    /// Reads the problem in the `detail` of a SOAP fault, if [`Problem::to_xml`] wrote one there.
+    pub fn of_fault(envelope: &str) -> Option<Problem> {
+        let envelope = read(envelope, &Limits::default()).ok()?;
+        let fault = envelope.first(ENVELOPE, "Body")?.first(ENVELOPE, "Fault")?;
+        let problem = fault.first("", "detail")?.first(FAULT_NAMESPACE, "problem")?;
+        let text = |node: &Element, local: &str| Some(node.first(FAULT_NAMESPACE, local)?.text.clone());
+        let fields = problem.all(FAULT_NAMESPACE, "field").filter_map(|field| {
+            let (pointer, code) = (text(field, "pointer")?, text(field, "code")?);
+            Some(FieldProblem::new(&pointer, code, text(field, "message")?))
+        });
+        let fields = fields.collect();
+        let status =
+            text(problem, "status")?.trim().parse().ok().filter(|status| (400..600).contains(status))?;
+        Some(Problem::new(status, text(problem, "code")?, text(problem, "detail")?).with_fields(fields))
+    }
+
     /// The problem as the `detail` of a SOAP fault holds it.
     pub fn to_xml(&self) -> String {
         let mut xml = format!(

@@ -275,7 +275,7 @@ fn says_why_an_operation_has_no_form_in_xml() {
 
 #[test]
 fn a_fault_tells_the_problem_with_its_fields() {
-    let problem = Problem::new(400, "contract.request_invalid", "a < b\u{1}")
+    let mut problem = Problem::new(400, "contract.request_invalid", "a < b\u{1}")
         .with_fields(vec![FieldProblem::new("/pin", "pattern", "must match")]);
     assert_eq!(Problem::read(&problem.to_json()), Some(problem.clone()));
     assert_eq!(
@@ -283,4 +283,16 @@ fn a_fault_tells_the_problem_with_its_fields() {
         "<problem xmlns=\"urn:uuk:fault\"><status>400</status><code>contract.request_invalid</code><detail>a &lt; b</detail>\
          <field><pointer>/pin</pointer><code>pattern</code><message>must match</message></field></problem>"
     );
+    let fault = |detail: &str| {
+        format!(
+            "<e:Envelope xmlns:e=\"http://schemas.xmlsoap.org/soap/envelope/\"><e:Body><e:Fault>\
+             <faultcode>e:Client</faultcode><detail>{detail}</detail></e:Fault></e:Body></e:Envelope>"
+        )
+    };
+    let read = Problem::of_fault(&fault(&problem.to_xml()));
+    problem.detail = "a < b".to_owned();
+    assert_eq!(read, Some(problem), "all but what XML cannot hold");
+    for strange in ["", "<why/>", "<problem xmlns=\"urn:uuk:fault\"><status>200</status></problem>"] {
+        assert_eq!(Problem::of_fault(&fault(strange)), None, "{strange}");
+    }
 }
