@@ -28,6 +28,7 @@ use crate::spool::Spooled;
 use crate::stages::{authorize, receive};
 use crate::trust::{Trust, TrustError};
 
+mod json;
 mod soap;
 
 /// X-Road's servers give OCSP answers at 5577 and take messages at 5500. With another port, it is as far away.
@@ -42,6 +43,8 @@ pub struct ClientProxy {
     exchange: Arc<Exchange>,
     connector: PeerConnector,
     answers: KnownAnswers,
+    /// How services are called, for clients that do not know.
+    descriptions: json::Descriptions,
     /// Who the clients of this server are.
     provider: Arc<Provider>,
 }
@@ -62,8 +65,9 @@ impl ClientProxy {
         connector: PeerConnector,
         provider: Arc<Provider>,
     ) -> Self {
-        let (exchange, answers) = (Arc::new(Exchange::new(config, services)), KnownAnswers::default());
-        Self { exchange, connector, answers, provider }
+        let exchange = Arc::new(Exchange::new(config, services));
+        let (answers, descriptions) = (KnownAnswers::default(), json::Descriptions::default());
+        Self { exchange, connector, answers, descriptions, provider }
     }
 
     /// Answers one request of a client: with the service's answer or a fault, never with silence.
@@ -78,7 +82,10 @@ impl ClientProxy {
                     exchanged.map_err(|refusal| fault::soap(&refusal, FaultCode::CLIENT_PROXY, &mut record))
                 }
                 false => {
-                    let exchanged = self.exchange(request, peer, &mut record).await;
+                    let exchanged = match json::speaks_json(&request) {
+                        true => self.exchange_json(request, peer, &mut record).await,
+                        false => self.exchange(request, peer, &mut record).await,
+                    };
                     exchanged.map_err(|refusal| fault::response(&refusal, &mut record))
                 }
             };

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use tracing::{info, warn};
 use uuid::Uuid;
-use uuk_contract::{AnswerProblem, Problem, Refusal as ContractRefusal};
+use uuk_contract::{AnswerProblem, ContractError, Problem, Refusal as ContractRefusal};
 use uuk_identifiers::IdentifierError;
 use uuk_message::{Dialect, FaultCode, RelatedError, SoapFault, SoapHeader};
 use uuk_plugin_host::{CallError, Plugin};
@@ -26,7 +26,9 @@ use crate::trust::TrustError;
 #[non_exhaustive]
 pub enum Refusal {
     /// Not a path of the message protocol.
-    #[error("path is not /r1/{{instance}}/{{class}}/{{member}}/{{subsystem}}/{{service}}/…")]
+    #[error(
+        "path is not /r1/{{instance}}/{{class}}/{{member}}/{{subsystem}}/{{service}}/… or /json/…/{{operation}}"
+    )]
     UnknownPath,
     /// The path does not name a service.
     #[error("path does not name a service")]
@@ -67,6 +69,12 @@ pub enum Refusal {
     /// The description of no service is asked for.
     #[error("parameter serviceCode is missing or badly encoded")]
     NoServiceCode,
+    /// The provider does not say how the service is called.
+    #[error("the provider gives out no description of the service, neither OpenAPI nor WSDL")]
+    NoDescription,
+    /// What the provider says of it cannot be read.
+    #[error("the description that the provider gives out is not usable: {0}")]
+    Description(ContractError),
     /// The instance is neither this one nor federated with it.
     #[error("instance is not one of the global configuration")]
     UnknownInstance,
@@ -143,6 +151,8 @@ impl Refusal {
                 wire(400, "proxy.ambiguous_path", "server.serverproxy.access_denied")
             }
             Self::NoServiceCode => wire(400, "proxy.no_service_code", "server.serverproxy.invalid_request"),
+            Self::NoDescription => wire(404, "proxy.no_description", "client.bad_request"),
+            Self::Description(_) => wire(502, "proxy.description", "server.clientproxy.invalid_message"),
             Self::UnknownInstance => wire(404, "proxy.unknown_instance", "client.bad_request"),
             Self::NoPlugin => wire(503, "proxy.no_plugin", "server.serverproxy.service_disabled"),
             Self::ContractDiffers => {

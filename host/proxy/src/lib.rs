@@ -38,4 +38,5 @@ pub use incoming::IncomingError;
 pub use outgoing::TransportBody;
 pub use provider::{Conditions, Door, Provider, ProviderConfig};
 pub use server_proxy::ServerProxy;
+pub use stages::answer::problem as problem_of_fault;
 pub use trust::TrustError;

@@ -30,7 +30,7 @@ const CLIENTS_OWN_SERVER: &str = "http://localhost/";
 pub(crate) const LIST_CLIENTS: &str = "/listClients";
 
 /// The namespaces of X-Road's messages and identifiers, by the prefixes that it uses itself.
-const XML_NAMESPACES: &str = "xmlns:xroad=\"http://x-road.eu/xsd/xroad.xsd\" \
+pub(crate) const XML_NAMESPACES: &str = "xmlns:xroad=\"http://x-road.eu/xsd/xroad.xsd\" \
                               xmlns:id=\"http://x-road.eu/xsd/identifiers\"";
 
 /// A service that every provider's server answers by itself, called with GET like one of its own.
@@ -187,12 +187,7 @@ impl SoapMetaservice {
         let mut xml = format!("<{name} {XML_NAMESPACES}>");
         for SoapServiceId { provider, code, version } in listed {
             xml += "<xroad:service id:objectType=\"SERVICE\">";
-            let MemberId { instance, class, code: member } = provider.member();
-            let subsystem = match provider {
-                ClientId::Subsystem(subsystem) => Some(subsystem.code.as_str()),
-                ClientId::Member(_) => None,
-            };
-            client_elements(&mut xml, [instance, class, member], subsystem);
+            client_elements(&mut xml, provider);
             element(&mut xml, "id:serviceCode", code);
             if let Some(version) = version {
                 element(&mut xml, "id:serviceVersion", version);
@@ -333,7 +328,7 @@ impl ClientList<'_> {
         for ListedClient { id, name, subsystem_name } in &self.member {
             let object_type = id.object_type;
             xml += &format!("<xroad:member><xroad:id id:objectType=\"{object_type}\">");
-            client_elements(
+            identifier_elements(
                 &mut xml,
                 [id.xroad_instance, id.member_class, id.member_code],
                 id.subsystem_code,
@@ -349,7 +344,17 @@ impl ClientList<'_> {
     }
 }
 
-fn client_elements(xml: &mut String, [instance, class, member]: [&str; 3], subsystem: Option<&str>) {
+/// The pieces of a client's identifier, as elements.
+pub(crate) fn client_elements(xml: &mut String, client: &ClientId) {
+    let MemberId { instance, class, code } = client.member();
+    let subsystem = match client {
+        ClientId::Subsystem(subsystem) => Some(subsystem.code.as_str()),
+        ClientId::Member(_) => None,
+    };
+    identifier_elements(xml, [instance, class, code], subsystem);
+}
+
+fn identifier_elements(xml: &mut String, [instance, class, member]: [&str; 3], subsystem: Option<&str>) {
     element(xml, "id:xRoadInstance", instance);
     element(xml, "id:memberClass", class);
     element(xml, "id:memberCode", member);
@@ -359,7 +364,7 @@ fn client_elements(xml: &mut String, [instance, class, member]: [&str; 3], subsy
 }
 
 /// Names come from the global configuration, which is XML: characters that XML cannot hold are not in them.
-fn element(xml: &mut String, name: &str, text: &str) {
+pub(crate) fn element(xml: &mut String, name: &str, text: &str) {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     *xml += &format!("<{name}>{text}</{name}>");
 }

@@ -49,8 +49,21 @@ pub struct Conditions {
 pub enum Door {
     /// A client's information system: `/r1/{service}/…`; its rights are checked here.
     Client,
+    /// The same, where it names an operation and not its path: `/json/{service}/…`.
+    Json,
     /// An X-Road security server that uses this one as its information system: `/{service}/…`; it has checked them.
     Behind,
+}
+
+impl Door {
+    /// What stands before the service in a path.
+    pub(crate) fn prefix(self) -> &'static str {
+        match self {
+            Self::Client => "/r1/",
+            Self::Json => "/json/",
+            Self::Behind => "/",
+        }
+    }
 }
 
 /// Answers requests for this server's own services, through adapters.

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming as Body;
 use uuid::Uuid;
-use uuk_message::{Direction as Way, MessageKind, Part, PartHeaders, RelatedError, SoapMessage};
+use uuk_message::{Direction as Way, MessageKind, Part, PartHeaders, RelatedError, SoapHeader, SoapMessage};
 use uuk_messagelog::Direction;
 use uuk_transport::{Peer, PeerAddress};
 
 use super::ClientProxy;
-use crate::exchange::{Attachment, ExchangeError, Sealed};
+use crate::exchange::{ExchangeError, Sealed};
 use crate::fault::{Record, Refusal};
 use crate::incoming::{Closing, IncomingError, Message};
 use crate::outgoing::{Outgoing, TransportBody};
+use crate::provider::Door;
 use crate::related::{self, Related, Sent};
 use crate::stages::authorize;
 use crate::trust::Trust;
@@ -30,9 +30,17 @@ struct Sending {
     action: Option<HeaderValue>,
 }
 
-/// Whether a client speaks SOAP: so does whoever posts to no path of REST.
+/// The answer that came, and the media type in which the service sent it.
+struct Answered {
+    content_type: Option<String>,
+    answer: Related,
+}
+
+/// Whether a client speaks SOAP: so does whoever posts to no path of REST or JSON.
 pub(super) fn speaks_soap<B>(request: &Request<B>) -> bool {
-    request.method() == Method::POST && !request.uri().path().starts_with("/r1/")
+    let path = request.uri().path();
+    let is_path = [Door::Client, Door::Json].iter().any(|door| path.starts_with(door.prefix()));
+    request.method() == Method::POST && !is_path
 }
 
 impl ClientProxy {
@@ -68,10 +76,28 @@ impl ClientProxy {
 
         let sending = Sending { trust, addresses, request, content_type, action };
         let this = Arc::clone(self);
-        Ok(self.exchange.see_through(async move { this.forward_soap(sending).await }).await??)
+        Ok(delivered(self.exchange.see_through(async move { this.forward_soap(sending).await }).await??)?)
     }
 
-    async fn forward_soap(&self, sending: Sending) -> Result<Response<TransportBody>, ExchangeError> {
+    /// Sends a request of this server's making, and waits for its answer even if the client does not.
+    pub(super) async fn send_soap(
+        self: &Arc<Self>,
+        message: Box<SoapMessage>,
+    ) -> Result<Related, ExchangeError> {
+        let trust = self.exchange.trust.in_force()?;
+        let SoapHeader { service, security_server, .. } = message.header();
+        let port = self.exchange.config.port;
+        let addresses = trust.addresses(&service.provider, security_server.as_ref(), port)?;
+        let content_type = "text/xml; charset=utf-8".to_owned();
+        let headers = PartHeaders::of_type(content_type.as_str());
+        let request = Related { headers, message, attachments: Vec::new() };
+        let action = Some(HeaderValue::from_static("\"\""));
+        let sending = Sending { trust, addresses, request, content_type, action };
+        let this = Arc::clone(self);
+        Ok(self.exchange.see_through(async move { this.forward_soap(sending).await }).await??.answer)
+    }
+
+    async fn forward_soap(&self, sending: Sending) -> Result<Answered, ExchangeError> {
         let Sending { trust, addresses, request, content_type, action } = sending;
         let Related { headers, message: request, attachments } = request;
         let asked = request.header();
@@ -96,7 +122,7 @@ impl ClientProxy {
         }
         let response = self.send(&trust, provider, &addresses, sent).await?;
 
-        let original = text(response.headers(), "x-original-content-type");
+        let content_type = text(response.headers(), "x-original-content-type");
         let mut incoming = self.incoming(response, MessageKind::Soap)?;
         let Message::Soap(headers, response) = incoming.open().await?.message else {
             return Err(uuk_message::TransportError::MissingSoap.into());
@@ -106,7 +132,7 @@ impl ClientProxy {
         request.check_hash(&response)?;
         let received = sealed(Direction::Response, response.bytes(), &attachments);
         self.exchange.accept(&trust, provider.member(), received, &signature).await?;
-        delivered(original, &headers, &response, &attachments)
+        Ok(Answered { content_type, answer: Related { headers, message: response, attachments } })
     }
 }
 
@@ -123,16 +149,12 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// The response as the client gets it.
-fn delivered(
-    content_type: Option<String>,
-    headers: &PartHeaders,
-    response: &SoapMessage,
-    attachments: &[Attachment],
-) -> Result<Response<TransportBody>, ExchangeError> {
+fn delivered(answered: Answered) -> Result<Response<TransportBody>, ExchangeError> {
+    let Answered { content_type, answer: Related { headers, message, attachments } } = answered;
     let of_part = || headers.content_type.clone();
     let content_type = content_type.or_else(of_part).unwrap_or_default();
-    let message: &Bytes = response.bytes();
-    let mut delivered = Response::new(related::write(&content_type, headers, message, attachments)?);
+    let message = message.bytes();
+    let mut delivered = Response::new(related::write(&content_type, &headers, message, &attachments)?);
     let name = "x-original-content-type";
     let content_type = HeaderValue::from_str(&content_type).map_err(|_| ExchangeError::Header { name })?;
     delivered.headers_mut().insert(header::CONTENT_TYPE, content_type);

@@ -51,7 +51,8 @@ fn verdict(checked: &Result<Answered, Refusal>) -> Verdict {
     }
 }
 
-fn problem(fault: &Fault) -> Problem {
+/// An adapter's fault as a client gets it, if its contract declares it.
+pub fn problem(fault: &Fault) -> Problem {
     let fields = fault
         .problems
         .iter()

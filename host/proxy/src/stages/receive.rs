@@ -89,10 +89,7 @@ pub(crate) fn continue_trace(span: &Span, headers: &HeaderMap) {
 pub(crate) fn head<B>(door: Door, request: Request<B>) -> Result<(Head, B), Refusal> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let prefix = match door {
-        Door::Client => "/r1/",
-        Door::Behind => "/",
-    };
+    let prefix = door.prefix();
     let names = path.strip_prefix(prefix).ok_or(Refusal::UnknownPath)?;
     // Five pieces name the service. Each is decoded once, by the identifier; what follows stays as it was received.
     let end = names.match_indices('/').nth(4).map_or(names.len(), |(index, _)| index);

@@ -29,10 +29,15 @@ const EXCERPT_CHARS_MAX: usize = 200;
 /// the client may not call it, and 5 if there was no answer.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CallArguments {
-    /// KG/GOV/70000001/registry/person, or `person` alone where the catalog of --config has it once
+    /// KG/GOV/70000001/registry/person, or `person` alone where the catalog of --config has it once; with --op, the version
+    /// of a SOAP service may follow: KG/GOV/70000001/registry/getPerson/v1
     service: String,
     /// Path below the service, with its query: '/people?surname=Asanova'
-    path: String,
+    #[arg(required_unless_present = "operation", conflicts_with = "operation")]
+    path: Option<String>,
+    /// Operation to call instead, REST or SOAP: --data is its request document, or its body if it has no parameters
+    #[arg(long = "op", value_name = "OPERATION", conflicts_with = "method")]
+    operation: Option<String>,
     /// The calling subsystem: KG/GOV/70000002/portal
     #[arg(long = "as", value_name = "CLIENT")]
     client: ClientId,
@@ -123,26 +128,41 @@ fn server(arguments: &CallArguments) -> Result<UpstreamConfig, Failure> {
 
 fn request(arguments: &CallArguments) -> Result<Request<Bytes>, Failure> {
     let body = arguments.data.as_deref().map(read_body).transpose()?;
-    let method = arguments.method.clone().unwrap_or(if body.is_some() { Method::POST } else { Method::GET });
-    let slash = if arguments.path.starts_with('/') { "" } else { "/" };
-    let uri = format!("/r1/{}{slash}{}", service(arguments)?, encoded(&arguments.path));
+    let (method, uri) = match &arguments.operation {
+        Some(operation) => (Method::POST, format!("/json/{}/{}", versioned(arguments)?, encoded(operation))),
+        None => {
+            let method = if body.is_some() { Method::POST } else { Method::GET };
+            let path = arguments.path.as_deref().unwrap_or_default();
+            let slash = if path.starts_with('/') { "" } else { "/" };
+            let uri = format!("/r1/{}{slash}{}", service(arguments, &arguments.service)?, encoded(path));
+            (arguments.method.clone().unwrap_or(method), uri)
+        }
+    };
     let mut request = Request::builder()
         .method(method)
-        .uri(uri)
+        .uri(&uri)
         .header("x-road-client", arguments.client.to_string())
         .header(header::ACCEPT, "application/json");
     if body.is_some() {
         request = request.header(header::CONTENT_TYPE, "application/json");
     }
     request.body(body.unwrap_or_default()).map_err(|error| {
-        let message = format!("`{}` cannot be part of an address", arguments.path);
+        let message = format!("`{uri}` cannot be an address");
         Failure::new(ExitCode::Usage, "upstream.request", message).note(error)
     })
 }
 
-/// The service in full; a code alone is looked up in the catalog.
-fn service(arguments: &CallArguments) -> Result<ServiceId, Failure> {
+/// The service in full, with the version that may follow it.
+fn versioned(arguments: &CallArguments) -> Result<String, Failure> {
     let named = &arguments.service;
+    match named.match_indices('/').nth(4).and_then(|(end, _)| named.split_at_checked(end)) {
+        Some((service, version)) => Ok(format!("{}{}", self::service(arguments, service)?, encoded(version))),
+        None => Ok(service(arguments, named)?.to_string()),
+    }
+}
+
+/// The service in full; a code alone is looked up in the catalog.
+fn service(arguments: &CallArguments, named: &str) -> Result<ServiceId, Failure> {
     if let Ok(service) = named.parse() {
         return Ok(service);
     }
@@ -156,7 +176,7 @@ fn service(arguments: &CallArguments) -> Result<ServiceId, Failure> {
     let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&error))?;
     let catalog = Catalog::parse(&text).map_err(|error| unreadable(&error))?;
     let mut fitting: Vec<ServiceId> =
-        catalog.services().map(|entry| entry.id.clone()).filter(|id| id.code == *named).collect();
+        catalog.services().map(|entry| entry.id.clone()).filter(|id| id.code == named).collect();
     match (fitting.pop(), fitting.len()) {
         (Some(one), 0) => Ok(one),
         (None, _) => Err(unknown(format!("the catalog has no service `{named}`"))),
