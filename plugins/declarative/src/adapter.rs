@@ -14,6 +14,7 @@ use crate::expression::{CodeTables, Fields};
 use crate::found::Found;
 use crate::operation::{Faults, Operation, Page, Request, Segment, Source};
 use crate::pointer::Pointer;
+use crate::soap::{self, Said};
 use crate::table::Key;
 
 struct Declarative;
@@ -112,11 +113,18 @@ fn answer(name: &str, operation: &Operation, request: &RawValue) -> Result<Strin
             if let Some(line) = faults.status.get(&response.status.to_string()) {
                 return Err(line.fault());
             }
-            match (response.found_json::<Box<RawValue>>()?, &faults.none) {
-                (Some(document), _) => {
-                    refuse_by_outcome(operation.outcome.as_ref(), &document, faults)?;
-                    written(Scope::Document(&document))
-                }
+            let document = match upstream.soap {
+                None => response.found_json::<Box<RawValue>>()?,
+                Some(_) => match soap::said(&response)? {
+                    Said::Document(document) => Some(document),
+                    Said::Fault(code) => return Err(soap::fault(&code, faults.soap.get(&code))),
+                },
+            };
+            if let Some(document) = &document {
+                refuse_by_outcome(operation.outcome.as_ref(), document, faults)?;
+            }
+            match (document.filter(|document| operation.is_answered_by(document)), &faults.none) {
+                (Some(document), _) => written(Scope::Document(&document)),
                 (None, Some(none)) => Err(none.fault()),
                 (None, None) => {
                     Err(Fault::internal("MAPPING_UNFIT", "map.toml has no `faults.none` for status 404"))
@@ -166,6 +174,14 @@ fn refuse_by_outcome(outcome: Option<&Pointer>, document: &RawValue, faults: &Fa
     match outcome.as_text().and_then(|outcome| faults.outcome.get(outcome)) {
         Some(line) => Err(line.fault()),
         None => Ok(()),
+    }
+}
+
+impl Operation {
+    /// Whether what it needs is in the document.
+    fn is_answered_by(&self, document: &RawValue) -> bool {
+        let needed = |needs: &Pointer| Found::in_document(needs.find(document)) != Found::Nothing;
+        self.needs.as_ref().is_none_or(needed)
     }
 }
 
@@ -227,7 +243,9 @@ impl Request {
                 http = http.query(name, value);
             }
         }
-        if let Some(fields) = &self.body {
+        if let Some(soap) = &self.soap {
+            soap.put(&mut http, self.body.as_ref(), request, &key.child("body"))?;
+        } else if let Some(fields) = &self.body {
             let mut body = String::new();
             write_fields(fields, Scope::Document(request), request, &key.child("body"), &mut body)?;
             http = http.header("content-type", "application/json");

@@ -172,7 +172,7 @@ impl<'a> Scope<'a> {
     }
 
     /// The items of a list. One thing that is no list is a list of one, as documents that were made from XML have it.
-    fn items(self, list: &Pointer) -> Vec<Self> {
+    pub(crate) fn items(self, list: &Pointer) -> Vec<Self> {
         match self {
             Self::Row(_) => Vec::new(),
             Self::Rows { columns, rows, .. } if list.name() == Some("rows") => {

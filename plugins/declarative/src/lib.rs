@@ -23,6 +23,7 @@ mod expression;
 mod found;
 mod operation;
 mod pointer;
+mod soap;
 mod table;
 
 pub use answer::{Row, Scope, Unfit, write_answer};

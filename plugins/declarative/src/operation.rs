@@ -7,6 +7,7 @@ use uuk_adapter::{Fault, FaultKind};
 
 use crate::expression::{CodeTables, Expression, Fields, Lookup, Reader, pointer};
 use crate::pointer::Pointer;
+use crate::soap::Soap;
 use crate::table::{Key, Reason, Refusal, Table};
 
 /// A table of `map.toml`, named by an operation of the contract.
@@ -16,6 +17,8 @@ pub struct Operation {
     pub source: Source,
     /// Where a document that came says how it went, for `faults.outcome`.
     pub outcome: Option<Pointer>,
+    /// What a document that came has to have; without it, `faults.none` is the answer.
+    pub needs: Option<Pointer>,
     /// The fields of the answer; none if the operation answers without a document.
     pub answer: Option<Fields>,
     /// What it says when there is no answer.
@@ -64,6 +67,8 @@ pub struct Request {
     pub(crate) path: Vec<Segment>,
     pub(crate) query: Fields,
     pub(crate) body: Option<Fields>,
+    /// The body is XML in an envelope, and so is the answer.
+    pub(crate) soap: Option<Soap>,
 }
 
 /// A segment of a path.
@@ -83,6 +88,8 @@ pub struct Faults {
     pub sqlstate: BTreeMap<String, FaultLine>,
     /// By the status with which the upstream refused.
     pub status: BTreeMap<String, FaultLine>,
+    /// By the code of the fault with which the upstream refused, without its prefix.
+    pub soap: BTreeMap<String, FaultLine>,
     /// By what stands at `outcome`.
     pub outcome: BTreeMap<String, FaultLine>,
 }
@@ -113,14 +120,16 @@ impl Operation {
         let source = source(&mut table, &mut reader)?;
         let outcome = table.text("outcome")?;
         let outcome = outcome.map(|path| pointer(table.key.child("outcome"), path)).transpose()?;
+        let needs = table.text("needs")?;
+        let needs = needs.map(|path| pointer(table.key.child("needs"), path)).transpose()?;
         let answer = table.take("answer");
         let answer = answer.map(|fields| reader.fields(table.key.child("answer"), fields)).transpose()?;
         let faults = faults(&mut table)?;
-        if faults.none.is_none() && matches!(source, Source::Row { .. }) {
+        if faults.none.is_none() && (needs.is_some() || matches!(source, Source::Row { .. })) {
             return Err(table.key.child("faults").child("none").refuse(Reason::Missing));
         }
         table.end()?;
-        Ok(Self { source, outcome, answer, faults })
+        Ok(Self { source, outcome, needs, answer, faults })
     }
 }
 
@@ -165,15 +174,18 @@ fn request(upstream: &str, table: &mut Table<'_>, reader: &mut Reader<'_>) -> Re
     let key = table.key;
     let query = table.take("query").map(|query| reader.scalars(key.child("query"), query)).transpose()?;
     let body = table.take("body").map(|body| reader.fields(key.child("body"), body)).transpose()?;
+    let soap = table.take("soap").map(|soap| Soap::parse(key.child("soap"), soap)).transpose()?;
     let path = table.required_text("path")?;
+    let method = if soap.is_some() { "POST" } else { "GET" };
     Ok(Request {
         upstream: upstream.to_owned(),
-        method: table.text("method")?.unwrap_or("GET").to_owned(),
+        method: table.text("method")?.unwrap_or(method).to_owned(),
         path: segments(path).ok_or_else(|| key.child("path").refuse(Reason::NotA(
             "segments after `/`, each of letters, digits and `-._~`, or all of it a `{/path}` into the request",
         )))?,
         query: query.unwrap_or_default(),
         body,
+        soap,
     })
 }
 
@@ -216,8 +228,9 @@ fn faults(table: &mut Table<'_>) -> Result<Faults, Refusal> {
         lines.iter().map(line).collect()
     };
     let (sqlstate, status, outcome) = (lines("sqlstate")?, lines("status")?, lines("outcome")?);
+    let soap = lines("soap")?;
     table.end()?;
-    Ok(Faults { none: none.transpose()?, sqlstate, status, outcome })
+    Ok(Faults { none: none.transpose()?, sqlstate, status, soap, outcome })
 }
 
 fn fault_line(key: Key<'_>, value: &Value, default: Option<FaultKind>) -> Result<FaultLine, Refusal> {
