@@ -1,13 +1,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::Mutex;
 use uuk_process::{Clock, Secret};
 
 use crate::audit::{Actor, AuditEntry, AuditError, Head};
 use crate::config::DatabaseConfig;
-use crate::registry::{Refusal, Registry};
-use crate::store::{Store, StoreError};
+use crate::people::PasswordHashers;
+use crate::registry::{DamagedRow, Edit, Refusal, Registry};
+use crate::store::{Record, Store, StoreError};
 
 /// Of two that change the registry at once, one begins anew.
 const CHANGE_ATTEMPTS_MAX: u32 = 20;
@@ -70,8 +74,18 @@ impl CentralError {
 pub struct Central {
     store: Store,
     clock: Clock,
+    hashers: PasswordHashers,
     /// The registry as this process last saw it.
     seen: Mutex<Option<Snapshot>>,
+}
+
+/// What is kept beside the registry, in JSON.
+pub(crate) trait Recorded: Serialize + DeserializeOwned {
+    /// What the table and the audit log call it.
+    const KIND: &'static str;
+
+    /// What the audit log tells of it: no secrets, and nothing that grows.
+    fn told(&self) -> Value;
 }
 
 /// The registry at one moment.
@@ -90,12 +104,20 @@ impl Central {
     pub async fn open(config: &DatabaseConfig, clock: Clock) -> Result<Self, CentralError> {
         let password = config.password_file.as_deref().map(read_password).transpose()?;
         let store = Store::open(&config.url, password.as_ref()).await?;
-        Ok(Self { store, clock, seen: Mutex::default() })
+        Ok(Self { store, clock, hashers: PasswordHashers::default(), seen: Mutex::default() })
     }
 
     /// The time by which it goes.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn hashers(&self) -> &PasswordHashers {
+        &self.hashers
     }
 
     /// Founds an instance.
@@ -175,6 +197,83 @@ impl Central {
         }
     }
 
+    /// Notes that somebody was refused what they may not do.
+    ///
+    /// # Errors
+    /// If the database cannot be used.
+    pub async fn note_denied(&self, actor: &Actor, action: &str, object: &str) -> Result<(), CentralError> {
+        for _ in 0..CHANGE_ATTEMPTS_MAX {
+            let head = self.store.head().await?;
+            let edit = Edit { kind: "denied".to_owned(), id: object.to_owned(), before: None, after: None };
+            if self.commit_records(&head, actor, &format!("denied-{action}"), vec![edit], &[]).await? {
+                return Ok(());
+            }
+        }
+        Err(CentralError::Busy)
+    }
+
+    /// Changes a record, and notes who did so, both or neither. `act` names the change, and `change` may be asked
+    /// again, of a record that others have changed meanwhile; it makes one of nothing if there was none.
+    pub(crate) async fn change_record<R: Recorded, E: From<CentralError>>(
+        &self,
+        actor: &Actor,
+        act: &str,
+        id: &str,
+        mut change: impl FnMut(Option<R>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        for _ in 0..CHANGE_ATTEMPTS_MAX {
+            // The end of the log comes first: what is read after it and changed meanwhile is not overwritten.
+            let head = self.store.head().await.map_err(CentralError::from)?;
+            let before: Option<R> = self.record(id).await?;
+            let told_before = before.as_ref().map(R::told);
+            let after = change(before)?;
+            let edit = Edit {
+                kind: R::KIND.to_owned(),
+                id: id.to_owned(),
+                before: told_before,
+                after: Some(after.told()),
+            };
+            let content = Some(serde_json::to_string(&after).map_err(CentralError::Unwritable)?);
+            let record = Record { kind: R::KIND, id: id.to_owned(), content };
+            if self.commit_records(&head, actor, act, vec![edit], &[record]).await? {
+                return Ok(after);
+            }
+        }
+        Err(CentralError::Busy.into())
+    }
+
+    /// Keeps a record without noting it: what happens all the time and decides nothing.
+    pub(crate) async fn keep<R: Recorded>(&self, id: &str, value: Option<&R>) -> Result<(), CentralError> {
+        let content = value.map(serde_json::to_string).transpose().map_err(CentralError::Unwritable)?;
+        Ok(self.store.keep(&Record { kind: R::KIND, id: id.to_owned(), content }).await?)
+    }
+
+    /// A record.
+    pub(crate) async fn record<R: Recorded>(&self, id: &str) -> Result<Option<R>, CentralError> {
+        let content = self.store.record(R::KIND, id).await?;
+        content.map(|content| read_record(id, &content)).transpose()
+    }
+
+    /// All records of a kind, by name.
+    pub(crate) async fn records<R: Recorded>(&self) -> Result<Vec<(String, R)>, CentralError> {
+        let rows = self.store.records(R::KIND).await?;
+        rows.into_iter().map(|(id, content)| Ok((id.clone(), read_record(&id, &content)?))).collect()
+    }
+
+    async fn commit_records(
+        &self,
+        head: &Head,
+        actor: &Actor,
+        act: &str,
+        edits: Vec<Edit>,
+        records: &[Record],
+    ) -> Result<bool, CentralError> {
+        let (number, at) = (head.number + 1, self.clock.now());
+        let entry = AuditEntry { number, at, actor: actor.clone(), act: act.to_owned(), edits };
+        let row = head.follow(serde_json::to_string(&entry).map_err(CentralError::Unwritable)?);
+        Ok(self.store.commit(&row, &[], records).await?)
+    }
+
     /// `None` if another change came first.
     async fn commit(
         &self,
@@ -188,13 +287,18 @@ impl Central {
         let (number, at) = (head.number + 1, self.clock.now());
         let entry = AuditEntry { number, at, actor: actor.clone(), act: act.to_owned(), edits };
         let row = head.follow(serde_json::to_string(&entry).map_err(CentralError::Unwritable)?);
-        if !self.store.commit(&row, &entry.edits).await? {
+        if !self.store.commit(&row, &entry.edits, &[]).await? {
             return Ok(None);
         }
         let snapshot = Snapshot { head: Head { number, digest: row.digest }, registry: Arc::new(after) };
         *self.seen.lock().await = Some(snapshot.clone());
         Ok(Some(snapshot))
     }
+}
+
+fn read_record<R: Recorded>(id: &str, content: &str) -> Result<R, CentralError> {
+    let damaged = |_| StoreError::from(DamagedRow { kind: R::KIND.to_owned(), id: id.to_owned() });
+    Ok(serde_json::from_str(content).map_err(damaged)?)
 }
 
 /// The first line of a file.

@@ -12,7 +12,10 @@ use uuk_process::Secret;
 use crate::audit::{AuditRow, Head};
 use crate::registry::{DamagedRow, Edit, Registry};
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "registry", include_str!("../migrations/0001_registry.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "registry", include_str!("../migrations/0001_registry.sql")),
+    (2, "records", include_str!("../migrations/0002_records.sql")),
+];
 
 /// An operator and a publisher need few.
 const CONNECTIONS_MAX: u32 = 4;
@@ -20,6 +23,10 @@ const CONNECTIONS_MAX: u32 = 4;
 const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(15);
 /// Who reads while others write tries again; each change takes milliseconds.
 const READ_ATTEMPTS_MAX: u32 = 20;
+
+const KEEP: &str = "INSERT INTO record (kind, id, content) VALUES ($1, $2, $3) \
+                    ON CONFLICT (kind, id) DO UPDATE SET content = $3";
+const DROP: &str = "DELETE FROM record WHERE kind = $1 AND id = $2";
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -91,6 +98,15 @@ macro_rules! on {
     };
 }
 
+/// Something that is kept beside the registry, in JSON.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub(crate) kind: &'static str,
+    pub(crate) id: String,
+    /// Nothing if it goes.
+    pub(crate) content: Option<String>,
+}
+
 /// The database.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -136,8 +152,14 @@ impl Store {
         Err(StoreError::Busy)
     }
 
-    /// Makes a change and notes it, both or neither. False if another change has taken its number.
-    pub(crate) async fn commit(&self, row: &AuditRow, edits: &[Edit]) -> Result<bool, StoreError> {
+    /// Makes a change of the registry and of records and notes it, all or nothing. False if another change has taken its
+    /// number.
+    pub(crate) async fn commit(
+        &self,
+        row: &AuditRow,
+        edits: &[Edit],
+        records: &[Record],
+    ) -> Result<bool, StoreError> {
         const NOTE: &str = "INSERT INTO audit (number, content, digest) VALUES ($1, $2, $3) \
                             ON CONFLICT (number) DO NOTHING";
         const SET: &str = "INSERT INTO registered (kind, id, content) VALUES ($1, $2, $3) \
@@ -158,9 +180,68 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             }
+            for Record { kind, id, content } in records {
+                match content {
+                    Some(content) => sqlx::query(KEEP).bind(kind).bind(id).bind(content),
+                    None => sqlx::query(DROP).bind(kind).bind(id),
+                }
+                .execute(&mut *transaction)
+                .await?;
+            }
             transaction.commit().await?;
         });
         Ok(true)
+    }
+
+    /// Keeps or drops a record without noting it: what happens all the time and decides nothing.
+    pub(crate) async fn keep(&self, record: &Record) -> Result<(), StoreError> {
+        let Record { kind, id, content } = record;
+        on!(self, |pool| {
+            match content {
+                Some(content) => sqlx::query(KEEP).bind(kind).bind(id).bind(content),
+                None => sqlx::query(DROP).bind(kind).bind(id),
+            }
+            .execute(pool)
+            .await?;
+        });
+        Ok(())
+    }
+
+    /// The content of a record.
+    pub(crate) async fn record(&self, kind: &str, id: &str) -> Result<Option<String>, StoreError> {
+        const SQL: &str = "SELECT content FROM record WHERE kind = $1 AND id = $2";
+        Ok(on!(self, |pool| sqlx::query_scalar(SQL).bind(kind).bind(id).fetch_optional(pool).await?))
+    }
+
+    /// The names and contents of all records of a kind.
+    pub(crate) async fn records(&self, kind: &str) -> Result<Vec<(String, String)>, StoreError> {
+        const SQL: &str = "SELECT id, content FROM record WHERE kind = $1";
+        Ok(on!(self, |pool| sqlx::query_as(SQL).bind(kind).fetch_all(pool).await?))
+    }
+
+    /// The services that have, for each of `words`, a word that begins with it; by name, at most `services_max`.
+    pub(crate) async fn search_catalog(
+        &self,
+        words: &[String],
+        services_max: u32,
+    ) -> Result<Vec<String>, StoreError> {
+        let one = |number: usize| {
+            let (from, to) = (2 * number + 1, 2 * number + 2);
+            format!("SELECT service FROM catalog_word WHERE word >= ${from} AND word < ${to}")
+        };
+        let all: Vec<_> = (0..words.len()).map(one).collect();
+        let sql = format!("{} ORDER BY service LIMIT {services_max}", all.join(" INTERSECT "));
+        let rows: Vec<(String,)> = on!(self, |pool| {
+            // Made of numbers alone.
+            let mut query = sqlx::query_as(AssertSqlSafe(sql));
+            for word in words {
+                // No UTF-8 has this byte.
+                let after = [word.as_bytes(), &[0xff]].concat();
+                query = query.bind(word.as_bytes().to_vec()).bind(after);
+            }
+            query.fetch_all(pool).await?
+        });
+        Ok(rows.into_iter().map(|(service,)| service).collect())
     }
 
     /// Entries of the audit log after one, at most `entries_max`.

@@ -7,6 +7,7 @@ mod config;
 mod groups;
 mod instance;
 mod members;
+mod people;
 mod requests;
 mod serve;
 mod servers;
@@ -74,6 +75,9 @@ enum CentralCommand {
     /// Approved time-stamping services
     #[command(subcommand)]
     TimeStamping(authorities::TimeStampingCommand),
+    /// People who work with this server in a browser or by programs
+    #[command(subcommand)]
+    Person(people::PersonCommand),
     /// Requests of security servers that wait for an operator
     #[command(subcommand)]
     Request(requests::RequestCommand),
@@ -104,6 +108,7 @@ pub(crate) fn run(arguments: &CentralArguments, terminal: &Terminal) -> Result<(
         Command::Client(command) => servers::client(command, &operator),
         Command::Authority(command) => authorities::authority(command, &operator),
         Command::TimeStamping(command) => authorities::time_stamping(command, &operator),
+        Command::Person(command) => people::run(command, &operator),
         Command::Request(command) => requests::run(command, &operator),
         Command::Key(command) => signing_keys::run(command, &operator),
         Command::Serve => Ok(()),

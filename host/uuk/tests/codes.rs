@@ -12,7 +12,7 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 67] = [
+const PASSED_ON: [&str; 71] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
@@ -35,6 +35,9 @@ const PASSED_ON: [&str; 67] = [
     "evidence.signature",
     "evidence.time_stamp",
     "evidence.time_stamp_hash_chain",
+    "joining.central",
+    "joining.certificate",
+    "joining.refused",
     "keys.certificate",
     "keys.not_accepted",
     "keys.profile",
@@ -64,6 +67,7 @@ const PASSED_ON: [&str; 67] = [
     "message_signature.signature",
     "ocsp_answers.multipart",
     "peer.untrusted",
+    "people.central",
     "publisher.central",
     "publisher.key",
     "publisher.listener",

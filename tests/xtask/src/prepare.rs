@@ -32,6 +32,10 @@ pub(crate) struct Package {
 pub(crate) const CURL: Package = Package { name: "curl", is_installed: || is_on_path("curl"), service: None };
 // libFuzzer is written in C++.
 const CPP_COMPILER: Package = Package { name: "g++", is_installed: || is_on_path("c++"), service: None };
+// A browser, and what drives it.
+const CHROMIUM: Package = Package { name: "chromium", is_installed: || is_on_path("chromium"), service: None };
+const CHROMIUM_DRIVER: Package =
+    Package { name: "chromium-driver", is_installed: || is_on_path("chromedriver"), service: None };
 const MARIADB: Package = Package {
     name: "mariadb-server",
     is_installed: || is_on_path("mariadb-install-db"),
@@ -89,6 +93,8 @@ pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2"
 pub(crate) fn for_tests(project: &Project) -> Result<()> {
     // First what may end here, since only an administrator can mend it.
     packages(&[
+        CHROMIUM,
+        CHROMIUM_DRIVER,
         CPP_COMPILER,
         FAKETIME,
         MARIADB,

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuk_pki::Sha256;
 
@@ -11,21 +12,24 @@ const PERSONS_MAX: usize = 50;
 const SYSTEMS_MAX: usize = 200;
 
 /// What an institution says of itself when it wants to join.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Application {
     /// Its name in each language: `ky`, `ru`, …
+    #[serde(default)]
     pub names: BTreeMap<String, String>,
     /// Its postal address.
     pub address: String,
     /// Who answers for what.
+    #[serde(default)]
     pub persons: Vec<ResponsiblePerson>,
     /// What it wants to connect. Without any it may be submitted, and not approved.
+    #[serde(default)]
     pub systems: Vec<InformationSystem>,
 }
 
 /// Someone who answers for a part of the exchange.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResponsiblePerson {
     /// In full.
@@ -33,16 +37,31 @@ pub struct ResponsiblePerson {
     /// At the applicant.
     pub position: String,
     /// What for.
+    #[serde(default)]
     pub duties: BTreeSet<Duty>,
     /// An order or power of attorney that says so.
     pub authority: Document,
     /// The last day on which that counts; none if it has no end.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub valid_until: Option<Date>,
 }
 
 /// What a person answers for.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
+    strum::EnumIter,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -58,17 +77,19 @@ pub enum Duty {
 }
 
 /// A document that was handed in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// What it is called, with number and date.
     pub title: String,
-    /// Of its bytes.
-    pub sha256: Sha256,
+    /// Of its bytes, if they were handed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub sha256: Option<Sha256>,
 }
 
 /// An information system to connect.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InformationSystem {
     /// For people.

@@ -36,8 +36,9 @@ pub struct Deadline {
 }
 
 /// Whether it is time to do something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Timeliness {
     /// The applicant must act, and no day counts.
     Paused,

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuk_pki::Sha256;
 
@@ -11,6 +12,10 @@ use super::deadline::{Deadline, Phase, PhaseClock};
 use super::profile::{Ground, Profile};
 use super::refusal::JoiningRefusal;
 use super::stage::{Party, Stage, Turn};
+
+/// Nobody hands back and in again so often.
+const EVENTS_MAX: usize = 500;
+const EXPLANATION_CHARS_MAX: usize = 4000;
 
 /// The way of one application, with all that was handed in and decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +39,10 @@ pub enum Act {
     /// Writes the application, or mends it.
     Write(Application),
     /// Hands it in, again if it was handed back.
-    Submit,
+    Submit {
+        /// Of the application, as printed and signed.
+        application: Sha256,
+    },
     /// Gives it up.
     Withdraw,
     /// Takes it up for review.
@@ -113,7 +121,8 @@ pub enum Act {
 }
 
 /// What was found of the checklist.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Review {
     /// For each item, whether it is met.
     pub items: BTreeMap<String, bool>,
@@ -144,8 +153,10 @@ pub struct Instructions {
 pub struct Event {
     /// When.
     pub at: Timestamp,
-    /// Who.
+    /// For whom.
     pub party: Party,
+    /// By which person.
+    pub person: String,
     /// What.
     pub act: Act,
     /// Where that led.
@@ -165,7 +176,7 @@ pub struct Gate {
 fn party_of(act: &Act) -> Option<Party> {
     match act {
         Act::Write(_)
-        | Act::Submit
+        | Act::Submit { .. }
         | Act::Withdraw
         | Act::ReportHost { .. }
         | Act::ReportKeys
@@ -224,6 +235,24 @@ impl Procedure {
     /// What the applicant says.
     pub fn application(&self) -> &Application {
         &self.application
+    }
+
+    /// The agreement, as soon as a party has signed it.
+    pub fn agreement(&self) -> Option<&Agreement> {
+        self.agreement.as_ref()
+    }
+
+    /// The certificates that were handed in last: of the server, and of the systems' signatures.
+    pub fn certificates(&self) -> Option<(Sha256, &BTreeSet<Sha256>)> {
+        self.history.iter().rev().find_map(|event| match &event.act {
+            Act::SubmitCertificates { authentication, signing } => Some(((*authentication)?, signing)),
+            _ => None,
+        })
+    }
+
+    /// Who has signed it, by which person.
+    pub fn signatures(&self) -> &BTreeMap<Party, String> {
+        &self.signatures
     }
 
     /// The technical instructions so far.
@@ -290,18 +319,21 @@ impl Procedure {
         grounds
     }
 
-    /// Does what a party wants, if it may.
+    /// Does what a party wants, by a person, if it may.
     ///
     /// # Errors
     /// [`JoiningRefusal`]; nothing has changed.
     pub fn act(
         &mut self,
-        party: Party,
+        (party, person): (Party, &str),
         act: Act,
         profile: &Profile,
         calendar: &Calendar,
         now: Timestamp,
     ) -> Result<(), JoiningRefusal> {
+        if self.history.len() >= EVENTS_MAX {
+            return Err(JoiningRefusal::TooManyActs);
+        }
         if party_of(&act).is_some_and(|owner| owner != party) {
             return Err(JoiningRefusal::NotYours { act: (&act).into(), party });
         }
@@ -309,7 +341,10 @@ impl Procedure {
         let mut next = self.clone();
         next.stage = next.follow(party, &act, profile, today)?;
         next.set_clock(today, calendar);
-        next.history.push(Event { at: now, party, act, stage: next.stage });
+        // Of an application that is being written, only the last text counts.
+        let is_written_on = |event: &mut Event| matches!((&event.act, &act), (Act::Write(_), Act::Write(_)));
+        next.history.pop_if(is_written_on);
+        next.history.push(Event { at: now, party, person: person.to_owned(), act, stage: next.stage });
         *self = next;
         Ok(())
     }
@@ -327,7 +362,10 @@ impl Procedure {
                 self.application = application.clone();
                 Ok(self.stage)
             }
-            (Stage::Draft | Stage::Returned, Act::Submit) => {
+            (Stage::Draft | Stage::Returned, Act::Submit { application }) => {
+                if self.application.digest().ok() != Some(*application) {
+                    return Err(JoiningRefusal::OtherApplication);
+                }
                 let problems = self.application.problems(profile, today);
                 if problems.is_empty() {
                     Ok(Stage::Submitted)
@@ -450,5 +488,8 @@ impl Review {
 }
 
 fn check_explanation(explanation: &str) -> Result<(), JoiningRefusal> {
-    if explanation.trim().is_empty() { Err(JoiningRefusal::NoExplanation) } else { Ok(()) }
+    match explanation.trim().is_empty() || explanation.chars().count() > EXPLANATION_CHARS_MAX {
+        true => Err(JoiningRefusal::NoExplanation),
+        false => Ok(()),
+    }
 }

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuk_globalconf::{Malformed, from_toml};
 
@@ -47,9 +48,22 @@ pub struct Deadlines {
 
 /// On what an application may be refused, and on nothing else.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::EnumIter,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
+    strum::EnumIter,
 )]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Ground {
     /// The information system does not meet the technical requirements.
     TechnicalRequirements,
@@ -82,6 +96,11 @@ impl Profile {
 
     /// A profile of this program: `tunduk-2018` or `uz-iip`.
     pub fn of(id: &str) -> Option<&'static Self> {
+        Self::all().iter().find(|profile| profile.id == id)
+    }
+
+    /// The profiles of this program.
+    pub fn all() -> &'static [Self] {
         static KNOWN: LazyLock<Vec<Profile>> = LazyLock::new(|| {
             let files = [include_str!("profiles/tunduk-2018.toml"), include_str!("profiles/uz-iip.toml")];
             #[expect(
@@ -90,7 +109,7 @@ impl Profile {
             )]
             files.map(|text| Profile::read(text).expect("a profile of ours")).into()
         });
-        KNOWN.iter().find(|profile| profile.id == id)
+        &KNOWN
     }
 
     /// The working days that the operator may take for a phase.

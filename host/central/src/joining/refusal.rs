@@ -28,6 +28,9 @@ pub enum JoiningRefusal {
         /// All of them.
         problems: Vec<Problem>,
     },
+    /// What was printed and signed is not what is written now.
+    #[error("the application is not the one of that digest any more")]
+    OtherApplication,
     /// The law lets none connect that has nothing to connect.
     #[error("the applicant has no information system")]
     NoInformationSystem,
@@ -46,8 +49,8 @@ pub enum JoiningRefusal {
     /// A refusal without any of the grounds that the law has.
     #[error("a refusal names at least one ground of the law")]
     NoGround,
-    /// Words are missing: of a refusal or a return.
-    #[error("an explanation is missing")]
+    /// Words are missing, or too many: of a refusal or a return.
+    #[error("an explanation is missing, or too long")]
     NoExplanation,
     /// Who signs may not.
     #[error("`{person}` is not authorised to sign the agreement")]
@@ -64,6 +67,9 @@ pub enum JoiningRefusal {
     /// The text is not the one that is proposed now.
     #[error("this is not the text of the technical instructions as proposed now")]
     OtherText,
+    /// It goes back and forth without end.
+    #[error("too much has happened in this procedure; withdraw it and begin anew")]
+    TooManyActs,
     /// One of both certificates is missing.
     #[error("the certificate of the server and that of the system belong together")]
     CertificateMissing,

@@ -33,7 +33,8 @@ impl Case {
     }
 
     fn tries(&mut self, party: Party, act: Act) -> Result<(), JoiningRefusal> {
-        self.procedure.act(party, act, self.profile, self.calendar, self.now)
+        let person = if party == Party::Applicant { "A. Asanova" } else { "B. Bekov" };
+        self.procedure.act((party, person), act, self.profile, self.calendar, self.now)
     }
 
     #[track_caller]
@@ -59,9 +60,18 @@ impl Case {
         Review { items: self.profile.checklist.iter().map(|item| (item.id.clone(), true)).collect() }
     }
 
+    fn submission(&self) -> Act {
+        Act::Submit { application: self.procedure.application().digest().unwrap() }
+    }
+
+    fn submit(&mut self) -> &mut Self {
+        let submission = self.submission();
+        self.applicant(submission)
+    }
+
     fn approve(&mut self) -> &mut Self {
         let review = self.review();
-        self.applicant(Act::Submit).operator(Act::Review).operator(Act::Approve { review })
+        self.submit().operator(Act::Review).operator(Act::Approve { review })
     }
 
     fn sign(&mut self) -> &mut Self {
@@ -88,7 +98,7 @@ fn application(profile: &Profile) -> Application {
         name: name.into(),
         position: "Head of department".into(),
         duties: duties.iter().copied().collect(),
-        authority: Document { title: "Order 12 of 1 February 2026".into(), sha256: text("order") },
+        authority: Document { title: "Order 12 of 1 February 2026".into(), sha256: Some(text("order")) },
         valid_until: Some(date(2026, 12, 31)),
     };
     Application {
@@ -133,7 +143,7 @@ fn a_member_becomes_ready_by_every_gate() {
 fn review_over_nooruz_and_orozo_ait_takes_seven_working_days() {
     let mut case = Case::new("tunduk-2018");
     // Friday the 13th; off are Friday the 20th, and two weekends.
-    case.on(date(2026, 3, 13)).applicant(Act::Submit);
+    case.on(date(2026, 3, 13)).submit();
     assert_eq!(case.deadline().due, Some(date(2026, 3, 25)));
     assert!(!case.deadline().provisional);
     for (day, spent, timeliness) in [
@@ -154,7 +164,7 @@ fn review_over_the_new_year_waits_a_week_longer_in_kyrgyzstan() {
     for (profile, due) in [("tunduk-2018", date(2027, 1, 11)), ("uz-iip", date(2027, 1, 5))] {
         let mut case = Case::new(profile);
         // Thursday; five working days are left in the year.
-        let due_said = case.on(date(2026, 12, 24)).applicant(Act::Submit).deadline();
+        let due_said = case.on(date(2026, 12, 24)).submit().deadline();
         assert_eq!(due_said.due, Some(due), "{profile}");
         assert!(due_said.provisional, "the holidays of 2027 may still be announced");
     }
@@ -164,14 +174,14 @@ fn review_over_the_new_year_waits_a_week_longer_in_kyrgyzstan() {
 fn no_day_counts_while_the_applicant_must_act() {
     let mut case = Case::new("tunduk-2018");
     // Monday; Wednesday is the second working day after it, and counts.
-    case.on(date(2026, 3, 2)).applicant(Act::Submit);
+    case.on(date(2026, 3, 2)).submit();
     let returned = Act::Return { explanation: "The order is missing".into() };
     case.on(date(2026, 3, 4)).operator(Act::Review).operator(returned);
     let paused = case.on(date(2026, 3, 17)).deadline();
     assert_eq!((paused.days_spent, paused.due, paused.timeliness), (2, None, Timeliness::Paused));
     assert_eq!(case.procedure.turn(), Turn::Applicant);
     // Five are left after Tuesday the 17th: 18, 19, 23, 24, 25.
-    case.applicant(Act::Submit);
+    case.submit();
     assert_eq!(case.deadline().due, Some(date(2026, 3, 25)));
 }
 
@@ -197,25 +207,40 @@ fn an_application_is_submitted_complete() {
     application.address = " ".into();
     application.persons.remove(0);
     case.applicant(Act::Write(application));
-    let Err(JoiningRefusal::Incomplete { problems }) = case.tries(Party::Applicant, Act::Submit) else {
+    let submission = case.submission();
+    let Err(JoiningRefusal::Incomplete { problems }) = case.tries(Party::Applicant, submission) else {
         panic!("submitted")
     };
     let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
     assert_eq!(fields, ["/names/ky", "/address", "/persons"], "and nobody may sign");
-    case.refuses(Party::Applicant, Act::Submit, "joining.incomplete");
+    let submission = case.submission();
+    case.refuses(Party::Applicant, submission, "joining.incomplete");
+}
+
+#[test]
+fn what_was_signed_is_what_is_handed_in() {
+    let mut case = Case::new("tunduk-2018");
+    let signed = case.submission();
+    let mut application = case.procedure.application().clone();
+    application.address.push_str(", office 2");
+    case.applicant(Act::Write(application.clone()));
+    case.refuses(Party::Applicant, signed, "joining.other_application");
+    case.applicant(Act::Write(application));
+    assert_eq!(case.procedure.history().len(), 1, "of a draft, only the last text counts");
 }
 
 #[test]
 fn authority_that_is_over_counts_no_more() {
     let mut case = Case::new("tunduk-2018");
     case.on(date(2027, 1, 8));
-    case.refuses(Party::Applicant, Act::Submit, "joining.incomplete");
+    let submission = case.submission();
+    case.refuses(Party::Applicant, submission, "joining.incomplete");
 }
 
 #[test]
 fn what_was_submitted_does_not_change_under_the_reviewer() {
     let mut case = Case::new("tunduk-2018");
-    case.applicant(Act::Submit);
+    case.submit();
     let application = case.procedure.application().clone();
     case.refuses(Party::Applicant, Act::Write(application), "joining.wrong_stage");
 }
@@ -223,8 +248,9 @@ fn what_was_submitted_does_not_change_under_the_reviewer() {
 #[test]
 fn each_party_does_its_own() {
     let mut case = Case::new("tunduk-2018");
-    case.refuses(Party::Operator, Act::Submit, "joining.not_yours");
-    case.applicant(Act::Submit);
+    let submission = case.submission();
+    case.refuses(Party::Operator, submission, "joining.not_yours");
+    case.submit();
     case.refuses(Party::Applicant, Act::Review, "joining.not_yours");
     case.operator(Act::Review);
     let review = case.review();
@@ -245,7 +271,7 @@ fn nobody_joins_without_an_information_system() {
     let mut case = Case::new("tunduk-2018");
     let mut application = case.procedure.application().clone();
     application.systems.clear();
-    case.applicant(Act::Write(application)).applicant(Act::Submit).operator(Act::Review);
+    case.applicant(Act::Write(application)).submit().operator(Act::Review);
     let review = case.review();
     let suggested = case.procedure.suggested_grounds(case.profile, &review, "A. Asanova");
     assert_eq!(suggested, [Ground::TechnicalRequirements].into());
@@ -255,7 +281,7 @@ fn nobody_joins_without_an_information_system() {
 #[test]
 fn a_review_decides_the_whole_checklist() {
     let mut case = Case::new("tunduk-2018");
-    case.applicant(Act::Submit).operator(Act::Review);
+    case.submit().operator(Act::Review);
     let whole = case.review();
     let mut short = whole.clone();
     short.items.remove("server");
@@ -271,7 +297,7 @@ fn a_review_decides_the_whole_checklist() {
 #[test]
 fn a_refusal_names_a_ground_of_the_law_and_explains_it() {
     let mut case = Case::new("tunduk-2018");
-    case.applicant(Act::Submit).operator(Act::Review);
+    case.submit().operator(Act::Review);
     let mut review = case.review();
     review.items.insert("services-described".into(), false);
     let suggested = case.procedure.suggested_grounds(case.profile, &review, "D. Duishenov");

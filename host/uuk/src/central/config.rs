@@ -6,6 +6,7 @@ use serde::Deserialize;
 use uuk_central::{
     DatabaseConfig, KeyFolder, KeysConfig, ManagementConfig, PublicationConfig, read_password,
 };
+use uuk_console::ConsoleConfig;
 use uuk_globalconf::from_toml;
 
 use crate::config::Log;
@@ -28,6 +29,8 @@ pub(super) struct CentralConfig {
     /// Where security servers ask to be registered.
     #[serde(default)]
     pub(super) requests: ManagementConfig,
+    /// Pages and API for people.
+    pub(super) console: Option<ConsoleConfig>,
     /// What is logged, and how.
     #[serde(default)]
     pub(super) log: Log,
@@ -52,6 +55,9 @@ impl CentralConfig {
         config.database.resolve(folder);
         config.keys.resolve(folder);
         config.requests.resolve(folder);
+        if let Some(console) = &mut config.console {
+            console.resolve(folder);
+        }
         Ok(config)
     }
 

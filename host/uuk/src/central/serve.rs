@@ -3,7 +3,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuk_central::{Central, ManagementService, Publisher};
+use uuk_console::Console;
 use uuk_process::Clock;
+use uuk_transport::ListenerError;
 
 use super::config::CentralConfig;
 use super::failure;
@@ -24,8 +26,11 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
         let publisher = Publisher::build(config.publication, Arc::clone(&central), keys)
             .await
             .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
-        let management = ManagementService::build(config.requests, central)
-            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+        let unusable =
+            |error: ListenerError| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error);
+        let management = ManagementService::build(config.requests, Arc::clone(&central)).map_err(unusable)?;
+        let console = config.console.map(|config| Console::build(config, central)).transpose();
+        let console = console.map_err(unusable)?;
         let stop = CancellationToken::new();
         wait_for_signal(stop.clone()).map_err(environment)?;
         if let Some(address) = management.registration_address() {
@@ -34,10 +39,18 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
         if let Some(address) = management.management_address() {
             terminal.step("manage", format_args!("{address} for the security server of the instance"));
         }
+        if let Some(console) = &console {
+            terminal.step("console", format_args!("{} for people", console.address()));
+        }
         let address = publisher.address();
         terminal.step("ready", format_args!("http://{address}/internalconf"));
         info!(listener.address = %address, "Publishing the global configuration on {address}");
-        tokio::join!(publisher.run(stop.clone()), management.run(stop));
+        let console = async {
+            if let Some(console) = console {
+                console.run(stop.clone()).await;
+            }
+        };
+        tokio::join!(publisher.run(stop.clone()), management.run(stop.clone()), console);
         telemetry.shut_down().await;
         Ok(())
     })

@@ -1,0 +1,192 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+use uuk_pki::Sha256;
+use uuk_process::Secret;
+
+use super::{PeopleError, Person, is_name, name_in, new_token};
+use crate::central::{Central, CentralError, Recorded};
+
+/// As many wrong passwords in a row lock an account.
+const FAILURES_MAX: u32 = 5;
+pub(super) const LOCK_TIME: Duration = Duration::from_secs(15 * 60);
+/// A session that nobody uses ends.
+const IDLE_TIME: Duration = Duration::from_secs(30 * 60);
+/// Every session ends, after a working day.
+const SESSION_TIME: Duration = Duration::from_secs(12 * 3600);
+/// That a session is used is written down this often.
+const TOUCH_TIME: Duration = Duration::from_secs(60);
+
+/// Somebody who has proven who they are.
+#[derive(Debug, Clone)]
+pub struct Passed {
+    /// Who.
+    pub person: Person,
+    /// What they show from now on.
+    pub session: Secret<String>,
+}
+
+/// Named by the digest of what is shown.
+#[derive(Debug, Serialize, Deserialize)]
+struct Session {
+    person: String,
+    begun: Timestamp,
+    seen: Timestamp,
+}
+
+impl Session {
+    fn counts_at(&self, now: Timestamp) -> bool {
+        now < self.begun + SESSION_TIME && now < self.seen + IDLE_TIME
+    }
+}
+
+impl Recorded for Session {
+    const KIND: &'static str = "session";
+
+    fn told(&self) -> Value {
+        json!({ "person": self.person })
+    }
+}
+
+/// Wrong passwords of a person, since the last right one.
+#[derive(Debug, Serialize, Deserialize)]
+struct Failures {
+    count: u32,
+    last: Timestamp,
+}
+
+impl Recorded for Failures {
+    const KIND: &'static str = "sign_in_failures";
+
+    fn told(&self) -> Value {
+        json!({ "count": self.count })
+    }
+}
+
+impl Central {
+    /// Sets the password of who was invited, and lets them in.
+    ///
+    /// # Errors
+    /// [`PeopleError::Invitation`] or [`PeopleError::Password`], or if the database cannot be used.
+    pub async fn accept_invitation(
+        &self,
+        invitation: &str,
+        password: Secret<String>,
+    ) -> Result<Passed, PeopleError> {
+        let (name, shown) = (name_in(invitation), Sha256::of(invitation.as_bytes()));
+        let now = self.clock().now();
+        let counts = |person: &Person| {
+            let invitation = person.invitation.as_ref();
+            person.active && invitation.is_some_and(|it| it.token == shown && now < it.expires)
+        };
+        let person: Person = self.record(name).await?.filter(counts).ok_or(PeopleError::Invitation)?;
+        let actor = person.actor().map_err(|_| PeopleError::Name)?;
+        let hashed = self.hashers().hash(password).await?;
+        let person = self.change_person(&actor, "set-password", name, |person| {
+            if !counts(person) {
+                return Err(PeopleError::Invitation);
+            }
+            person.password = Some(hashed.clone());
+            person.invitation = None;
+            Ok(())
+        });
+        self.begin_session(person.await?).await
+    }
+
+    /// Lets somebody in who knows their password.
+    ///
+    /// # Errors
+    /// [`PeopleError::Wrong`], [`PeopleError::Locked`], [`PeopleError::Busy`], or if the database cannot be used.
+    pub async fn sign_in(&self, name: &str, password: Secret<String>) -> Result<Passed, PeopleError> {
+        if !is_name(name) {
+            return Err(PeopleError::Wrong);
+        }
+        let now = self.clock().now();
+        let failures: Option<Failures> = self.record(name).await?;
+        let failures = failures.filter(|failures| now < failures.last + LOCK_TIME).map_or(0, |it| it.count);
+        if failures >= FAILURES_MAX {
+            return Err(PeopleError::Locked);
+        }
+        let person: Option<Person> = self.record(name).await?;
+        let person = person.filter(|person| person.active);
+        let hashed = person.as_ref().and_then(|person| person.password.clone());
+        let is_right = self.hashers().verify(password, hashed).await?;
+        let Some(person) = person.filter(|_| is_right) else {
+            // Of names that nobody has, nothing is kept: anyone could fill the table.
+            if self.record::<Person>(name).await?.is_some() {
+                let failed = Failures { count: failures + 1, last: now };
+                self.keep(name, Some(&failed)).await?;
+                warn!(person = name, "A wrong password for {name}");
+            }
+            return Err(PeopleError::Wrong);
+        };
+        self.keep::<Failures>(name, None).await?;
+        self.begin_session(person).await
+    }
+
+    /// Who shows this session, if it still counts.
+    ///
+    /// # Errors
+    /// If the database cannot be used.
+    pub async fn session(&self, shown: &str) -> Result<Option<Person>, CentralError> {
+        let (id, now) = (Sha256::of(shown.as_bytes()).to_string(), self.clock().now());
+        let session: Option<Session> = self.record(&id).await?;
+        let Some(session) = session.filter(|session| session.counts_at(now)) else { return Ok(None) };
+        if session.seen + TOUCH_TIME < now {
+            self.keep(&id, Some(&Session { seen: now, person: session.person.clone(), ..session })).await?;
+        }
+        let person: Option<Person> = self.record(&session.person).await?;
+        Ok(person.filter(|person| person.active))
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// If the database cannot be used.
+    pub async fn sign_out(&self, shown: &str) -> Result<(), CentralError> {
+        self.keep::<Session>(&Sha256::of(shown.as_bytes()).to_string(), None).await
+    }
+
+    /// For whom a program acts that shows this token, if it still counts.
+    ///
+    /// # Errors
+    /// If the database cannot be used.
+    pub async fn token_holder(&self, shown: &str) -> Result<Option<Person>, CentralError> {
+        let (digest, now) = (Sha256::of(shown.as_bytes()), self.clock().now());
+        let person: Option<Person> = match is_name(name_in(shown)) {
+            true => self.record(name_in(shown)).await?,
+            false => None,
+        };
+        let counts = |person: &Person| {
+            person.active && person.tokens.values().any(|it| it.token == digest && now < it.expires)
+        };
+        Ok(person.filter(counts))
+    }
+
+    async fn begin_session(&self, person: Person) -> Result<Passed, PeopleError> {
+        let now = self.clock().now();
+        // Whoever comes sweeps up after those who did not sign out.
+        self.drop_sessions(|session| !session.counts_at(now)).await?;
+        let (session, digest) = new_token(&person.name)?;
+        let begun = Session { person: person.name.clone(), begun: now, seen: now };
+        self.keep(&digest.to_string(), Some(&begun)).await?;
+        info!(person = person.name, "{} signs in", person.name);
+        Ok(Passed { person, session })
+    }
+
+    pub(super) async fn end_sessions(&self, name: &str) -> Result<(), CentralError> {
+        self.drop_sessions(|session| session.person == name).await
+    }
+
+    async fn drop_sessions(&self, is_over: impl Fn(&Session) -> bool) -> Result<(), CentralError> {
+        for (id, session) in self.records::<Session>().await? {
+            if is_over(&session) {
+                self.keep::<Session>(&id, None).await?;
+            }
+        }
+        Ok(())
+    }
+}

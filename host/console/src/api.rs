@@ -1,0 +1,150 @@
+//! The HTTP API: programs act for people by their tokens.
+
+use http::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use uuk_central::joining::Profile;
+use uuk_central::{Person, Step};
+
+use crate::console::Asked;
+use crate::desk::{Beginning, Desk, Invitation};
+use crate::openapi;
+use crate::problem::Problem;
+use crate::reply::Reply;
+
+pub(crate) const PREFIX: &str = "/api/";
+/// A reason that quotes a request is cut.
+const REASON_CHARS_MAX: usize = 300;
+
+/// What can be asked: the router and the description are made of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "camelCase")]
+pub(crate) enum Operation {
+    DescribeApi,
+    ShowMyself,
+    ListProfiles,
+    ListProcedures,
+    BeginProcedure,
+    ShowProcedure,
+    TakeStep,
+    ListPeople,
+    InvitePerson,
+    DismissPerson,
+    ShowAudit,
+}
+
+/// Where each is, and what it does.
+pub(crate) const ROUTES: [(Operation, &str, &str, &str); 11] = [
+    (Operation::DescribeApi, "GET", "/api/v1/openapi.json", "This description"),
+    (Operation::ShowMyself, "GET", "/api/v1/me", "For whom the token acts"),
+    (Operation::ListProfiles, "GET", "/api/v1/profiles", "The rules by which institutions join"),
+    (Operation::ListProcedures, "GET", "/api/v1/procedures", "The procedures that the person may see"),
+    (
+        Operation::BeginProcedure,
+        "POST",
+        "/api/v1/procedures",
+        "Begin a procedure for the person's institution",
+    ),
+    (Operation::ShowProcedure, "GET", "/api/v1/procedures/{number}", "A procedure with all its data"),
+    (Operation::TakeStep, "POST", "/api/v1/procedures/{number}/steps", "Do something in a procedure"),
+    (Operation::ListPeople, "GET", "/api/v1/people", "Who works with this server"),
+    (
+        Operation::InvitePerson,
+        "POST",
+        "/api/v1/people",
+        "Invite somebody; the answer has the token to accept with",
+    ),
+    (Operation::DismissPerson, "DELETE", "/api/v1/people/{name}", "Let somebody in no longer"),
+    (Operation::ShowAudit, "GET", "/api/v1/audit", "The last 500 entries of the audit log"),
+];
+
+pub(crate) async fn answer(desk: &Desk, asked: &Asked) -> Result<Reply, Problem> {
+    let (operation, parameter) = find(&asked.method, &asked.path)?;
+    if operation == Operation::DescribeApi {
+        return Ok(Reply::json(StatusCode::OK, &openapi::description()));
+    }
+    let person = &bearer(desk, asked).await?;
+    let number = || parameter.parse::<u64>().map_err(|_| Problem::NoSuchPage);
+    let (status, answer) = match operation {
+        Operation::DescribeApi => return Err(Problem::NoSuchPage),
+        Operation::ShowMyself => (StatusCode::OK, tell(person)),
+        Operation::ListProfiles => (StatusCode::OK, json!({ "profiles": Profile::all() })),
+        Operation::ListProcedures => {
+            let cases = desk.procedures(person).await?;
+            let told = cases.iter().map(|case| {
+                let (number, procedure) = (case.number, &case.procedure);
+                json!({ "number": number, "member": case.member, "stage": procedure.stage(), "turn": procedure.turn() })
+            });
+            (StatusCode::OK, json!({ "procedures": told.collect::<Vec<_>>() }))
+        }
+        Operation::BeginProcedure => {
+            let beginning: Beginning = read(asked)?;
+            (StatusCode::CREATED, json!(desk.begin(person, &beginning).await?))
+        }
+        Operation::ShowProcedure => (StatusCode::OK, json!(desk.procedure(person, number()?).await?)),
+        Operation::TakeStep => {
+            let step: Step = read(asked)?;
+            (StatusCode::OK, json!(desk.step(person, number()?, step).await?))
+        }
+        Operation::ListPeople => {
+            let people = desk.people(person).await?;
+            (StatusCode::OK, json!({ "people": people.iter().map(tell).collect::<Vec<_>>() }))
+        }
+        Operation::InvitePerson => {
+            let invitation: Invitation = read(asked)?;
+            let token = desk.invite(person, invitation).await?;
+            (StatusCode::CREATED, json!({ "invitation": token.expose() }))
+        }
+        Operation::DismissPerson => {
+            desk.dismiss(person, parameter).await?;
+            (StatusCode::OK, json!({}))
+        }
+        Operation::ShowAudit => (StatusCode::OK, json!({ "entries": desk.audit(person).await? })),
+    };
+    Ok(Reply::json(status, &answer))
+}
+
+/// The operation at a path, and what stands there for its parameter.
+fn find<'a>(method: &Method, path: &'a str) -> Result<(Operation, &'a str), Problem> {
+    let here: Vec<_> = ROUTES
+        .into_iter()
+        .filter_map(|(operation, method, pattern, _)| Some((operation, method, parameter(pattern, path)?)))
+        .collect();
+    if here.is_empty() {
+        return Err(Problem::NoSuchPage);
+    }
+    let allowed = || here.iter().map(|(_, method, _)| *method).collect::<Vec<_>>().join(", ");
+    let found = here.iter().find(|(_, one, _)| *one == method.as_str());
+    let (operation, _, parameter) = found.ok_or_else(|| Problem::Method { allowed: allowed() })?;
+    Ok((*operation, parameter))
+}
+
+/// What stands for the parameter of `pattern`, if `path` is of that pattern; nothing if it has none.
+fn parameter<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let Some((before, rest)) = pattern.split_once('{') else {
+        return (pattern == path).then_some("");
+    };
+    let after = rest.split_once('}').map_or("", |(_, after)| after);
+    let value = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!value.is_empty() && !value.contains('/')).then_some(value)
+}
+
+async fn bearer(desk: &Desk, asked: &Asked) -> Result<Person, Problem> {
+    let token = asked.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    let token = token.ok_or(Problem::NotSignedIn)?;
+    desk.central.token_holder(token).await?.ok_or(Problem::NotSignedIn)
+}
+
+fn read<T: DeserializeOwned>(asked: &Asked) -> Result<T, Problem> {
+    asked.check_type("application/json")?;
+    serde_json::from_slice(&asked.body).map_err(|error| Problem::Malformed {
+        reason: error.to_string().chars().take(REASON_CHARS_MAX).collect(),
+    })
+}
+
+fn tell(person: &Person) -> serde_json::Value {
+    json!({
+        "name": person.name, "full_name": person.full_name, "roles": person.roles, "member": person.member,
+        "active": person.active, "has_password": person.has_password(),
+    })
+}

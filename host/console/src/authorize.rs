@@ -1,0 +1,68 @@
+use std::fmt;
+
+use uuk_central::{Person, Role, StepName};
+
+/// What a person may want to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    SeeProcedures,
+    BeginProcedure,
+    Step(StepName),
+    SeePeople,
+    Invite,
+    Dismiss,
+    SeeAudit,
+}
+
+impl fmt::Display for Action {
+    /// As the audit log names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SeeProcedures => f.write_str("see-procedures"),
+            Self::BeginProcedure => f.write_str("joining-begin"),
+            Self::Step(step) => write!(f, "joining-{}", step.to_string().replace('_', "-")),
+            Self::SeePeople => f.write_str("see-people"),
+            Self::Invite => f.write_str("invite-person"),
+            Self::Dismiss => f.write_str("dismiss-person"),
+            Self::SeeAudit => f.write_str("see-audit"),
+        }
+    }
+}
+
+/// Who may do what. Nobody else may.
+pub(crate) fn roles(action: Action) -> &'static [Role] {
+    use Role::{Auditor, CatalogEditor, Head, Operator, Reviewer, Specialist};
+    match action {
+        Action::SeeProcedures => &[Operator, Reviewer, Auditor, Head, Specialist, CatalogEditor],
+        Action::BeginProcedure => &[Head, Specialist],
+        Action::SeePeople => &[Operator, Auditor],
+        Action::Invite | Action::Dismiss => &[Operator],
+        Action::SeeAudit => &[Operator, Auditor],
+        Action::Step(step) => match step {
+            // What binds the institution is for its head.
+            StepName::Submit | StepName::Withdraw => &[Head],
+            StepName::Write
+            | StepName::ReportHost
+            | StepName::ReportKeys
+            | StepName::ReportRequests
+            | StepName::SubmitCertificates => &[Head, Specialist],
+            StepName::Review
+            | StepName::Return
+            | StepName::Approve
+            | StepName::Refuse
+            | StepName::VerifyCertificates
+            | StepName::RejectCertificates => &[Operator, Reviewer],
+            StepName::RegisterCertificates | StepName::ConfirmConnection | StepName::ConfirmCatalog => {
+                &[Operator]
+            }
+            // Who signs also needs the duty to sign, which the application says.
+            StepName::Sign => &[Operator, Head, Specialist],
+            StepName::Propose => &[Operator, Reviewer, Head, Specialist],
+            StepName::Consent => &[Operator, Head],
+        },
+    }
+}
+
+pub(crate) fn may(person: &Person, action: Action) -> bool {
+    roles(action).iter().any(|role| person.roles.contains(role))
+}

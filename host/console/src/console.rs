@@ -1,0 +1,112 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio_util::sync::CancellationToken;
+use uuk_central::Central;
+use uuk_transport::{Listener, ListenerError, read_body};
+
+use crate::api;
+use crate::config::ConsoleConfig;
+use crate::desk::Desk;
+use crate::pages;
+use crate::problem::Problem;
+
+/// An application with all its persons and systems is a tenth of that.
+const BODY_BYTES_MAX: u64 = 512 << 10;
+const READ_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// The pages and the API, on one address.
+#[derive(Debug)]
+pub struct Console {
+    listener: Listener,
+    desk: Desk,
+}
+
+/// What is asked, whole.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    parts: Parts,
+    pub(crate) body: Bytes,
+}
+
+impl Console {
+    /// Binds the socket.
+    ///
+    /// # Errors
+    /// [`ListenerError`]
+    pub fn build(config: ConsoleConfig, central: Arc<Central>) -> Result<Self, ListenerError> {
+        Ok(Self { listener: Listener::bind(config.listener())?, desk: Desk { central } })
+    }
+
+    /// Where it listens, with the port the system chose.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Answers until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { listener, desk } = self;
+        let answer = move |request, _| {
+            let desk = desk.clone();
+            async move { answer(&desk, request).await }
+        };
+        listener.run(answer, stop).await;
+    }
+}
+
+async fn answer(desk: &Desk, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let is_api = request.uri().path().starts_with(api::PREFIX);
+    let reply = match (Asked::read(request).await, is_api) {
+        (Ok(asked), true) => api::answer(desk, &asked).await.unwrap_or_else(|problem| problem.reply()),
+        (Ok(asked), false) => pages::answer(desk, &asked).await,
+        (Err(problem), _) => problem.reply(),
+    };
+    reply.into_response()
+}
+
+impl Asked {
+    async fn read(request: Request<Incoming>) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let body = read_body(body, BODY_BYTES_MAX, Instant::now() + READ_TIME_MAX).await?;
+        let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        Ok(Self { method, path, query, parts, body })
+    }
+
+    /// The value of a header, if it is text and stands there once.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.parts.headers.get_all(name).iter();
+        let value = values.next()?.to_str().ok()?;
+        values.next().is_none().then_some(value)
+    }
+
+    /// The value of a cookie.
+    pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
+        let mut cookies =
+            self.header("cookie")?.split(';').filter_map(|cookie| cookie.trim().split_once('='));
+        cookies.find(|(one, _)| *one == name).map(|(_, value)| value)
+    }
+
+    /// The parts of the path.
+    pub(crate) fn segments(&self) -> Vec<&str> {
+        self.path.split('/').filter(|segment| !segment.is_empty()).collect()
+    }
+
+    /// Refuses a body of another type.
+    pub(crate) fn check_type(&self, expected: &'static str) -> Result<(), Problem> {
+        let media_type = self.header("content-type").and_then(|value| value.split(';').next());
+        match media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(expected)) {
+            true => Ok(()),
+            false => Err(Problem::MediaType { expected }),
+        }
+    }
+}

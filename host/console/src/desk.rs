@@ -1,0 +1,261 @@
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuk_central::joining::{
+    Act, Application, Deadline, Event, Gate, Party, Problem as FieldProblem, Stage, Turn,
+};
+use uuk_central::{
+    Actor, AuditEntry, Case, Central, CertificateFinding, Invited, Person, Role, Step, StepName,
+};
+use uuk_identifiers::MemberId;
+use uuk_pki::Sha256;
+use uuk_process::Secret;
+
+use crate::authorize::{Action, may};
+use crate::problem::Problem;
+
+/// Entries of the audit log that are given out at once.
+const ENTRIES_MAX: usize = 500;
+
+/// Where people do what they may do, and nothing else. Pages and API come here.
+#[derive(Debug, Clone)]
+pub(crate) struct Desk {
+    pub(crate) central: Arc<Central>,
+}
+
+/// What begins a procedure.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Beginning {
+    /// The rules: `tunduk-2018` or `uz-iip`.
+    pub(crate) profile: String,
+}
+
+/// Whom to invite.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Invitation {
+    /// By which they will sign in: small letters, digits and hyphens.
+    name: String,
+    /// As it stands in documents.
+    full_name: String,
+    /// At least one: `operator`, `reviewer`, `auditor`; or at a member `head`, `specialist`, `catalog_editor`.
+    #[schemars(with = "Vec<String>")]
+    roles: Vec<Role>,
+    /// For whom they act, unless for the operator: `KG/GOV/70000002`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    member: Option<MemberId>,
+}
+
+/// A procedure as a person sees it.
+#[derive(Debug, Serialize)]
+pub(crate) struct CaseView {
+    pub(crate) number: u64,
+    pub(crate) member: MemberId,
+    pub(crate) profile: &'static str,
+    pub(crate) stage: Stage,
+    pub(crate) turn: Turn,
+    pub(crate) deadline: Option<Deadline>,
+    /// What this person can do now.
+    pub(crate) steps: Vec<StepName>,
+    pub(crate) application: Application,
+    /// By which a signature, and the submission, names exactly this application.
+    pub(crate) application_sha256: Sha256,
+    /// What is missing or wrong before it can be submitted.
+    pub(crate) problems: Vec<FieldProblem>,
+    pub(crate) agreement: Option<AgreementView>,
+    pub(crate) instructions: Option<InstructionsView>,
+    pub(crate) certificate_findings: Vec<CertificateFinding>,
+    pub(crate) gates: Vec<Gate>,
+    pub(crate) history: Vec<EventView>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AgreementView {
+    pub(crate) sha256: Sha256,
+    pub(crate) text: String,
+    pub(crate) effective: jiff::civil::Date,
+    pub(crate) expires: Option<jiff::civil::Date>,
+    pub(crate) signatures: Vec<(Party, String)>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct InstructionsView {
+    pub(crate) sha256: Sha256,
+    pub(crate) text: String,
+    pub(crate) consents: Vec<Party>,
+}
+
+/// What happened.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventView {
+    pub(crate) at: Timestamp,
+    pub(crate) party: Party,
+    pub(crate) person: String,
+    pub(crate) act: &'static str,
+    pub(crate) explanation: Option<String>,
+    pub(crate) stage: Stage,
+}
+
+impl Desk {
+    pub(crate) async fn procedures(&self, person: &Person) -> Result<Vec<Case>, Problem> {
+        self.check(person, Action::SeeProcedures, "procedures").await?;
+        let mut cases = self.central.joinings().await?;
+        cases.retain(|case| person.member.as_ref().is_none_or(|member| *member == case.member));
+        Ok(cases)
+    }
+
+    pub(crate) async fn procedure(&self, person: &Person, number: u64) -> Result<CaseView, Problem> {
+        let case = self.case(person, Action::SeeProcedures, number).await?;
+        self.view(person, case).await
+    }
+
+    pub(crate) async fn begin(&self, person: &Person, beginning: &Beginning) -> Result<CaseView, Problem> {
+        let actor = self.check(person, Action::BeginProcedure, "procedures").await?;
+        let member = person.member.as_ref().ok_or(Problem::Denied)?;
+        let case = self.central.begin_joining(&actor, member, &beginning.profile).await?;
+        self.view(person, case).await
+    }
+
+    pub(crate) async fn step(&self, person: &Person, number: u64, step: Step) -> Result<CaseView, Problem> {
+        let name = StepName::from(&step);
+        self.case(person, Action::Step(name), number).await?;
+        let doer = (party(person), person.full_name.as_str());
+        let case = self.central.advance(&actor(person)?, number, doer, step).await?;
+        self.view(person, case).await
+    }
+
+    pub(crate) async fn people(&self, person: &Person) -> Result<Vec<Person>, Problem> {
+        self.check(person, Action::SeePeople, "people").await?;
+        Ok(self.central.people().await?)
+    }
+
+    pub(crate) async fn invite(
+        &self,
+        person: &Person,
+        invitation: Invitation,
+    ) -> Result<Secret<String>, Problem> {
+        let actor = self.check(person, Action::Invite, "people").await?;
+        let Invitation { name, full_name, roles, member } = invitation;
+        let invited = Invited { name, full_name, roles: roles.into_iter().collect(), member };
+        Ok(self.central.invite(&actor, &invited).await?)
+    }
+
+    pub(crate) async fn dismiss(&self, person: &Person, name: &str) -> Result<(), Problem> {
+        let actor = self.check(person, Action::Dismiss, "people").await?;
+        Ok(self.central.dismiss(&actor, name).await?)
+    }
+
+    /// The last entries of the audit log, newest first.
+    pub(crate) async fn audit(&self, person: &Person) -> Result<Vec<AuditEntry>, Problem> {
+        self.check(person, Action::SeeAudit, "audit").await?;
+        let mut entries = std::collections::VecDeque::new();
+        let see = |entry| {
+            entries.push_front(entry);
+            entries.truncate(ENTRIES_MAX);
+        };
+        self.central.audit(see).await?;
+        Ok(entries.into())
+    }
+
+    /// A procedure on which a person may act.
+    async fn case(&self, person: &Person, action: Action, number: u64) -> Result<Case, Problem> {
+        let object = format!("procedure {number}");
+        self.check(person, action, &object).await?;
+        let case = self.central.joining(number).await?;
+        match &person.member {
+            Some(member) if *member != case.member => Err(self.denied(person, action, &object).await?),
+            _ => Ok(case),
+        }
+    }
+
+    async fn check(&self, person: &Person, action: Action, object: &str) -> Result<Actor, Problem> {
+        match may(person, action) {
+            true => actor(person),
+            false => Err(self.denied(person, action, object).await?),
+        }
+    }
+
+    /// Whoever tries what they may not do stands in the audit log.
+    async fn denied(&self, person: &Person, action: Action, object: &str) -> Result<Problem, Problem> {
+        self.central.note_denied(&actor(person)?, &action.to_string(), object).await?;
+        Ok(Problem::Denied)
+    }
+
+    async fn view(&self, person: &Person, case: Case) -> Result<CaseView, Problem> {
+        let (profile, calendar, now) = (case.profile()?, case.calendar()?, self.central.clock().now());
+        let procedure = &case.procedure;
+        let application = procedure.application().clone();
+        let is_draft = matches!(procedure.stage(), Stage::Draft | Stage::Returned);
+        let problems = match is_draft {
+            true => application.problems(profile, calendar.today(now)),
+            false => Vec::new(),
+        };
+        let agreement = match procedure.agreement() {
+            None => None,
+            Some(agreement) => Some(AgreementView {
+                sha256: agreement.text,
+                text: self.central.text(&agreement.text).await?.unwrap_or_default(),
+                effective: agreement.effective,
+                expires: agreement.expires,
+                signatures: procedure.signatures().clone().into_iter().collect(),
+            }),
+        };
+        let instructions = match procedure.instructions().text {
+            None => None,
+            Some(sha256) => Some(InstructionsView {
+                sha256,
+                text: self.central.text(&sha256).await?.unwrap_or_default(),
+                consents: procedure.instructions().consents.iter().copied().collect(),
+            }),
+        };
+        let mut steps = case.open_steps(party(person));
+        steps.retain(|step| may(person, Action::Step(*step)));
+        let certificate_findings = match procedure.stage() {
+            Stage::CertificatesSubmitted => self.central.certificate_findings(&case).await?,
+            _ => Vec::new(),
+        };
+        Ok(CaseView {
+            number: case.number,
+            member: case.member.clone(),
+            profile: &profile.id,
+            stage: procedure.stage(),
+            turn: procedure.turn(),
+            deadline: procedure.deadline(profile, calendar, now),
+            steps,
+            application_sha256: application.digest().map_err(|_| Problem::Internal)?,
+            application,
+            problems,
+            agreement,
+            instructions,
+            certificate_findings,
+            gates: procedure.gates(),
+            history: procedure.history().iter().map(EventView::from).collect(),
+        })
+    }
+}
+
+impl From<&Event> for EventView {
+    fn from(event: &Event) -> Self {
+        let explanation = match &event.act {
+            Act::Return { explanation }
+            | Act::Refuse { explanation, .. }
+            | Act::RejectCertificates { explanation } => Some(explanation.clone()),
+            _ => None,
+        };
+        let Event { at, party, person, act, stage } = event;
+        Self { at: *at, party: *party, person: person.clone(), act: act.into(), explanation, stage: *stage }
+    }
+}
+
+/// For whom somebody acts.
+pub(crate) fn party(person: &Person) -> Party {
+    if person.member.is_some() { Party::Applicant } else { Party::Operator }
+}
+
+fn actor(person: &Person) -> Result<Actor, Problem> {
+    person.actor().map_err(|_| Problem::Internal)
+}

@@ -1,0 +1,22 @@
+//! The web pages and the HTTP API of a central server.
+//!
+//! Both do the same: the [`Desk`] looks whether a person may do what they want, by one table of roles and actions, and
+//! lets [`uuk_central::Central`] do it. The API knows people by tokens, the pages by sessions. What an action means, and
+//! when it has a place, is not known here. Start with [`Console`].
+
+#![warn(missing_docs)]
+
+mod api;
+mod authorize;
+mod config;
+mod console;
+mod desk;
+mod form;
+mod openapi;
+mod pages;
+mod problem;
+mod reply;
+mod texts;
+
+pub use config::ConsoleConfig;
+pub use console::Console;

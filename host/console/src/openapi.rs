@@ -1,0 +1,94 @@
+//! The description of the API, made of its routes and of the types that they read.
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+use uuk_central::Step;
+
+use crate::api::{Operation, ROUTES};
+use crate::desk::{Beginning, Invitation};
+
+/// OpenAPI 3.1.
+pub(crate) fn description() -> Value {
+    let mut schemas = SchemaGenerator::default();
+    let mut paths = Map::new();
+    for (operation, method, path, summary) in ROUTES {
+        let item = paths.entry(path).or_insert_with(|| json!({}));
+        if let Some(item) = item.as_object_mut() {
+            item.insert(method.to_lowercase(), describe(operation, path, summary, &mut schemas));
+        }
+    }
+    let definitions = Value::Object(schemas.take_definitions(true));
+    // schemars names its definitions as JSON Schema does; in OpenAPI they have another place.
+    let text = json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Central server", "version": "1" },
+        "paths": paths,
+        "security": [{ "token": [] }],
+        "components": {
+            "schemas": definitions,
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "responses": { "Problem": {
+                "description": "A refusal, with a stable code (RFC 9457)",
+                "content": { "application/problem+json": { "schema": {
+                    "type": "object",
+                    "required": ["status", "code", "title"],
+                    "properties": {
+                        "status": { "type": "integer" }, "code": { "type": "string" },
+                        "title": { "type": "string" }, "problems": { "type": "array" },
+                    },
+                } } },
+            } },
+        },
+    });
+    let text = text.to_string().replace("#/$defs/", "#/components/schemas/");
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut SchemaGenerator) -> Value {
+    let status = match operation {
+        Operation::BeginProcedure | Operation::InvitePerson => "201",
+        _ => "200",
+    };
+    let mut described = json!({
+        "operationId": <&str>::from(operation),
+        "summary": summary,
+        "responses": {
+            status: {
+                "description": "Done",
+                "content": { "application/json": { "schema": { "type": "object" } } },
+            },
+            "default": { "$ref": "#/components/responses/Problem" },
+        },
+    });
+    let body = match operation {
+        Operation::BeginProcedure => Some(reference::<Beginning>(schemas)),
+        Operation::TakeStep => Some(reference::<Step>(schemas)),
+        Operation::InvitePerson => Some(reference::<Invitation>(schemas)),
+        _ => None,
+    };
+    let Some(fields) = described.as_object_mut() else { return described };
+    if let Some(schema) = body {
+        let content = json!({ "application/json": { "schema": schema } });
+        fields.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+    }
+    let parameter = path.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+    if let Some((name, _)) = parameter {
+        let schema = if name == "number" {
+            json!({ "type": "integer", "minimum": 1 })
+        } else {
+            json!({ "type": "string" })
+        };
+        fields.insert(
+            "parameters".to_owned(),
+            json!([{ "name": name, "in": "path", "required": true, "schema": schema }]),
+        );
+    }
+    if operation == Operation::DescribeApi {
+        fields.insert("security".to_owned(), json!([]));
+    }
+    described
+}
+
+fn reference<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
+    schemas.subschema_for::<T>().to_value()
+}

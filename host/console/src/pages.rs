@@ -1,0 +1,274 @@
+//! The pages: made here whole, without scripts, and doing nothing that the API does not.
+
+mod application;
+mod layout;
+mod people;
+mod procedure;
+mod procedures;
+mod sign_in;
+
+use http::{Method, StatusCode};
+use maud::{Markup, html};
+use uuk_central::{Passed, PeopleError, Person, Step};
+use uuk_pki::Sha256;
+use uuk_process::Secret;
+
+use self::layout::layout;
+use crate::console::Asked;
+use crate::desk::Desk;
+use crate::form;
+use crate::problem::Problem;
+use crate::reply::Reply;
+use crate::texts::Language;
+
+/// Sent by browsers over TLS and to this machine only, to this host only, and not from other sites.
+const SESSION_COOKIE: &str = "__Host-session";
+const LANGUAGE_COOKIE: &str = "language";
+const STYLE: &str = include_str!("pages/style.css");
+/// The field of a form by which it is known to come from this session.
+const FORM_TOKEN: &str = "form_token";
+
+/// Someone looks at a page.
+struct Visit {
+    language: Language,
+    /// Where a choice of language leads back to.
+    path: String,
+    /// Who, and the secret of their session.
+    session: Option<(Person, Secret<String>)>,
+}
+
+/// A form that came from a page of the same session.
+struct Filled {
+    content: serde_json::Value,
+    others: Vec<(String, String)>,
+}
+
+pub(crate) async fn answer(desk: &Desk, asked: &Asked) -> Reply {
+    let language = Language::choose(asked.cookie(LANGUAGE_COOKIE), asked.header("accept-language"));
+    // What a form was sent to is no page; the one above it is.
+    let path = match asked.method == Method::POST {
+        true => asked.path.rsplit_once('/').map_or("", |(above, _)| above).to_owned(),
+        false => asked.path.clone(),
+    };
+    let mut visit = Visit { language, path, session: None };
+    match visit.answer(desk, asked).await {
+        Ok(reply) => reply,
+        Err(Problem::NotSignedIn) => Reply::see_other("/sign-in"),
+        Err(problem) => {
+            problem.log();
+            let told = visit.alert(&problem);
+            Reply::page(problem.status(), layout(&visit, &visit.text("page/problem"), told))
+        }
+    }
+}
+
+impl Visit {
+    async fn answer(&mut self, desk: &Desk, asked: &Asked) -> Result<Reply, Problem> {
+        if let Some(shown) = asked.cookie(SESSION_COOKIE) {
+            let person = desk.central.session(shown).await?;
+            self.session = person.map(|person| (person, Secret::new(shown.to_owned())));
+        }
+        let segments = asked.segments();
+        if asked.method == Method::POST {
+            let form = self.read_form(asked, &segments)?;
+            return self.post(desk, &segments, form).await;
+        }
+        if asked.method != Method::GET && asked.method != Method::HEAD {
+            return Err(Problem::Method { allowed: "GET, POST".to_owned() });
+        }
+        match segments.as_slice() {
+            ["style.css"] => return Ok(Reply::new(StatusCode::OK, "text/css; charset=utf-8", STYLE)),
+            ["language", code] => return Ok(choose_language(code, &asked.query)),
+            ["sign-in"] => return Ok(self.page("page/sign_in", sign_in::form(self, None))),
+            ["invitation"] => return Ok(self.page("page/invitation", sign_in::invitation(self, None))),
+            _ => {}
+        }
+        let person = self.person()?;
+        Ok(match segments.as_slice() {
+            [] => Reply::see_other("/procedures"),
+            ["procedures"] => {
+                let cases = desk.procedures(person).await?;
+                self.page("page/procedures", procedures::list(self, person, desk, &cases)?)
+            }
+            ["procedures", number] => {
+                let case = desk.procedure(person, read_number(number)?).await?;
+                self.page("page/procedure", procedure::show(self, person, &case, None))
+            }
+            ["procedures", number, "application"] => {
+                let case = desk.procedure(person, read_number(number)?).await?;
+                self.page("page/application", application::form(self, &case))
+            }
+            ["procedures", number, "print"] => {
+                let case = desk.procedure(person, read_number(number)?).await?;
+                self.page("page/print", application::print(self, &case))
+            }
+            ["people"] => {
+                let people = desk.people(person).await?;
+                self.page("page/people", people::list(self, person, &people, None))
+            }
+            _ => return Err(Problem::NoSuchPage),
+        })
+    }
+
+    async fn post(&self, desk: &Desk, segments: &[&str], form: Filled) -> Result<Reply, Problem> {
+        match segments {
+            ["sign-in"] => {
+                let password = Secret::new(form.field("password"));
+                return match desk.central.sign_in(&form.field("name"), password).await {
+                    Ok(passed) => Ok(let_in(&passed)),
+                    Err(error) => self.again(error, |problem| sign_in::form(self, Some(problem))),
+                };
+            }
+            ["invitation"] => {
+                let password = Secret::new(form.field("password"));
+                return match desk.central.accept_invitation(form.field("invitation").trim(), password).await {
+                    Ok(passed) => Ok(let_in(&passed)),
+                    Err(error) => self.again(error, |problem| sign_in::invitation(self, Some(problem))),
+                };
+            }
+            _ => {}
+        }
+        let person = self.person()?;
+        match segments {
+            ["sign-out"] => {
+                if let Some((_, session)) = &self.session {
+                    desk.central.sign_out(session.expose()).await?;
+                }
+                let gone = format!("{SESSION_COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=0");
+                Ok(Reply::see_other("/sign-in").cookie(&gone))
+            }
+            ["procedures"] => {
+                let case = desk.begin(person, &form.content()?).await?;
+                Ok(Reply::see_other(&format!("/procedures/{}/application", case.number)))
+            }
+            ["procedures", number, act] => {
+                let (number, step) = (read_number(number)?, form.step(act)?);
+                let stays = matches!(step, Step::Write { .. });
+                match desk.step(person, number, step).await {
+                    Ok(_) if stays => Ok(Reply::see_other(&format!("/procedures/{number}/application"))),
+                    Ok(_) => Ok(Reply::see_other(&format!("/procedures/{number}"))),
+                    Err(problem @ (Problem::Joining(_) | Problem::Malformed { .. })) => {
+                        problem.log();
+                        let case = desk.procedure(person, number).await?;
+                        let page = procedure::show(self, person, &case, Some(&problem));
+                        Ok(Reply::page(problem.status(), layout(self, &self.text("page/procedure"), page)))
+                    }
+                    Err(problem) => Err(problem),
+                }
+            }
+            ["people"] => {
+                let invited = match form.content() {
+                    Ok(invitation) => desk.invite(person, invitation).await,
+                    Err(problem) => Err(problem),
+                };
+                let people = desk.people(person).await?;
+                let status = invited.as_ref().map_or_else(Problem::status, |_| StatusCode::OK);
+                let page = people::list(self, person, &people, Some(&invited));
+                Ok(Reply::page(status, layout(self, &self.text("page/people"), page)))
+            }
+            ["people", name, "dismiss"] => {
+                desk.dismiss(person, name).await?;
+                Ok(Reply::see_other("/people"))
+            }
+            _ => Err(Problem::NoSuchPage),
+        }
+    }
+
+    /// A form, if it comes from a page of ours; of a session, from a page of the same one.
+    fn read_form(&self, asked: &Asked, segments: &[&str]) -> Result<Filled, Problem> {
+        asked.check_type("application/x-www-form-urlencoded")?;
+        let is_ours =
+            asked.header("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+        let (content, others) = form::read(&asked.body);
+        let form = Filled { content, others };
+        let needs_token = !matches!(segments, ["sign-in"] | ["invitation"]);
+        let token = self.session.as_ref().map(|(_, session)| form_token(session));
+        match is_ours && (!needs_token || token.is_none() || token == Some(form.field(FORM_TOKEN))) {
+            true => Ok(form),
+            false => Err(Problem::Forged),
+        }
+    }
+
+    fn person(&self) -> Result<&Person, Problem> {
+        self.session.as_ref().map(|(person, _)| person).ok_or(Problem::NotSignedIn)
+    }
+
+    fn text(&self, key: &str) -> String {
+        self.language.text(key)
+    }
+
+    fn page(&self, title: &str, content: Markup) -> Reply {
+        Reply::page(StatusCode::OK, layout(self, &self.text(title), content))
+    }
+
+    /// The page from which something was refused.
+    fn again(&self, error: PeopleError, page: impl FnOnce(&Problem) -> Markup) -> Result<Reply, Problem> {
+        let problem = Problem::from(error);
+        problem.log();
+        Ok(Reply::page(problem.status(), layout(self, &self.text("page/sign_in"), page(&problem))))
+    }
+
+    /// What is wrong, for people.
+    fn alert(&self, problem: &Problem) -> Markup {
+        let told = self.language.text_or(&format!("problem/{}", problem.code()), &problem.to_string());
+        html! {
+            div.alert role="alert" {
+                p { (told) }
+                p.code { (problem.code()) }
+            }
+        }
+    }
+
+    /// The hidden field that belongs into every form of a session.
+    fn form_token(&self) -> Markup {
+        let token = self.session.as_ref().map(|(_, session)| form_token(session));
+        html! { @if let Some(token) = token { input type="hidden" name=(FORM_TOKEN) value=(token); } }
+    }
+}
+
+impl Filled {
+    fn field(&self, name: &str) -> String {
+        let found = self.others.iter().find(|(one, _)| one == name);
+        found.map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    fn content<T: serde::de::DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_json::from_value(self.content.clone())
+            .map_err(|error| Problem::Malformed { reason: error.to_string().chars().take(300).collect() })
+    }
+
+    /// The step of a form that was sent to the address of `act`.
+    fn step(mut self, act: &str) -> Result<Step, Problem> {
+        let fields = self.content.as_object_mut().ok_or(Problem::Internal)?;
+        if act == "approve" {
+            // Both decisions are in one form, with what only a refusal needs.
+            fields.retain(|name, _| name == "review");
+        }
+        fields.insert("act".to_owned(), act.into());
+        self.content()
+    }
+}
+
+fn let_in(passed: &Passed) -> Reply {
+    let session = passed.session.expose();
+    let cookie = format!("{SESSION_COOKIE}={session}; Path=/; Secure; HttpOnly; SameSite=Strict");
+    Reply::see_other("/procedures").cookie(&cookie)
+}
+
+fn choose_language(code: &str, query: &str) -> Reply {
+    let language = Language::choose(Some(code), None).code();
+    let to = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "to");
+    // Only to a page of ours: `//` would begin the name of another host.
+    let to = to.map(|(_, to)| to.into_owned()).filter(|to| to.starts_with('/') && !to.starts_with("//"));
+    let to = to.filter(|to| !to.contains('\\')).unwrap_or_else(|| "/".to_owned());
+    let cookie = format!("{LANGUAGE_COOKIE}={language}; Path=/; SameSite=Lax; Max-Age=31536000");
+    Reply::see_other(&to).cookie(&cookie)
+}
+
+fn form_token(session: &Secret<String>) -> String {
+    Sha256::of(format!("form of {}", session.expose()).as_bytes()).to_string()
+}
+
+fn read_number(text: &str) -> Result<u64, Problem> {
+    text.parse().map_err(|_| Problem::NoSuchPage)
+}

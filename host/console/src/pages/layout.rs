@@ -1,0 +1,52 @@
+use maud::{DOCTYPE, Markup, html};
+use strum::IntoEnumIterator;
+
+use super::Visit;
+use crate::authorize::{Action, may};
+use crate::texts::Language;
+
+/// A whole page.
+pub(super) fn layout(visit: &Visit, title: &str, content: Markup) -> Markup {
+    let to: String = form_urlencoded::byte_serialize(visit.path.as_bytes()).collect();
+    html! {
+        (DOCTYPE)
+        html lang=(visit.language.code()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                link rel="stylesheet" href="/style.css";
+            }
+            body {
+                a.skip href="#content" { (visit.text("page/skip")) }
+                header {
+                    nav aria-label=(visit.text("page/navigation")) {
+                        a.home href="/" { (visit.text("page/home")) }
+                        @if let Some((person, _)) = &visit.session {
+                            a href="/procedures" { (visit.text("page/procedures")) }
+                            @if may(person, Action::SeePeople) {
+                                a href="/people" { (visit.text("page/people")) }
+                            }
+                        }
+                    }
+                    nav.languages aria-label=(visit.text("page/language")) {
+                        @for language in Language::iter() {
+                            @let current = (language == visit.language).then_some("true");
+                            a href={ "/language/" (language.code()) "?to=" (to) } lang=(language.code()) aria-current=[current] {
+                                (language.name())
+                            }
+                        }
+                    }
+                    @if let Some((person, _)) = &visit.session {
+                        form.person method="post" action="/sign-out" {
+                            (visit.form_token())
+                            span { (person.full_name) }
+                            button.plain type="submit" { (visit.text("page/sign_out")) }
+                        }
+                    }
+                }
+                main #content { h1 { (title) } (content) }
+            }
+        }
+    }
+}

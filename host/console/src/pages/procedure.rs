@@ -1,0 +1,228 @@
+use maud::{Markup, html};
+use uuk_central::joining::{Deadline, Profile, Turn};
+use uuk_central::{Person, StepName};
+
+use super::{Visit, application};
+use crate::desk::CaseView;
+use crate::problem::Problem;
+
+pub(super) fn show(visit: &Visit, person: &Person, case: &CaseView, problem: Option<&Problem>) -> Markup {
+    html! {
+        @if let Some(problem) = problem { (visit.alert(problem)) }
+        p.lead { (visit.language.fill("procedure/of", case.number)) " · " (case.member) }
+        (standing(visit, person, case))
+        (progress(visit, case))
+        @if !case.steps.is_empty() {
+            h2 { (visit.text("procedure/next")) }
+            @for step in &case.steps { (step_form(visit, person, case, *step)) }
+        }
+        h2 { (visit.text("page/application")) }
+        p { a href={ "/procedures/" (case.number) "/print" } { (visit.text("application/print")) } }
+        (application::summary(visit, case))
+        @if let Some(agreement) = &case.agreement {
+            h2 { (visit.text("agreement/title")) }
+            p { (visit.text("agreement/effective")) " " (agreement.effective)
+                @if let Some(expires) = agreement.expires { " – " (expires) } }
+            pre { (agreement.text) }
+            p.code { (agreement.sha256) }
+            ul { @for (party, person) in &agreement.signatures {
+                li { (visit.text(&format!("party/{party}"))) ": " (person) }
+            } }
+        }
+        @if let Some(instructions) = &case.instructions {
+            h2 { (visit.text("instructions/title")) }
+            pre { (instructions.text) }
+            p.code { (instructions.sha256) }
+            ul { @for party in &instructions.consents {
+                li { (visit.language.fill("instructions/consented", visit.text(&format!("party/{party}")))) }
+            } }
+        }
+        (history(visit, case))
+    }
+}
+
+/// Whose turn it is, and for how long.
+fn standing(visit: &Visit, person: &Person, case: &CaseView) -> Markup {
+    let mine = match case.turn {
+        Turn::Applicant => person.member.is_some(),
+        Turn::Operator => person.member.is_none(),
+        Turn::Nobody => false,
+    };
+    let turn = if mine { visit.text("turn/yours") } else { visit.text(&format!("turn/{}", case.turn)) };
+    html! {
+        section.standing aria-label=(visit.text("procedure/stage")) {
+            p { strong { (visit.text(&format!("stage/{}", case.stage))) } }
+            p { (turn) }
+            @if let Some(deadline) = &case.deadline { (clock(visit, deadline)) }
+        }
+    }
+}
+
+fn clock(visit: &Visit, deadline: &Deadline) -> Markup {
+    let phase = visit.text(&format!("phase/{}", deadline.phase));
+    html! {
+        p.(deadline.timeliness) {
+            (phase) ": " (visit.text("clock/days")) " " (deadline.days_spent) " / " (deadline.days_max) ". "
+            @if let Some(due) = deadline.due { (visit.language.fill("clock/due", due)) " " }
+            (visit.text(&format!("timeliness/{}", deadline.timeliness)))
+            @if deadline.provisional { " " (visit.text("clock/provisional")) }
+        }
+    }
+}
+
+/// The gates on the way, and where the procedure is.
+fn progress(visit: &Visit, case: &CaseView) -> Markup {
+    let next = case.gates.iter().position(|gate| gate.passed.is_none());
+    html! {
+        ol.progress aria-label=(visit.text("procedure/progress")) {
+            @for (index, gate) in case.gates.iter().enumerate() {
+                li.passed[gate.passed.is_some()] aria-current=[(next == Some(index)).then_some("step")] {
+                    span { (visit.text(&format!("gate/{}", gate.stage))) }
+                    @if let Some(at) = gate.passed { time datetime=(at) { (at.strftime("%Y-%m-%d")) } }
+                }
+            }
+        }
+    }
+}
+
+fn history(visit: &Visit, case: &CaseView) -> Markup {
+    html! {
+        h2 { (visit.text("procedure/history")) }
+        @if case.history.is_empty() { p { (visit.text("procedure/nothing")) } }
+        ol.history reversed { @for event in case.history.iter().rev() {
+            li {
+                time datetime=(event.at) { (event.at.strftime("%Y-%m-%d %H:%M")) " UTC" }
+                " " strong { (visit.text(&format!("step/{}", event.act.replace('-', "_")))) }
+                " · " (event.person) " (" (visit.text(&format!("party/{}", event.party))) ")"
+                @if let Some(explanation) = &event.explanation { blockquote { (explanation) } }
+            }
+        } }
+    }
+}
+
+/// The form by which a step is taken.
+fn step_form(visit: &Visit, person: &Person, case: &CaseView, step: StepName) -> Markup {
+    let label = visit.text(&format!("step/{step}"));
+    let action = format!("/procedures/{}/{step}", case.number);
+    let fields = match step {
+        StepName::Write => {
+            let to = format!("/procedures/{}/application", case.number);
+            return html! { p { a.button href=(to) { (label) } } };
+        }
+        StepName::Withdraw => {
+            return html! {
+                details { summary { (label) }
+                    form method="post" action=(action) {
+                        (visit.form_token())
+                        p { (visit.text("help/withdraw")) }
+                        button.danger type="submit" { (label) }
+                    }
+                }
+            };
+        }
+        StepName::Approve => return decision(visit, case),
+        // In the form of the decision.
+        StepName::Refuse => return html! {},
+        StepName::Submit => html! {
+            @if !case.problems.is_empty() { p.wrong { (visit.language.fill("help/incomplete", case.problems.len())) } }
+            input type="hidden" name="/application" value=(case.application_sha256);
+        },
+        StepName::Sign => agreement(visit, person, case),
+        StepName::Propose => {
+            let drafted = || visit.language.fill("instructions/draft", &case.member);
+            let text = case.instructions.as_ref().map_or_else(drafted, |it| it.text.clone());
+            html! { label { (visit.text("instructions/title")) textarea name="/text" rows="12" required { (text) } } }
+        }
+        StepName::Consent => html! {
+            @if let Some(instructions) = &case.instructions {
+                input type="hidden" name="/text" value=(instructions.sha256);
+            }
+        },
+        StepName::ReportHost => html! {
+            label { (visit.text("help/report")) textarea name="/report" rows="6" required {} }
+        },
+        StepName::SubmitCertificates => html! {
+            label { (visit.text("certificate/authentication"))
+                textarea.pem name="/authentication" rows="6" required placeholder="-----BEGIN CERTIFICATE-----" {} }
+            @for index in 0..3 {
+                label { (visit.text("certificate/signing"))
+                    textarea.pem name={ "/signing/" (index) } rows="6" required[index == 0] {} }
+            }
+        },
+        StepName::VerifyCertificates => html! {
+            @if case.certificate_findings.is_empty() { p { (visit.text("certificate/fit")) } }
+            ul.findings { @for finding in &case.certificate_findings {
+                li { (finding.finding) " " span.code { (finding.certificate) } }
+            } }
+        },
+        StepName::Return | StepName::RejectCertificates => html! {
+            label { (visit.text("review/explanation")) textarea name="/explanation" rows="4" required {} }
+        },
+        StepName::ConfirmConnection => html! {
+            label { (visit.text("help/record")) input name="/record" pattern="sha256:[0-9a-f]{64}" required; }
+        },
+        _ => html! {},
+    };
+    html! {
+        form.step method="post" action=(action) {
+            (visit.form_token())
+            h3 { (label) }
+            @if let Some(help) = visit.language.find(&format!("help/{step}")) { p { (help) } }
+            (fields)
+            button type="submit" { (label) }
+        }
+    }
+}
+
+/// The checklist, and both decisions that it can lead to.
+fn decision(visit: &Visit, case: &CaseView) -> Markup {
+    let Some(profile) = Profile::of(case.profile) else { return html! {} };
+    let action = |step: StepName| format!("/procedures/{}/{step}", case.number);
+    html! {
+        form.step method="post" action=(action(StepName::Approve)) {
+            (visit.form_token())
+            h3 { (visit.text("review/title")) }
+            p { (visit.text("review/checklist")) " " (profile.id) ", " (profile.version) }
+            @for item in &profile.checklist {
+                @let name = format!("/review/items/{}:truth", item.id);
+                fieldset.item {
+                    legend { (visit.language.text_or(&format!("checklist/{}", item.id), &item.text)) }
+                    label.check { input type="radio" name=(name) value="yes" required; (visit.text("review/met")) }
+                    label.check { input type="radio" name=(name) value="no" required; (visit.text("review/not_met")) }
+                }
+            }
+            button type="submit" { (visit.text("step/approve")) }
+            fieldset {
+                legend { (visit.text("step/refuse")) }
+                @for (index, (ground, text)) in profile.grounds.iter().enumerate() {
+                    label.check {
+                        input type="checkbox" name={ "/grounds/" (index) } value=(ground);
+                        (visit.language.text_or(&format!("ground/{ground}"), text))
+                    }
+                }
+                label { (visit.text("review/explanation")) textarea name="/explanation" rows="4" {} }
+                button.danger type="submit" formaction=(action(StepName::Refuse)) { (visit.text("step/refuse")) }
+            }
+        }
+    }
+}
+
+/// The agreement to sign: as the other party signed it, or to be written.
+fn agreement(visit: &Visit, person: &Person, case: &CaseView) -> Markup {
+    html! {
+        @match &case.agreement {
+            Some(agreement) => {
+                input type="hidden" name="/text" value=(agreement.text);
+                input type="hidden" name="/effective" value=(agreement.effective);
+                @if let Some(expires) = agreement.expires { input type="hidden" name="/expires" value=(expires); }
+            },
+            None => {
+                label { (visit.text("agreement/title"))
+                    textarea name="/text" rows="12" required { (visit.language.fill("agreement/draft", &case.member)) } }
+                label { (visit.text("agreement/effective")) input type="date" name="/effective" required; }
+                label { (visit.text("agreement/expires")) input type="date" name="/expires:optional"; }
+            }
+        }
+        p { (visit.language.fill("agreement/signer", &person.full_name)) }
+    }
+}

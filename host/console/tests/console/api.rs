@@ -1,0 +1,191 @@
+use http::StatusCode;
+use serde_json::{Value, json};
+use uuk_central::{Der, Role};
+use uuk_pki::Certificate;
+
+use crate::world::{MEMBER, SERVER, World, application, digest, operator, review};
+
+const STEPS: &str = "/api/v1/procedures/1/steps";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_institution_joins_from_the_application_to_readiness() {
+    let world = World::new().await;
+    let head = &world.token("asanova", Role::Head, MEMBER).await;
+    let operator_token = &world.token("bekov", Role::Operator, "").await;
+
+    let (status, begun) = world.post(head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
+    assert_eq!((status, begun["stage"].as_str()), (StatusCode::CREATED, Some("draft")), "{begun}");
+    let written =
+        world.step(head, json!({ "act": "write", "application": application("Person asanova") })).await;
+    assert_eq!(written["problems"], json!([]));
+    let submitted = json!({ "act": "submit", "application": written["application_sha256"] });
+    let submitted = world.step(head, submitted).await;
+    assert_eq!(submitted["deadline"]["due"], "2026-12-02", "seven working days");
+
+    world.step(operator_token, json!({ "act": "review" })).await;
+    world.step(operator_token, json!({ "act": "approve", "review": review() })).await;
+    let agreement = json!({ "act": "sign", "text": "We agree.", "effective": "2026-12-01" });
+    world.step(head, agreement.clone()).await;
+    let signed = world.step(operator_token, agreement).await;
+    assert_eq!(signed["stage"], "agreement_signed");
+    assert_eq!(signed["agreement"]["signatures"].as_array().unwrap().len(), 2);
+
+    world.step(operator_token, json!({ "act": "propose", "text": "Port 5500" })).await;
+    world.step(operator_token, json!({ "act": "consent", "text": digest("Port 5500") })).await;
+    world.step(head, json!({ "act": "consent", "text": digest("Port 5500") })).await;
+    world.step(head, json!({ "act": "report_host", "report": "all is well" })).await;
+    world.step(head, json!({ "act": "report_keys" })).await;
+    world.step(head, json!({ "act": "report_requests" })).await;
+
+    // Another institution's signature is noticed, and handed back.
+    let [authentication, others] = world.certificates("GOV/70000009");
+    let submit = |signing: &str| json!({ "act": "submit_certificates", "authentication": authentication, "signing": [signing] });
+    world.step(head, submit(&others)).await;
+    let (status, refused) = world.post(operator_token, STEPS, &json!({ "act": "verify_certificates" })).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("joining.certificate_mismatch")));
+    let (_, shown) = world.get(operator_token, "/api/v1/procedures/1").await;
+    let finding = shown["certificate_findings"][0]["finding"].as_str().unwrap();
+    assert_eq!(finding, "names KG/GOV/70000009 instead of KG/GOV/70000002");
+    world.step(operator_token, json!({ "act": "reject_certificates", "explanation": "Another code" })).await;
+    let [_, signing] = world.certificates("GOV/70000002");
+    world.step(head, submit(&signing)).await;
+    world.step(operator_token, json!({ "act": "verify_certificates" })).await;
+
+    // What is not registered is not confirmed.
+    let (status, refused) =
+        world.post(operator_token, STEPS, &json!({ "act": "register_certificates" })).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("joining.not_registered")));
+    let certificate = Der::from(Certificate::chain_from_pem(authentication.as_bytes()).unwrap().remove(0));
+    let now = world.clock.now();
+    let register = |registry: &mut uuk_central::Registry| {
+        registry.add_member(&MEMBER.parse().unwrap(), "An institution")?;
+        registry.add_server(&SERVER.parse().unwrap(), Some("ss1.example.kg"))?;
+        registry.add_certificate(&SERVER.parse().unwrap(), &certificate, now)
+    };
+    world.central.change(&operator(), "register", register).await.unwrap();
+    world.step(operator_token, json!({ "act": "register_certificates" })).await;
+    world.step(operator_token, json!({ "act": "confirm_connection", "record": digest("call") })).await;
+    let ready = world.step(operator_token, json!({ "act": "confirm_catalog" })).await;
+    assert_eq!((&ready["stage"], &ready["turn"]), (&json!("ready"), &json!("nobody")));
+    assert!(ready["gates"].as_array().unwrap().iter().all(|gate| !gate["passed"].is_null()));
+    assert_eq!(ready["steps"], json!([]));
+
+    let acts: Vec<_> =
+        world.audit().await.into_iter().map(|entry| (entry.actor.to_string(), entry.act)).collect();
+    assert!(acts.contains(&("person:asanova".to_owned(), "joining-submit".to_owned())), "{acts:?}");
+    assert!(acts.contains(&("person:bekov".to_owned(), "joining-confirm-catalog".to_owned())), "{acts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_needs_a_ground_and_tells_why() {
+    let world = World::new().await;
+    let head = &world.token("asanova", Role::Head, MEMBER).await;
+    let reviewer = &world.token("choroev", Role::Reviewer, "").await;
+    world.post(head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
+    let written =
+        world.step(head, json!({ "act": "write", "application": application("Person asanova") })).await;
+    world.step(head, json!({ "act": "submit", "application": written["application_sha256"] })).await;
+    world.step(reviewer, json!({ "act": "review" })).await;
+    let refuse = |grounds: Value| json!({ "act": "refuse", "review": review(), "grounds": grounds, "explanation": "Two services are missing" });
+    let (status, refused) = world.post(reviewer, STEPS, &refuse(json!([]))).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("joining.no_ground")));
+    let told = world.step(reviewer, refuse(json!(["catalog_data"]))).await;
+    assert_eq!(told["stage"], "refused");
+    let (_, shown) = world.get(head, "/api/v1/procedures/1").await;
+    assert_eq!(
+        shown["history"].as_array().unwrap().last().unwrap()["explanation"],
+        "Two services are missing"
+    );
+    // And it may try again.
+    let (status, _) = world.post(head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
+    assert_eq!(status, StatusCode::CREATED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incomplete_application_names_its_fields() {
+    let world = World::new().await;
+    let head = &world.token("asanova", Role::Head, MEMBER).await;
+    let (_, begun) = world.post(head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
+    let submit = json!({ "act": "submit", "application": begun["application_sha256"] });
+    let (status, refused) = world.post(head, STEPS, &submit).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("joining.incomplete")));
+    let fields: Vec<_> = refused["problems"].as_array().unwrap().iter().map(|it| &it["field"]).collect();
+    assert_eq!(fields, ["/names/en", "/names/ky", "/names/ru", "/address", "/persons"]);
+    let (status, refused) =
+        world.post(head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("joining.already_begun")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_wrongly_is_refused_with_a_code() {
+    let world = World::new().await;
+    let head = &world.token("asanova", Role::Head, MEMBER).await;
+    let json_type = ("content-type", "application/json".to_owned());
+    let bearer = ("authorization", format!("Bearer {head}"));
+    for (method, path, headers, body, status, code) in [
+        ("GET", "/api/v1/me", vec![], "", 401, "console.not_signed_in"),
+        (
+            "GET",
+            "/api/v1/me",
+            vec![("authorization", "Bearer asanova.00".to_owned())],
+            "",
+            401,
+            "console.not_signed_in",
+        ),
+        ("GET", "/api/v1/nothing", vec![bearer.clone()], "", 404, "console.no_such_page"),
+        ("GET", "/api/v1/procedures/x", vec![bearer.clone()], "", 404, "console.no_such_page"),
+        ("GET", "/api/v1/procedures/7", vec![bearer.clone()], "", 404, "joining.unknown"),
+        ("PUT", "/api/v1/procedures", vec![bearer.clone()], "", 405, "console.method"),
+        ("POST", "/api/v1/procedures", vec![bearer.clone()], "{}", 415, "console.media_type"),
+        (
+            "POST",
+            "/api/v1/procedures",
+            vec![bearer.clone(), json_type.clone()],
+            "{",
+            400,
+            "console.malformed",
+        ),
+        (
+            "POST",
+            "/api/v1/procedures",
+            vec![bearer.clone(), json_type.clone()],
+            "{\"profile\":\"x\"}",
+            422,
+            "joining.profile",
+        ),
+    ] {
+        let answer = world.send(method, path, &headers, body).await;
+        let problem: Value = serde_json::from_str(&answer.text).unwrap();
+        assert_eq!((answer.status.as_u16(), &problem["code"]), (status, &json!(code)), "{method} {path}");
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{method} {path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_ends_with_its_time_or_its_person() {
+    let world = World::new().await;
+    let token = &world.token("asanova", Role::Head, MEMBER).await;
+    assert_eq!(world.get(token, "/api/v1/me").await.0, StatusCode::OK);
+    world.advance(301);
+    assert_eq!(world.get(token, "/api/v1/me").await.0, StatusCode::UNAUTHORIZED);
+    let token = &world.token("choroev", Role::Specialist, MEMBER).await;
+    let operator_token = &world.token("bekov", Role::Operator, "").await;
+    let (status, _) = world.call("DELETE", operator_token, "/api/v1/people/choroev", None).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(world.get(token, "/api/v1/me").await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_refers_to_what_it_defines() {
+    let world = World::new().await;
+    let (status, description) = world.get("", "/api/v1/openapi.json").await;
+    assert_eq!(status, StatusCode::OK);
+    let text = description.to_string();
+    let references: Vec<_> =
+        text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(references.len() > 10, "{references:?}");
+    for reference in references {
+        assert!(description.pointer(reference).is_some(), "{reference} is not defined");
+    }
+    assert_eq!(description["paths"].as_object().unwrap().len(), 9);
+}

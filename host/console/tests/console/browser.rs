@@ -1,0 +1,153 @@
+//! Chromium without a screen, driven over WebDriver: JSON over HTTP, for which no library is needed.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+
+/// As WebDriver names the reference to an element.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// One browser, with cookies of its own.
+pub(crate) struct Browser {
+    driver: Child,
+    /// Of the session.
+    url: String,
+    /// Of the site.
+    site: String,
+}
+
+impl Browser {
+    /// A browser that likes a language; `None` if there is none on this machine.
+    pub(crate) async fn start(site: &str, language: &str) -> Option<Self> {
+        let driver =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut driver = match driver {
+            Ok(driver) => driver,
+            Err(error) => {
+                eprintln!("skipped: no chromedriver ({error}); it is in Debian's package chromium-driver");
+                return None;
+            }
+        };
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines.find_map(|line| {
+            Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned())
+        });
+        std::thread::spawn(move || lines.for_each(drop));
+        let url = format!("http://127.0.0.1:{}/session", port.unwrap());
+        let options = json!({
+            // No sandbox inside of what is one already, as where tests run.
+            "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars"],
+            "prefs": { "intl.accept_languages": language },
+        });
+        let capabilities = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
+        let begun = send("POST", &url, &capabilities).await;
+        let url = format!("{url}/{}", begun["sessionId"].as_str().unwrap());
+        let browser = Self { driver, url, site: format!("http://{site}") };
+        browser.post("timeouts", &json!({ "implicit": 0, "pageLoad": 30_000 })).await;
+        Some(browser)
+    }
+
+    pub(crate) async fn open(&self, path: &str) {
+        self.post("url", &json!({ "url": format!("{}{path}", self.site) })).await;
+    }
+
+    /// The path of the page.
+    pub(crate) async fn path(&self) -> String {
+        let url = send("GET", &format!("{}/url", self.url), &Value::Null).await;
+        url.as_str().unwrap().strip_prefix(&self.site).unwrap().to_owned()
+    }
+
+    /// What the page says.
+    pub(crate) async fn text(&self) -> String {
+        let body = self.find("body").await;
+        let text = send("GET", &format!("{}/element/{body}/text", self.url), &Value::Null).await;
+        text.as_str().unwrap().to_owned()
+    }
+
+    /// Fills in a field.
+    pub(crate) async fn fill(&self, name: &str, text: &str) {
+        let field = self.find(&format!("[name='{name}']:not([type=hidden])")).await;
+        self.post(&format!("element/{field}/clear"), &json!({})).await;
+        self.post(&format!("element/{field}/value"), &json!({ "text": text })).await;
+    }
+
+    /// Sets the day of a field, whatever the order of its parts in the browser's language.
+    pub(crate) async fn fill_day(&self, name: &str, day: &str) {
+        let set = "document.querySelector(arguments[0]).value = arguments[1]";
+        let arguments = json!([format!("[name='{name}']"), day]);
+        self.post("execute/sync", &json!({ "script": set, "args": arguments })).await;
+    }
+
+    /// Clicks on what a selector finds, and waits for the page that follows.
+    pub(crate) async fn click(&self, selector: &str) {
+        let element = self.find(selector).await;
+        self.post(&format!("element/{element}/click"), &json!({})).await;
+    }
+
+    /// Sends the form of a step.
+    pub(crate) async fn step(&self, step: &str) {
+        self.click(&format!("form[action$='/{step}'] button[type=submit]")).await;
+    }
+
+    /// A picture of the whole page, as wide as a screen of so many pixels.
+    pub(crate) async fn picture(&self, width: u32, file: &Path) {
+        self.post("window/rect", &json!({ "width": width, "height": 900 })).await;
+        let metrics = json!({ "mobile": false, "width": width, "height": 0, "deviceScaleFactor": 1 });
+        self.command("Emulation.setDeviceMetricsOverride", &metrics).await;
+        let shot = self.command("Page.captureScreenshot", &json!({ "captureBeyondViewport": true })).await;
+        let png = STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
+        std::fs::write(file, png).unwrap();
+    }
+
+    /// By how many pixels the page is wider than the screen.
+    pub(crate) async fn overflow(&self) -> i64 {
+        let script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        self.post("execute/sync", &json!({ "script": script, "args": [] })).await.as_i64().unwrap()
+    }
+
+    async fn command(&self, name: &str, parameters: &Value) -> Value {
+        self.post("goog/cdp/execute", &json!({ "cmd": name, "params": parameters })).await
+    }
+
+    async fn find(&self, selector: &str) -> String {
+        let found = self.post("element", &json!({ "using": "css selector", "value": selector })).await;
+        found[ELEMENT].as_str().unwrap().to_owned()
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Value {
+        send("POST", &format!("{}/{path}", self.url), body).await
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // It ends its browser with it, if it is asked to and not killed.
+        let asked = Command::new("kill").arg(self.driver.id().to_string()).status();
+        if !asked.is_ok_and(|asked| asked.success()) {
+            let _ = self.driver.kill();
+        }
+        let _ = self.driver.wait();
+    }
+}
+
+async fn send(method: &str, url: &str, body: &Value) -> Value {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let request = Request::builder().method(method).uri(url).header("content-type", "application/json");
+    let request = request.body(Full::<bytes::Bytes>::from(body.clone())).unwrap();
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answered = tokio::time::timeout(Duration::from_secs(60), client.request(request)).await.unwrap();
+    let answered = answered.unwrap().into_body().collect().await.unwrap().to_bytes();
+    let mut answer: Value = serde_json::from_slice(&answered).unwrap();
+    let value = answer["value"].take();
+    assert!(value.get("error").is_none(), "{url} {body}: {value}");
+    value
+}
