@@ -10,6 +10,7 @@
 #![warn(missing_docs)]
 
 mod audit;
+mod catalog;
 mod central;
 mod config;
 mod der;
@@ -23,8 +24,14 @@ mod publication;
 mod publisher;
 mod registry;
 mod store;
+mod vetting;
 
 pub use audit::{Actor, AuditEntry, AuditError, NoActor};
+pub use catalog::{
+    Access, AccessRequest, Breakage, CatalogRegister, CatalogService, Classification, Contact, Decision,
+    Edition, Flaw, InformationSystem, LANGUAGES, PublicService, Published, PublishingError, Resource,
+    ServiceDescription, ServiceLevel, Texts, lint,
+};
 pub use central::{Central, CentralError, Snapshot, read_password};
 pub use config::{DatabaseConfig, KeysConfig, PublicationConfig};
 pub use der::Der;
@@ -33,10 +40,11 @@ pub use key_folder::{KeyFolder, KeyFolderError};
 pub use management::{ManagementConfig, ManagementError, ManagementRequest, ManagementService};
 pub use people::{Invited, Passed, PeopleError, Person, Role};
 pub use publication::{Audience, PublicationError};
-pub use publisher::{Publisher, PublisherError};
+pub use publisher::{Publisher, PublisherError, courier};
 pub use registry::{
     Authority, CertificationService, ClientState, DamagedRow, Edit, Group, Maintenance, Member, MemberClass,
     PendingRequest, Refusal, Registry, Responder, Server, Settings, SigningKeyRecord, Subsystem,
     TimeStampingService,
 };
 pub use store::StoreError;
+pub use vetting::{BundleSigner, BundleTrust, MinimumVersion, Revocation};

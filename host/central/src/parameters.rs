@@ -1,19 +1,22 @@
 //! What the registry says, as the files of a global configuration say it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use jiff::Timestamp;
 use uuk_globalconf::{
-    Anchor, ApprovedCa, ApprovedTsa, CaInfo, Cost, GlobalGroup, Maintenance, ManagementService, Member,
-    MemberClass, MirrorSource, OcspResponder, PrivateParameters, SecurityServer, SharedParameters, Source,
-    Subsystem, VerificationCertificate, Version,
+    Anchor, ApprovedCa, ApprovedTsa, CaInfo, Cost, GlobalGroup, InstanceGovernance, Maintenance,
+    ManagementService, Member, MemberClass, MirrorSource, OcspResponder, PrivateParameters, SecurityServer,
+    SharedParameters, Source, Subsystem, VerificationCertificate, Version,
 };
 use uuk_identifiers::{ClientId, MemberId, SubsystemId};
+use uuk_pki::CertificateError;
 
 use crate::der::Der;
 use crate::publication::Audience;
 use crate::registry::{self, Authority, ClientState, Registry};
+use crate::vetting::{BundleSigner, BundleTrust};
 
 impl Registry {
     /// The shared parameters as a file of `version` has them.
@@ -60,6 +63,23 @@ impl Registry {
             },
             time_stamping_interval: Duration::from_secs(self.settings.time_stamping_interval_seconds.into()),
         }
+    }
+
+    /// Catalog and trust for servers that obey them.
+    pub(crate) fn governance(&self) -> Result<InstanceGovernance, CertificateError> {
+        let BundleTrust { authors, vetters, revoked, minimum_versions } = &self.bundle_trust;
+        let certificates = |signers: &BTreeMap<_, BundleSigner>| {
+            signers.values().map(|signer| signer.certificate.certificate()).collect::<Result<_, _>>()
+        };
+        let minimum = minimum_versions.iter();
+        Ok(InstanceGovernance {
+            instance: self.settings.instance.clone(),
+            catalog: self.catalog.published(),
+            author_certificates: certificates(authors)?,
+            vetting_certificates: certificates(vetters)?,
+            revoked: revoked.keys().copied().collect(),
+            minimum_versions: minimum.map(|(plugin, one)| (plugin.clone(), one.version.clone())).collect(),
+        })
     }
 
     /// What members, or other instances, are handed to begin with. It names every key that signs or will.

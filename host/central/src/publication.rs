@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use jiff::Timestamp;
 use uuk_globalconf::{
-    ListedFile, Listing, PRIVATE_PARAMETERS, SHARED_PARAMETERS, SignDirectoryError, Unregistered,
-    VerificationCertificate, Version,
+    Courier, GOVERNANCE, GOVERNANCE_FILE, ListedFile, Listing, PRIVATE_PARAMETERS, SHARED_PARAMETERS,
+    SignDirectoryError, Unregistered, VerificationCertificate, Version,
 };
-use uuk_pki::{Sha256, SigningKey};
+use uuk_pki::{CertificateError, Sha256, SigningKey};
 
 use crate::der::Der;
 use crate::registry::Registry;
@@ -30,6 +30,12 @@ pub enum PublicationError {
     /// The registry names someone who is not in it.
     #[error("the registry does not hold together")]
     Unregistered(#[from] Unregistered),
+    /// A certificate of the registry is not one.
+    #[error("a certificate of the registry is damaged")]
+    Certificate(#[from] CertificateError),
+    /// Catalog and trust, or the courier's file, could not be written.
+    #[error("a file in JSON cannot be written")]
+    Json(#[from] serde_json::Error),
     /// The directory could not be signed.
     #[error("the directory of the configuration cannot be made")]
     Directory(#[from] SignDirectoryError),
@@ -89,11 +95,13 @@ impl Files {
     /// Writes the files of all versions.
     pub(crate) fn of(registry: &Registry) -> Result<Self, PublicationError> {
         let private = Bytes::from(registry.private_parameters().write());
+        let governance = Bytes::from(registry.governance()?.write()?);
         let mut files = Vec::new();
         for version in Version::NEWEST_FIRST {
             let shared = registry.shared_parameters(version).write()?;
             files.push(File::new(version, SHARED_PARAMETERS, "shared-params.xml", shared.into()));
             files.push(File::new(version, PRIVATE_PARAMETERS, "private-params.xml", private.clone()));
+            files.push(File::new(version, GOVERNANCE, GOVERNANCE_FILE, governance.clone()));
         }
         Ok(Self { instance: registry.settings().instance.clone(), files })
     }
@@ -128,6 +136,20 @@ impl Files {
             }
         }
         Ok(Directories(directories))
+    }
+
+    /// The newest version for members, its directory included, in one file.
+    pub(crate) fn courier(
+        &self,
+        key: &dyn SigningKey,
+        certificate: &Der,
+        expires: Timestamp,
+    ) -> Result<Vec<u8>, PublicationError> {
+        let directories = self.list(key, certificate, expires)?;
+        let directory = directories.get(Audience::Members, Version::V6).map(|bytes| bytes.to_vec());
+        let listed = self.files.iter().filter(|file| file.version == Version::V6);
+        let files = listed.map(|file| (file.path.clone(), file.content.to_vec())).collect();
+        Ok(Courier { directory: directory.unwrap_or_default(), files }.write()?)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::config::PublicationConfig;
 use crate::der::Der;
 use crate::key_folder::{KeyFolder, KeyFolderError};
 use crate::publication::{Audience, Directories, Files, PublicationError};
+use crate::registry::Registry;
 
 /// How often the registry is asked whether it has changed: so soon a removed certificate is gone.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -199,13 +200,27 @@ impl Offer {
             Some(audience) => asked_version(request.uri().query())
                 .and_then(|version| self.directories.get(audience, version))
                 .map(|directory| ("multipart/related", directory)),
-            None => self.files.get(path).map(|(file, _)| ("text/xml", file)),
+            None => self.files.get(path).map(|(file, _)| (media_type(path), file)),
         };
         match found {
             Some((media_type, body)) => respond(StatusCode::OK, media_type, body.clone()),
             None => refuse(StatusCode::NOT_FOUND, "not found\n"),
         }
     }
+}
+
+fn media_type(path: &str) -> &'static str {
+    if path.ends_with(".json") { "application/json" } else { "text/xml" }
+}
+
+/// The configuration in one file, as members get it, for those without a network: it counts until `expires`.
+///
+/// # Errors
+/// If there is no key that signs, or the files cannot be made.
+pub fn courier(registry: &Registry, keys: &KeyFolder, expires: Timestamp) -> Result<Vec<u8>, PublisherError> {
+    let certificate = &registry.active_key().ok_or(PublisherError::NoKey)?.certificate;
+    let key = keys.open(&certificate.sha256())?;
+    Ok(Files::of(registry)?.courier(&key, certificate, expires)?)
 }
 
 /// The version that a query asks for. Who names none is of a time when there was only one.

@@ -16,11 +16,14 @@ use serde::{Deserialize, Serialize};
 use uuk_identifiers::{ClientId, MemberId, ServerId, SubsystemId};
 use uuk_pki::Sha256;
 
+use crate::catalog::CatalogRegister;
 use crate::der::Der;
 use crate::management::ManagementRequest;
+use crate::vetting::BundleTrust;
 
 pub use refusal::Refusal;
 pub use rows::{DamagedRow, Edit};
+pub(crate) use rows::{compare, put};
 
 /// Names, descriptions and messages are for people, and shorter.
 const TEXT_CHARS_MAX: usize = 255;
@@ -43,6 +46,8 @@ pub struct Registry {
     pub(crate) time_stamping: BTreeMap<String, TimeStampingService>,
     pub(crate) signing_keys: BTreeMap<Sha256, SigningKeyRecord>,
     pub(crate) requests: BTreeMap<u64, PendingRequest>,
+    pub(crate) catalog: CatalogRegister,
+    pub(crate) bundle_trust: BundleTrust,
     /// So many have come; the last one has this number.
     pub(crate) requests_received: u64,
 }
@@ -209,6 +214,8 @@ impl Registry {
             time_stamping: BTreeMap::new(),
             signing_keys: BTreeMap::new(),
             requests: BTreeMap::new(),
+            catalog: CatalogRegister::default(),
+            bundle_trust: BundleTrust::default(),
             requests_received: 0,
         }
     }
@@ -300,7 +307,7 @@ impl SigningKeyRecord {
 }
 
 /// Refuses what is no text for people.
-fn check_text(what: &'static str, text: &str) -> Result<(), Refusal> {
+pub(crate) fn check_text(what: &'static str, text: &str) -> Result<(), Refusal> {
     if text.trim().is_empty() {
         return Err(Refusal::Blank { what });
     }

@@ -6,15 +6,17 @@ use std::time::Duration;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool};
 use uuk_process::Secret;
 
 use crate::audit::{AuditRow, Head};
+use crate::catalog;
 use crate::registry::{DamagedRow, Edit, Registry};
 
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "registry", include_str!("../migrations/0001_registry.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
+    (3, "catalog", include_str!("../migrations/0003_catalog.sql")),
 ];
 
 /// An operator and a publisher need few.
@@ -165,6 +167,8 @@ impl Store {
         const SET: &str = "INSERT INTO registered (kind, id, content) VALUES ($1, $2, $3) \
                            ON CONFLICT (kind, id) DO UPDATE SET content = $3";
         const REMOVE: &str = "DELETE FROM registered WHERE kind = $1 AND id = $2";
+        const FORGET_WORDS: &str = "DELETE FROM catalog_word WHERE service = $1";
+        const ADD_WORD: &str = "INSERT INTO catalog_word (word, service) VALUES ($1, $2)";
         on!(self, |pool| {
             let mut transaction = pool.begin_with(Db::BEGIN).await?;
             let note = sqlx::query(NOTE).bind(row.number).bind(&row.content).bind(&row.digest);
@@ -179,6 +183,13 @@ impl Store {
                 }
                 .execute(&mut *transaction)
                 .await?;
+                if kind == catalog::SERVICE {
+                    sqlx::query(FORGET_WORDS).bind(id).execute(&mut *transaction).await?;
+                    for word in catalog::words_of_service(after.as_ref()) {
+                        let word = word.into_bytes();
+                        sqlx::query(ADD_WORD).bind(word).bind(id).execute(&mut *transaction).await?;
+                    }
+                }
             }
             for Record { kind, id, content } in records {
                 match content {

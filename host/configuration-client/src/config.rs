@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub struct ConfigurationClientConfig {
     /// The anchor by which it is downloaded; without one, what someone else puts into `folder` counts.
     pub anchor: Option<PathBuf>,
+    /// File in which it is brought where there is no network, in place of downloading. The anchor decides over it, too.
+    pub courier: Option<PathBuf>,
     /// Folder in which what was downloaded is kept, in the layout of X-Road's configuration client.
     pub folder: PathBuf,
     /// Time between two downloads. After a failure it is 2 s at first, twice as long each time, and never longer than
@@ -27,6 +29,9 @@ pub struct ConfigurationClientConfig {
 struct Section {
     /// The anchor file that the governing authority handed over; a new one counts without a restart.
     anchor: Option<PathBuf>,
+    /// File in which someone brings the configuration to where there is no network: nothing is downloaded then. It is
+    /// verified by `anchor` all the same, looked for every `update_interval`, and may be put there at any time.
+    courier: Option<PathBuf>,
     /// Folder in which what was downloaded by `anchor` is kept, in the layout of X-Road's configuration client. Default:
     /// `global-configuration`.
     folder: Option<PathBuf>,
@@ -76,6 +81,7 @@ impl ConfigurationClientConfig {
     pub fn new(anchor: impl Into<PathBuf>, folder: impl Into<PathBuf>) -> Self {
         Self {
             anchor: Some(anchor.into()),
+            courier: None,
             folder: folder.into(),
             update_interval: Self::default_update_interval(),
             allowed_federations: AllowedFederations::None,
@@ -85,8 +91,8 @@ impl ConfigurationClientConfig {
 
     /// Makes the files it names relative to `folder`, where it was read.
     pub fn resolve(&mut self, folder: &Path) {
-        let Self { anchor, folder: kept, authorities, .. } = self;
-        for path in anchor.iter_mut().chain([kept, authorities]) {
+        let Self { anchor, courier, folder: kept, authorities, .. } = self;
+        for path in anchor.iter_mut().chain(courier).chain([kept, authorities]) {
             *path = folder.join(&*path);
         }
     }
@@ -104,8 +110,11 @@ impl TryFrom<Section> for ConfigurationClientConfig {
     type Error = &'static str;
 
     fn try_from(section: Section) -> Result<Self, Self::Error> {
-        let Section { anchor, folder, read_from, update_interval, allowed_federations, authorities } =
+        let Section { anchor, courier, folder, read_from, update_interval, allowed_federations, authorities } =
             section;
+        if courier.is_some() && anchor.is_none() {
+            return Err("a `courier` is verified by an `anchor`: give that, too");
+        }
         let (anchor, folder) = match (anchor, folder, read_from) {
             (Some(anchor), folder, None) => {
                 (Some(anchor), folder.unwrap_or_else(|| "global-configuration".into()))
@@ -122,7 +131,7 @@ impl TryFrom<Section> for ConfigurationClientConfig {
                 );
             }
         };
-        Ok(Self { anchor, folder, update_interval, allowed_federations, authorities })
+        Ok(Self { anchor, courier, folder, update_interval, allowed_federations, authorities })
     }
 }
 
@@ -193,6 +202,7 @@ mod tests {
         assert!(refused("").contains("`anchor`, the file by which it is downloaded"));
         assert!(refused("folder = \"kept\"").contains("`anchor`, the file by which it is downloaded"));
         assert!(refused("anchor = \"anchor.xml\"\nread_from = \"other\"").contains("not both"));
+        assert!(refused("courier = \"courier\"\nread_from = \"other\"").contains("verified by an `anchor`"));
         assert!(refused("folder = \"kept\"\nread_from = \"other\"").contains("leave `folder` out"));
     }
 

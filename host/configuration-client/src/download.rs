@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tracing::debug;
 use uuk_globalconf::{
-    Anchor, DirectoryUrl, FileMetadata, SHARED_PARAMETERS, SignedDirectory, Source, directory_url,
-    download_sources, file_url,
+    Anchor, Courier, DirectoryUrl, FileEntry, FileMetadata, SHARED_PARAMETERS, SignedDirectory, Source,
+    directory_url, download_sources, file_url,
 };
 use uuk_process::{Clock, ErrorChain};
 
@@ -77,6 +77,25 @@ impl Downloader {
         Err(RefreshError::Unavailable { instance, url, tried, source: Box::new(source) })
     }
 
+    /// The configuration that a courier has brought.
+    pub(crate) fn unpack(
+        &self,
+        courier: &Courier,
+        anchor: &Anchor,
+        kept: Option<&InstanceFiles>,
+    ) -> Result<InstanceFiles, SourceError> {
+        let certificates: Vec<_> =
+            anchor.sources.iter().flat_map(|source| &source.certificates).cloned().collect();
+        let directory = SignedDirectory::verify(&courier.directory, &certificates, self.clock.now())?;
+        let mut files = BTreeMap::new();
+        for entry in wanted(&directory, &anchor.instance, Wanted::All)? {
+            let content = courier.files.get(entry.location()).map(Vec::as_slice).unwrap_or_default();
+            entry.check(content)?;
+            keep(&mut files, entry, &directory, Bytes::copy_from_slice(content));
+        }
+        InstanceFiles::read(&anchor.instance, files, kept)
+    }
+
     async fn download_from(
         &self,
         source: &Source,
@@ -87,19 +106,8 @@ impl Downloader {
         let deadline = Instant::now() + SOURCE_TIME_MAX;
         let (url, directory) = self.directory(&source.url, deadline).await?;
         let directory = SignedDirectory::verify(&directory, &source.certificates, self.clock.now())?;
-        let entries = directory.files().iter();
-        let entries: Vec<_> = entries
-            .filter(|entry| wanted == Wanted::All || entry.identifier() == SHARED_PARAMETERS)
-            .collect();
-        if entries.len() > FILES_MAX {
-            return Err(SourceError::TooManyFiles { files_max: FILES_MAX });
-        }
         let mut files = BTreeMap::new();
-        for entry in entries {
-            // Optional parts need not say whose they are.
-            if !entry.instance().is_empty() {
-                entry.check_instance(instance)?;
-            }
+        for entry in self::wanted(&directory, instance, wanted)? {
             let known = kept.and_then(|kept| kept.files().get(entry.file_name()));
             let content = match known.filter(|known| entry.check(&known.content).is_ok()) {
                 Some(known) => known.content.clone(),
@@ -110,11 +118,7 @@ impl Downloader {
                     content
                 }
             };
-            let metadata = FileMetadata::of(entry, &directory);
-            files.insert(
-                entry.file_name().to_owned(),
-                KeptFile { content, metadata, version: directory.version() },
-            );
+            keep(&mut files, entry, &directory, content);
         }
         InstanceFiles::read(instance, files, kept)
     }
@@ -150,4 +154,32 @@ impl Downloader {
         let known = remembered.entry(source.to_owned()).or_insert((not_found, Instant::now()));
         known.0 = not_found;
     }
+}
+
+/// The files of `instance` that a directory lists and that are wanted.
+fn wanted<'d>(
+    directory: &'d SignedDirectory,
+    instance: &str,
+    wanted: Wanted,
+) -> Result<Vec<&'d FileEntry>, SourceError> {
+    let entries = directory.files().iter();
+    let entries: Vec<_> =
+        entries.filter(|entry| wanted == Wanted::All || entry.identifier() == SHARED_PARAMETERS).collect();
+    if entries.len() > FILES_MAX {
+        return Err(SourceError::TooManyFiles { files_max: FILES_MAX });
+    }
+    // Optional parts need not say whose they are.
+    let mut named = entries.iter().filter(|entry| !entry.instance().is_empty());
+    named.try_for_each(|entry| entry.check_instance(instance))?;
+    Ok(entries)
+}
+
+fn keep(
+    files: &mut BTreeMap<String, KeptFile>,
+    entry: &FileEntry,
+    directory: &SignedDirectory,
+    content: Bytes,
+) {
+    let (metadata, version) = (FileMetadata::of(entry, directory), directory.version());
+    files.insert(entry.file_name().to_owned(), KeptFile { content, metadata, version });
 }

@@ -2,7 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use http::StatusCode;
-use uuk_globalconf::{DirectoryError, GlobalConfigurationError, ParametersError};
+use uuk_globalconf::{CourierError, DirectoryError, GlobalConfigurationError, ParametersError};
 use uuk_transport::{UpstreamBuildError, UpstreamError};
 
 /// Why the configuration was not refreshed. What was in force stays.
@@ -27,6 +27,33 @@ pub enum RefreshError {
         /// What is wrong with it.
         #[source]
         source: ParametersError,
+    },
+    /// The file of a courier is not there, or cannot be read.
+    #[error("cannot read the courier's file `{}`", path.display())]
+    CourierUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The file of a courier is none.
+    #[error("`{}` is no courier's file", path.display())]
+    CourierMalformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: CourierError,
+    },
+    /// What a courier brought does not count.
+    #[error("what is in `{}` does not count", path.display())]
+    Courier {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<SourceError>,
     },
     /// No source gave a configuration.
     #[error("no source gives the configuration of `{instance}`; one of {tried} is {url}")]
@@ -53,7 +80,7 @@ impl RefreshError {
     /// The stable code: that of the reason, where one is known.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unavailable { source, .. } => source.code(),
+            Self::Unavailable { source, .. } | Self::Courier { source, .. } => source.code(),
             Self::Store(error) => error.code(),
             Self::Configuration(error) => error.code(),
             other => other.into(),

@@ -1,11 +1,14 @@
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use tracing::warn;
 use uuk_globalconf::{
-    Dated, DirectoryError, Extensions, FileMetadata, InstanceParameters, PRIVATE_PARAMETERS, ParametersError,
-    PrivateParameters, SHARED_PARAMETERS, SharedParameters, Version,
+    Dated, DirectoryError, Extensions, FileMetadata, GOVERNANCE, GOVERNANCE_FILE, InstanceGovernance,
+    InstanceParameters, PRIVATE_PARAMETERS, ParametersError, PrivateParameters, SHARED_PARAMETERS,
+    SharedParameters, Version,
 };
 use uuk_process::ErrorChain;
 
@@ -21,6 +24,7 @@ pub(crate) const FILE_BYTES_MAX: usize = 32 << 20;
 
 type ReadExtension = fn(&mut Extensions, &[u8]) -> Result<(), ParametersError>;
 
+/// X-Road's optional parts.
 const EXTENSIONS: [(&str, ReadExtension); 3] = [
     ("nextupdate-params.xml", Extensions::read_next_update),
     ("fetchinterval-params.xml", Extensions::read_fetch_interval),
@@ -68,8 +72,10 @@ impl InstanceFiles {
             private.expires = file.metadata.expiration_date;
         }
         let extensions = match known {
-            Some(known) if EXTENSIONS.iter().all(|(name, _)| is_known(name)) => known.extensions.clone(),
-            _ => read_extensions(&files),
+            Some(known) if EXTENSIONS.iter().all(|(name, _)| is_known(name)) && is_known(GOVERNANCE_FILE) => {
+                known.extensions.clone()
+            }
+            _ => read_extensions(instance, &files),
         };
         Ok(Self { files, parameters, extensions })
     }
@@ -111,17 +117,33 @@ fn read_parameters(shared: &KeptFile, private: Option<&KeptFile>) -> Result<Inst
     Ok(InstanceParameters { shared, private: private.map(|content| Dated { content, expires: None }) })
 }
 
-/// One that cannot be read is passed over: it must not stop a country's exchange.
-fn read_extensions(files: &BTreeMap<String, KeptFile>) -> Extensions {
+/// One that cannot be read is passed over: it must not stop a country's exchange. Without the part about governance, no
+/// plugin that rests on it serves: nobody knows what was revoked.
+fn read_extensions(instance: &str, files: &BTreeMap<String, KeptFile>) -> Extensions {
+    let pass_over = |name: &str, error: &dyn Error| {
+        warn!(error = %ErrorChain(error), "`{name}` of the global configuration is passed over");
+    };
     let mut extensions = Extensions::default();
     for (name, read) in EXTENSIONS {
         if let Some(file) = files.get(name)
             && let Err(error) = read(&mut extensions, &file.content)
         {
-            warn!(error = %ErrorChain(&error), "`{name}` of the global configuration is passed over");
+            pass_over(name, &error);
+        }
+    }
+    if let Some(file) = files.get(GOVERNANCE_FILE) {
+        match read_governance(instance, &file.content) {
+            Ok(governance) => extensions.governance = Some(Arc::new(governance)),
+            Err(error) => pass_over(GOVERNANCE_FILE, error.as_ref()),
         }
     }
     extensions
+}
+
+fn read_governance(instance: &str, file: &[u8]) -> Result<InstanceGovernance, Box<dyn Error>> {
+    let governance = InstanceGovernance::read(file)?;
+    check_instance(GOVERNANCE, &governance.instance, instance)?;
+    Ok(governance)
 }
 
 fn check_instance(identifier: &str, inside: &str, expected: &str) -> Result<(), DirectoryError> {

@@ -12,7 +12,7 @@ use metrics::{counter, gauge};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use uuk_globalconf::{Anchor, Extensions, GlobalConfiguration, GlobalConfigurationError};
+use uuk_globalconf::{Anchor, Courier, Extensions, GlobalConfiguration, GlobalConfigurationError};
 use uuk_pki::CertificateProfiles;
 use uuk_process::{Clock, ErrorChain};
 
@@ -24,6 +24,8 @@ use crate::store::{Store, Stored, folder_name};
 
 /// An anchor has some kilobytes.
 const ANCHOR_BYTES_MAX: u64 = 1 << 20;
+/// All files of a country, in base64.
+const COURIER_BYTES_MAX: u64 = 64 << 20;
 /// More other instances are not followed.
 const FEDERATED_MAX: usize = 32;
 /// The wait after a first failure.
@@ -264,12 +266,32 @@ impl Refresher {
         anchor: &Anchor,
     ) -> Result<(Arc<InstanceFiles>, Assembled), RefreshError> {
         let kept = self.instances.get(&anchor.instance).map(Arc::as_ref);
-        let main = Arc::new(self.downloader.download(anchor, kept, Wanted::All).await?);
+        let main = match &self.config.courier {
+            Some(courier) => self.unpack(courier, anchor, kept)?,
+            None => self.downloader.download(anchor, kept, Wanted::All).await?,
+        };
+        let main = Arc::new(main);
         let mut instances = self.instances.clone();
         instances.insert(anchor.instance.clone(), main.clone());
         let assembled = self.assemble(&anchor.instance, &instances)?;
         self.instances = instances;
         Ok((main, assembled))
+    }
+
+    fn unpack(
+        &self,
+        path: &Path,
+        anchor: &Anchor,
+        kept: Option<&InstanceFiles>,
+    ) -> Result<InstanceFiles, RefreshError> {
+        let file = read_file(path, COURIER_BYTES_MAX);
+        let file =
+            file.map_err(|source| RefreshError::CourierUnreadable { path: path.to_owned(), source })?;
+        let courier = Courier::read(&file)
+            .map_err(|source| RefreshError::CourierMalformed { path: path.to_owned(), source })?;
+        self.downloader
+            .unpack(&courier, anchor, kept)
+            .map_err(|source| RefreshError::Courier { path: path.to_owned(), source: Box::new(source) })
     }
 
     /// Downloads the configurations of other instances that `main` names, and drops those that it no longer names. One
@@ -347,11 +369,16 @@ impl Refresher {
 
 fn read_anchor(path: &Path) -> Result<Anchor, RefreshError> {
     let unreadable = |source| RefreshError::AnchorUnreadable { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(ANCHOR_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
+    let bytes = read_file(path, ANCHOR_BYTES_MAX).map_err(unreadable)?;
     let malformed = |source| RefreshError::AnchorMalformed { path: path.to_owned(), source };
     Anchor::read(&bytes).map_err(malformed)
+}
+
+/// As much of a file as may be there; one that is longer is not what it should be.
+fn read_file(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The wait before the next refresh.

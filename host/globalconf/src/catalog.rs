@@ -7,7 +7,7 @@ use uuk_pki::Sha256;
 use crate::{Malformed, from_toml};
 
 /// The services that may answer, each with its contract. A service that is not here does not exist.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
     services: HashMap<ServiceId, CataloguedService>,
 }
@@ -62,8 +62,16 @@ impl Catalog {
     /// [`CatalogError`] names the line or the service.
     pub fn parse(text: &str) -> Result<Self, CatalogError> {
         let file: File = from_toml(text).map_err(CatalogError::Malformed)?;
+        Self::new(file.service)
+    }
+
+    /// A catalog of these services.
+    ///
+    /// # Errors
+    /// [`CatalogError::Duplicate`].
+    pub fn new(listed: impl IntoIterator<Item = CataloguedService>) -> Result<Self, CatalogError> {
         let mut services = HashMap::new();
-        for service in file.service {
+        for service in listed {
             if let Some(twice) = services.insert(service.id.clone(), service) {
                 return Err(CatalogError::Duplicate { service: Box::new(twice.id) });
             }

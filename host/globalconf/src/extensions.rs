@@ -1,10 +1,12 @@
 //! Optional parts that a central server may add. Unlike in the parameters, an unknown element is refused, as X-Road's
 //! schemas do: each of these files says one thing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuk_identifiers::ClientId;
 
+use crate::InstanceGovernance;
 use crate::xml::{self, Element, ParametersError};
 
 /// The shortest time between two questions to an OCSP responder.
@@ -19,6 +21,8 @@ pub struct Extensions {
     pub ocsp_fetch_interval: Duration,
     /// Who may ask any server for its state and load.
     pub monitoring_client: Option<ClientId>,
+    /// Catalog and trust, if the instance says them.
+    pub governance: Option<Arc<InstanceGovernance>>,
 }
 
 impl Default for Extensions {
@@ -27,6 +31,7 @@ impl Default for Extensions {
             verify_next_update: true,
             ocsp_fetch_interval: Duration::from_secs(1200),
             monitoring_client: None,
+            governance: None,
         }
     }
 }

@@ -4,8 +4,9 @@
 //! that count now, [`SharedParameters`] and [`PrivateParameters`] are the two that matter, and a
 //! [`GlobalConfiguration`] answers what the transport asks of all of them together.
 //!
-//! Beside it stand uuk's own parts, which X-Road's servers pass over: the [`Catalog`] of services and the
-//! [`TrustList`] for bundles. For now both are files that the operator hands to each server.
+//! Beside it stands uuk's own part, which X-Road's servers pass over: [`InstanceGovernance`], the catalog of services and
+//! whose signatures on bundles count. Where no instance says that, a [`Catalog`] and a [`TrustList`] are files that the
+//! operator hands to each server.
 //!
 //! Pure: bytes and the time come in as arguments, and nothing here downloads or stores.
 
@@ -13,8 +14,10 @@
 
 mod anchor;
 mod catalog;
+mod courier;
 mod download;
 mod extensions;
+mod governance;
 mod instance;
 mod malformed;
 mod metadata;
@@ -31,8 +34,10 @@ mod xml;
 
 pub use anchor::{Anchor, Source, VerificationCertificate};
 pub use catalog::{Catalog, CatalogError, CataloguedService};
+pub use courier::{Courier, CourierError};
 pub use download::{DirectoryUrl, directory_url, download_sources, file_url};
 pub use extensions::Extensions;
+pub use governance::{GOVERNANCE, GOVERNANCE_FILE, InstanceGovernance, InstanceGovernanceError};
 pub use instance::{Dated, Instance};
 pub use malformed::{Malformed, from_toml};
 pub use metadata::FileMetadata;

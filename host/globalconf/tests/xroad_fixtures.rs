@@ -382,6 +382,7 @@ fn reads_optional_parts_as_strictly_as_x_road() {
         verify_next_update: false,
         ocsp_fetch_interval: Duration::from_secs(500),
         monitoring_client: Some(id("fdev/GOV/66655666")),
+        governance: None,
     };
     assert_eq!(extensions, expected);
     extensions.read_monitoring(&part("empty-monitoring-params.xml")).unwrap();

@@ -10,6 +10,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use uuk_configuration_client::ConfigurationClient;
+use uuk_globalconf::InstanceGovernance;
+use uuk_pki::CertificateProfiles;
 use uuk_plugin_host::reload::{Canary, Policy, Reload, ReloadConfig, ReloadError, ReloadHandle};
 use uuk_plugin_host::{
     CacheError, CompiledCache, Compiler, Engine, EngineConfig, EngineError, WaitingLimits,
@@ -22,7 +25,7 @@ use crate::administration::{Administration, AdministrationError, Served};
 use crate::config::Config;
 use crate::exchange::{ExchangeStartError, Exchanging};
 use crate::finding::Finding;
-use crate::governance::{Fingerprint, Governance, GovernanceError};
+use crate::governance::{Fingerprint, Governance, GovernanceError, Instance};
 use crate::operations::{Operations, await_ready};
 
 /// How often the files of governance are looked at.
@@ -57,9 +60,29 @@ pub enum StartError {
 
 /// Reads the governance and what the exchange rests on, and nothing else: what `serve --check` may do beside a running
 /// server.
-pub(crate) fn check(config: &Config) -> Result<Vec<Finding>, GovernanceError> {
-    Governance::read(&config.files)?;
-    Ok(config.exchange.iter().flat_map(|exchange| exchange.inspect(config)).collect())
+pub(crate) fn check(config: &Config) -> Result<Vec<Finding>, StartError> {
+    let governance = read_kept(config)?;
+    let exchange = config.exchange.iter().flat_map(|exchange| exchange.inspect(config));
+    Ok(governance.sources(config).into_iter().chain(exchange).collect())
+}
+
+/// The governance as the files have it, those of the global configuration included.
+pub(crate) fn read_kept(config: &Config) -> Result<Governance, StartError> {
+    let clock = Clock::system();
+    let client = if config.governance.follows_instance() { configuration(config, &clock)? } else { None };
+    let instance = Instance::of(config, client.as_ref(), clock).in_force();
+    Ok(Governance::read(config, instance)?)
+}
+
+/// The global configuration that the server takes part in or is governed by, as it was kept.
+fn configuration(config: &Config, clock: &Clock) -> Result<Option<ConfigurationClient>, StartError> {
+    if let Some(exchange) = &config.exchange {
+        return Ok(Some(exchange.configuration_client(clock.clone())?));
+    }
+    let Some(section) = &config.governance.global_configuration else { return Ok(None) };
+    let profiles = CertificateProfiles::default();
+    let client = ConfigurationClient::build(section.clone(), profiles, clock.clone());
+    client.map(Some).map_err(|error| ExchangeStartError::from(error).into())
 }
 
 /// A server that is ready to run.
@@ -69,6 +92,8 @@ pub struct Server {
     reload: Reload,
     handle: ReloadHandle,
     policy: watch::Sender<Arc<Policy>>,
+    configuration: Option<ConfigurationClient>,
+    instance: Instance,
     fingerprint: Fingerprint,
     listener: Listener,
     behind: Option<Listener>,
@@ -89,7 +114,9 @@ impl Server {
             .create(&config.files.state)
             .map_err(|source| StartError::State { path: config.files.state.clone(), source })?;
         let administration = Administration::bind(&config.files.state)?;
-        let governance = Governance::read(&config.files)?;
+        let configuration = configuration(&config, &clock)?;
+        let instance = Instance::of(&config, configuration.as_ref(), clock.clone());
+        let governance = Governance::read(&config, instance.in_force())?;
         let engine = Engine::new(EngineConfig {
             instances_max: config.plugins.instances_max,
             waiting: WaitingLimits {
@@ -119,9 +146,11 @@ impl Server {
         };
         let provider = Arc::new(Provider::new(limits, handle.registry().clone(), clock.clone()));
         provider.set_conditions(governance.conditions);
-        let exchange = match &config.exchange {
-            Some(exchange) => Some(Exchanging::build(&config, exchange, clock, &provider).await?),
-            None => None,
+        let exchange = match (&config.exchange, &configuration) {
+            (Some(exchange), Some(configuration)) => {
+                Some(Exchanging::build(&config, exchange, clock, configuration, &provider).await?)
+            }
+            _ => None,
         };
 
         let mut listener = config.listener.clone();
@@ -132,6 +161,8 @@ impl Server {
             operations: Listener::bind(plain(config.operations.address))?,
             administration,
             exchange,
+            configuration,
+            instance,
             config,
             provider,
             reload,
@@ -190,8 +221,12 @@ impl Server {
         status.mark_unchanged();
         services.spawn(await_ready(status, ready));
         services.spawn(self.reload.run(plugins_stop.clone()));
+        if let Some(configuration) = self.configuration {
+            services.spawn(configuration.run(plugins_stop.clone()));
+        }
         services.spawn(follow_governance(
             self.config,
+            self.instance,
             self.fingerprint,
             Arc::clone(&self.provider),
             self.policy,
@@ -263,11 +298,12 @@ async fn keep_up(metrics: PrometheusHandle, stop: CancellationToken) {
     }
 }
 
-/// Puts changed files in force, together, or leaves everything as it was.
+/// Puts what has changed in force, together, or leaves everything as it was.
 ///
 /// Files that are not usable are tried again until they are: one of them may be on its way.
 async fn follow_governance(
     config: Config,
+    instance: Instance,
     mut in_force: Fingerprint,
     provider: Arc<Provider>,
     policy: watch::Sender<Arc<Policy>>,
@@ -276,11 +312,12 @@ async fn follow_governance(
 ) {
     let mut told = None;
     while stop.run_until_cancelled(tokio::time::sleep(GOVERNANCE_EVERY)).await.is_some() {
-        if in_force.is_current(&config.files) {
+        let of_instance = instance.in_force();
+        if in_force.is_current(&config.files, of_instance.as_ref()) {
             told = None;
             continue;
         }
-        match read_anew(&config, tls.as_ref()) {
+        match read_anew(&config, of_instance, tls.as_ref()) {
             Ok(governance) => {
                 info!("Catalog, trust, clients and grants were read anew");
                 provider.set_conditions(governance.conditions);
@@ -298,9 +335,13 @@ async fn follow_governance(
     }
 }
 
-/// Reads the files, and admits the clients that they name.
-fn read_anew(config: &Config, tls: Option<&ListenerTls>) -> Result<Governance, StartError> {
-    let governance = Governance::read(&config.files)?;
+/// Reads all anew, and admits the clients that they name.
+fn read_anew(
+    config: &Config,
+    instance: Option<Arc<InstanceGovernance>>,
+    tls: Option<&ListenerTls>,
+) -> Result<Governance, StartError> {
+    let governance = Governance::read(config, instance)?;
     if let Some(tls) = tls {
         let configured = config.listener.client_certificates.iter();
         tls.admit(configured.chain(&governance.client_certificates).cloned().collect())?;

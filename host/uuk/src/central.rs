@@ -3,7 +3,9 @@
 //! What changes the registry is one call of [`Central::change`]; the running server publishes it within a second.
 
 mod authorities;
+mod catalog;
 mod config;
+mod courier;
 mod groups;
 mod instance;
 mod members;
@@ -12,6 +14,7 @@ mod requests;
 mod serve;
 mod servers;
 mod signing_keys;
+mod vetting;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -44,6 +47,9 @@ enum CentralCommand {
     /// Publish the configuration until told to stop
     Serve,
     Anchor(instance::AnchorOptions),
+    /// The configuration in a file, for servers without a network
+    #[command(subcommand)]
+    Courier(courier::CourierCommand),
     /// Show what is registered
     Show,
     /// Show the audit log, as far as it holds
@@ -81,6 +87,12 @@ enum CentralCommand {
     /// Requests of security servers that wait for an operator
     #[command(subcommand)]
     Request(requests::RequestCommand),
+    /// Information systems, services, and who may use them
+    #[command(subcommand)]
+    Catalog(catalog::CatalogCommand),
+    /// Whose signatures on plugin bundles count, and which bundles are revoked
+    #[command(subcommand)]
+    Vetting(vetting::VettingCommand),
     /// Keys that sign the configuration
     #[command(subcommand)]
     Key(signing_keys::KeyCommand),
@@ -97,6 +109,7 @@ pub(crate) fn run(arguments: &CentralArguments, terminal: &Terminal) -> Result<(
     match &arguments.command {
         Command::Init(options) => instance::init(options, &operator),
         Command::Anchor(options) => instance::anchor(options, &operator),
+        Command::Courier(command) => courier::run(command, &operator),
         Command::Show => instance::show(&operator),
         Command::Audit => instance::audit(&operator),
         Command::Class(command) => members::class(command, &operator),
@@ -110,6 +123,8 @@ pub(crate) fn run(arguments: &CentralArguments, terminal: &Terminal) -> Result<(
         Command::TimeStamping(command) => authorities::time_stamping(command, &operator),
         Command::Person(command) => people::run(command, &operator),
         Command::Request(command) => requests::run(command, &operator),
+        Command::Catalog(command) => catalog::run(command, &operator),
+        Command::Vetting(command) => vetting::run(command, &operator),
         Command::Key(command) => signing_keys::run(command, &operator),
         Command::Serve => Ok(()),
     }
@@ -136,6 +151,12 @@ impl<'t> Operator<'t> {
         let user = std::fs::metadata("/proc/self").map_err(|error| cannot_start(&error))?.uid();
         let actor = format!("uid:{user}").parse().map_err(|error| cannot_start(&error))?;
         Ok(Self { config, central, actor, runtime, terminal })
+    }
+
+    /// Notes an act that changes nothing.
+    fn note(&self, act: &'static str) -> Result<(), Failure> {
+        let noted = self.runtime.block_on(self.central.change(&self.actor, act, |_| Ok(())));
+        noted.map_err(|error| failure(&error))
     }
 
     /// Changes the registry, notes that as `act`, and says so.

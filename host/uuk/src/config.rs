@@ -14,6 +14,7 @@ use uuk_signer::SignerConfig;
 use uuk_transport::{ClientAuthentication, ListenerConfig};
 
 use crate::exchange::Exchange;
+use crate::governance::GovernanceConfig;
 
 /// The whole file, `uuk.toml`.
 #[derive(Debug, Deserialize)]
@@ -32,6 +33,9 @@ pub struct Config {
     /// Files and folders, relative to the configuration's own folder.
     #[serde(default)]
     pub(crate) files: Files,
+    /// Who says which services there are, and whose signatures on bundles count.
+    #[serde(default)]
+    pub(crate) governance: GovernanceConfig,
     /// How plugins are taken into service.
     #[serde(default)]
     pub(crate) plugins: Plugins,
@@ -276,6 +280,7 @@ impl Config {
                  one away"
             ));
         }
+        problems.extend(self.governance.problems(self.exchange.is_some()));
         problems.extend(self.signer.iter().flat_map(SignerConfig::problems));
         problems
     }
@@ -287,6 +292,9 @@ impl Config {
         }
         for listener in [Some(&mut self.listener), self.behind.as_mut()].into_iter().flatten() {
             listener.resolve(base);
+        }
+        if let Some(section) = &mut self.governance.global_configuration {
+            section.resolve(base);
         }
         if let Some(exchange) = &mut self.exchange {
             exchange.resolve(base);

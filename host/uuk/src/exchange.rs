@@ -147,7 +147,6 @@ pub(crate) struct Exchanging {
     server_proxy: Arc<ServerProxy>,
     peers: PeerListener,
     answers: PublicListener,
-    configuration: ConfigurationClient,
     signer: Signer,
     control: Control,
     message_log: MessageLog,
@@ -157,16 +156,14 @@ pub(crate) struct Exchanging {
 }
 
 impl Exchanging {
-    /// Opens keys and message log, and binds the doors for other servers.
+    /// Opens keys and message log, and binds the doors for other servers. `configuration` is someone else's to run.
     pub(crate) async fn build(
         config: &Config,
         exchange: &Exchange,
         clock: Clock,
+        configuration: &ConfigurationClient,
         provider: &Arc<Provider>,
     ) -> Result<Self, ExchangeStartError> {
-        let profiles = exchange.profiles()?;
-        let configuration =
-            ConfigurationClient::build(exchange.global_configuration.clone(), profiles, clock.clone())?;
         let in_force: watch::Receiver<Option<Arc<GlobalConfiguration>>> = configuration.configuration();
         let dependencies = SignerDependencies {
             server: config.server.id.clone(),
@@ -218,7 +215,6 @@ impl Exchanging {
             server_proxy,
             peers: PeerListener::bind(exchange.listener.clone(), shown, admit)?,
             answers: PublicListener::bind(exchange.certificate_answers.clone())?,
-            configuration,
             signer,
             control,
             message_log,
@@ -248,7 +244,6 @@ impl Exchanging {
         let mut services = JoinSet::new();
         // They outlive the doors: an exchange in progress still needs them.
         let services_stop = CancellationToken::new();
-        services.spawn(self.configuration.run(services_stop.clone()));
         services.spawn(self.control.run(services_stop.clone()));
         services.spawn(self.message_log.run(services_stop.clone()));
         services.spawn(self.standing.run(services_stop.clone()));
@@ -312,6 +307,14 @@ impl Exchange {
         if let Some(profiles) = &mut self.certificate_profiles {
             *profiles = folder.join(&*profiles);
         }
+    }
+
+    /// The global configuration, as it was kept.
+    pub(crate) fn configuration_client(
+        &self,
+        clock: Clock,
+    ) -> Result<ConfigurationClient, ExchangeStartError> {
+        Ok(ConfigurationClient::build(self.global_configuration.clone(), self.profiles()?, clock)?)
     }
 
     /// X-Road's certificate profiles, and those of the file.

@@ -1,36 +1,70 @@
-//! The files that decide over a server, followed while it runs: catalog, trust, clients and grants.
+//! What decides over a server, followed while it runs: catalog, trust, clients and grants.
 //!
-//! They are read together and replace what was in force together. A file that is not usable leaves everything as it
-//! was: half a change is worse than none.
+//! They are files, read together, and replace what was in force together. A file that is not usable leaves everything as
+//! it was: half a change is worse than none. Catalog and trust may come from the global configuration instead, each from
+//! one place only; while that does not count, there is no service and nobody is trusted.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde::Deserialize;
+use tokio::sync::watch;
 use uuk_bundle::{Engine, Trust};
-use uuk_globalconf::{Catalog, CatalogError, TrustError, TrustList};
+use uuk_configuration_client::{ConfigurationClient, ConfigurationClientConfig};
+use uuk_globalconf::{Catalog, CatalogError, GlobalConfiguration, InstanceGovernance, TrustError, TrustList};
 use uuk_pki::{Anchors, Certificate, CertificateError, DigestAlgorithm};
 use uuk_plugin_host::Grant;
 use uuk_plugin_host::capabilities::sql::DatabaseGrant;
 use uuk_plugin_host::reload::{Deployment, Policy};
-use uuk_process::{ErrorChain, Secret};
+use uuk_process::{Clock, ErrorChain, Secret};
 use uuk_proxy::{Backends, BackendsError, Conditions};
 use uuk_serverconf::{Clients, ClientsError, DatasourceGrant, GrantError, GrantFile};
 use uuk_transport::{Authentication, UpstreamConfig};
 
-use crate::config::Files;
+use crate::config::{Config, Files};
+use crate::finding::Finding;
 
 /// Files larger than this are not read: the largest catalog seen in the field is a tenth of it.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// What the files say, ready to be put in force.
+/// Section `[governance]`: who says which services there are, and whose signatures on bundles count.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct GovernanceConfig {
+    /// Who says which services there are: `file` (`catalog` in `[files]`) or `global_configuration`. Default: `file`.
+    pub(crate) catalog: Governor,
+    /// Who says whose signatures on bundles count, and which bundles are revoked: `file` (`trust` in `[files]`) or
+    /// `global_configuration`. Default: `file`.
+    pub(crate) trust: Governor,
+    /// Where the global configuration comes from, for a server without an exchange.
+    pub(crate) global_configuration: Option<ConfigurationClientConfig>,
+}
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Governor {
+    /// A file of this server.
+    #[default]
+    File,
+    /// The operator of the instance.
+    GlobalConfiguration,
+}
+
+/// What findings about it are called.
+pub(crate) const CATALOG: &str = "catalog";
+pub(crate) const TRUST: &str = "trust";
+
+/// What files and global configuration say, ready to be put in force.
 pub(crate) struct Governance {
     pub(crate) conditions: Conditions,
     pub(crate) policy: Policy,
     /// Certificates of the clients' information systems: who may open a TLS connection.
     pub(crate) client_certificates: Vec<PathBuf>,
-    /// All files this rests on, as they were.
+    /// All this rests on, as it was.
     pub(crate) fingerprint: Fingerprint,
 }
 
@@ -86,25 +120,130 @@ pub enum GovernanceError {
 }
 
 impl Governance {
-    /// Reads all files.
-    pub(crate) fn read(files: &Files) -> Result<Self, GovernanceError> {
-        let reader = Reader::default();
-        let catalog = Catalog::parse(&reader.read(&files.catalog)?)
-            .map_err(|source| GovernanceError::Catalog { path: files.catalog.clone(), source })?;
+    /// Reads all files that count; `instance` is what the global configuration says, if it counts.
+    pub(crate) fn read(
+        config: &Config,
+        instance: Option<Arc<InstanceGovernance>>,
+    ) -> Result<Self, GovernanceError> {
+        let (files, reader) = (&config.files, Reader::default());
+        let catalog = match config.governance.catalog {
+            Governor::File => reader.catalog(&files.catalog)?,
+            Governor::GlobalConfiguration => {
+                instance.as_ref().map(|one| one.catalog.clone()).unwrap_or_default()
+            }
+        };
+        let trust = match config.governance.trust {
+            Governor::File => reader.trust(&files.trust)?,
+            Governor::GlobalConfiguration => instance.as_deref().map(trust_of).unwrap_or_default(),
+        };
         let (clients, client_certificates) = reader.clients(&files.clients)?;
         let policy = Policy {
             deployments: reader.deployments(&files.grants)?,
-            trust: reader.trust(&files.trust)?,
+            trust,
             catalogued: catalog.services().map(|entry| (entry.id.clone(), entry.contract.0)).collect(),
         };
         let backends = reader.backends(&files.backends)?;
-        let fingerprint = Fingerprint(reader.seen.into_inner());
+        let fingerprint = Fingerprint { files: reader.seen.into_inner(), instance };
         Ok(Self {
             conditions: Conditions { catalog, clients, backends },
             policy,
             client_certificates,
             fingerprint,
         })
+    }
+
+    /// Who says what, with how much of it.
+    pub(crate) fn sources(&self, config: &Config) -> [Finding; 2] {
+        let source = |governor, file: &Path| match governor {
+            Governor::File => file.display().to_string(),
+            Governor::GlobalConfiguration => "the global configuration".to_owned(),
+        };
+        let services = self.policy.catalogued.len();
+        let Trust { vetting_anchors, revoked, .. } = &self.policy.trust;
+        let (vetters, revoked) = (vetting_anchors.certificates().len(), revoked.len());
+        let catalog = source(config.governance.catalog, &config.files.catalog);
+        let trust = source(config.governance.trust, &config.files.trust);
+        [
+            governed(
+                CATALOG,
+                config.governance.catalog,
+                format!("of {catalog}: services {services}"),
+                services,
+            ),
+            governed(
+                TRUST,
+                config.governance.trust,
+                format!("of {trust}: vetting certificates {vetters}, revoked bundles {revoked}"),
+                vetters,
+            ),
+        ]
+    }
+}
+
+/// Of a file, it is the agency's own affair if there is nothing in it.
+fn governed(what: &str, governor: Governor, detail: String, count: usize) -> Finding {
+    match (governor, count) {
+        (Governor::GlobalConfiguration, 0) => Finding::warn(
+            what,
+            detail,
+            "wait for the global configuration, or ask the operator of the instance",
+        ),
+        _ => Finding::ok(what, detail),
+    }
+}
+
+fn trust_of(instance: &InstanceGovernance) -> Trust {
+    Trust {
+        author_anchors: Anchors::new(instance.author_certificates.clone()),
+        vetting_anchors: Anchors::new(instance.vetting_certificates.clone()),
+        revoked: instance.revoked.clone(),
+        minimum_versions: instance.minimum_versions.clone(),
+    }
+}
+
+/// The instance, as far as it governs this server.
+pub(crate) struct Instance {
+    configuration: Option<watch::Receiver<Option<Arc<GlobalConfiguration>>>>,
+    clock: Clock,
+}
+
+impl Instance {
+    /// That of `client`, if there is one and anything is to come from it.
+    pub(crate) fn of(config: &Config, client: Option<&ConfigurationClient>, clock: Clock) -> Self {
+        let client = client.filter(|_| config.governance.follows_instance());
+        Self { configuration: client.map(ConfigurationClient::configuration), clock }
+    }
+
+    /// Catalog and trust, if the global configuration says them and counts.
+    pub(crate) fn in_force(&self) -> Option<Arc<InstanceGovernance>> {
+        let configuration = self.configuration.as_ref()?.borrow();
+        let counts =
+            |configuration: &&Arc<GlobalConfiguration>| configuration.check(self.clock.now()).is_ok();
+        configuration.as_ref().filter(counts)?.extensions().governance.clone()
+    }
+}
+
+impl GovernanceConfig {
+    /// Whether anything comes from the global configuration.
+    pub(crate) fn follows_instance(&self) -> bool {
+        [self.catalog, self.trust].contains(&Governor::GlobalConfiguration)
+    }
+
+    /// What does not fit together.
+    pub(crate) fn problems(&self, has_exchange: bool) -> Vec<String> {
+        let problem = match (&self.global_configuration, has_exchange, self.follows_instance()) {
+            (Some(_), true, _) => {
+                "governance.global_configuration: [exchange.global_configuration] says it already; take one away"
+            }
+            (Some(_), _, false) => {
+                "governance.global_configuration: nothing is taken from it; set `catalog` or `trust` in [governance]"
+            }
+            (None, false, true) => {
+                "governance: there is no global configuration; name its anchor in [governance.global_configuration]"
+            }
+            _ => return Vec::new(),
+        };
+        vec![problem.to_owned()]
     }
 }
 
@@ -115,6 +254,11 @@ struct Reader {
 }
 
 impl Reader {
+    fn catalog(&self, path: &Path) -> Result<Catalog, GovernanceError> {
+        Catalog::parse(&self.read(path)?)
+            .map_err(|source| GovernanceError::Catalog { path: path.to_owned(), source })
+    }
+
     /// A trust list and the certificates it names.
     fn trust(&self, path: &Path) -> Result<Trust, GovernanceError> {
         let list = TrustList::parse(&self.read(path)?)
@@ -290,16 +434,26 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some((metadata.len(), metadata.modified().ok()?))
 }
 
-/// The files that were read, also certificates and passwords that others name, as they were then.
+/// What was read, as it was then.
 #[derive(Debug)]
-pub(crate) struct Fingerprint(HashMap<PathBuf, Option<Stamp>>);
+pub(crate) struct Fingerprint {
+    /// Also certificates and passwords that other files name.
+    files: HashMap<PathBuf, Option<Stamp>>,
+    instance: Option<Arc<InstanceGovernance>>,
+}
 
 impl Fingerprint {
     /// Whether nothing has changed, gone or come since.
-    pub(crate) fn is_current(&self, files: &Files) -> bool {
+    pub(crate) fn is_current(&self, files: &Files, instance: Option<&Arc<InstanceGovernance>>) -> bool {
+        let is_same = match (&self.instance, instance) {
+            // Who refreshes it keeps what has not changed.
+            (Some(read), Some(now)) => Arc::ptr_eq(read, now),
+            (read, now) => read.is_none() && now.is_none(),
+        };
         let grants = grant_files(&files.grants).unwrap_or_default();
-        grants.iter().all(|path| self.0.contains_key(path))
-            && self.0.iter().all(|(path, seen)| stamp(path) == *seen)
+        is_same
+            && grants.iter().all(|path| self.files.contains_key(path))
+            && self.files.iter().all(|(path, seen)| stamp(path) == *seen)
     }
 }
 
@@ -319,62 +473,109 @@ mod tests {
 
     const GRANT: &str = "plugin = 'kg.example.people'\nprovider = 'KG/GOV/70000001/registry'\n";
 
-    /// The least that is usable, in a folder of its own.
-    fn site() -> (tempfile::TempDir, Files) {
+    const LEAST: &str = "[server]\nid = 'KG/GOV/70000001/ss1'\n[listener]\naddress = '127.0.0.1:0'\n";
+
+    /// The least that is usable, in a folder of its own; `settings` are further lines of its configuration.
+    fn site(settings: &str) -> (tempfile::TempDir, Config) {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir(at("grants")).unwrap();
         fs::write(at("catalog.toml"), "").unwrap();
         fs::write(at("clients.toml"), "").unwrap();
         fs::write(at("trust.toml"), "author_certificates = []\nvetting_certificates = []").unwrap();
-        let files = Files {
-            plugins: at("plugins"),
-            grants: at("grants"),
-            catalog: at("catalog.toml"),
-            trust: at("trust.toml"),
-            clients: at("clients.toml"),
-            backends: at("backends.toml"),
-            state: at("state"),
-        };
-        (folder, files)
+        fs::write(at("uuk.toml"), format!("{LEAST}{settings}")).unwrap();
+        let config = Config::load(&at("uuk.toml")).unwrap();
+        (folder, config)
+    }
+
+    fn read(config: &Config) -> Result<Governance, GovernanceError> {
+        Governance::read(config, None)
     }
 
     #[test]
     fn notices_a_replaced_password_and_a_new_grant() {
-        let (_folder, files) = site();
+        let (_folder, config) = site("");
+        let files = &config.files;
         let password = files.grants.join("password");
         let datasource = "[datasource.registry]\nengine = 'postgres'\nurl = 'postgres://db/people'\n";
         let upstream = "[upstream.api]\nbase = 'https://a'\nauthorities = 'ca.pem'\n";
         let grant = format!("{GRANT}{datasource}password_file = 'password'\n{upstream}");
         fs::write(files.grants.join("people.toml"), grant).unwrap();
         fs::write(&password, "old").unwrap();
-        let read = || Governance::read(&files).unwrap().fingerprint;
+        let read = || read(&config).unwrap().fingerprint;
 
         let before = read();
-        assert!(before.is_current(&files));
+        assert!(before.is_current(files, None));
         fs::write(&password, "replaced").unwrap();
-        assert!(!before.is_current(&files), "a password");
+        assert!(!before.is_current(files, None), "a password");
 
         let before = read();
         fs::write(files.grants.join("ca.pem"), "new").unwrap();
-        assert!(!before.is_current(&files), "the authorities of an upstream");
+        assert!(!before.is_current(files, None), "the authorities of an upstream");
 
         let before = read();
         fs::write(&files.backends, "").unwrap();
-        assert!(!before.is_current(&files), "the first backends");
+        assert!(!before.is_current(files, None), "the first backends");
 
         let before = read();
         fs::write(files.grants.join("other.toml"), "").unwrap();
-        assert!(!before.is_current(&files), "a grant");
+        assert!(!before.is_current(files, None), "a grant");
     }
 
     #[test]
     fn refuses_a_file_too_long_rather_than_cut_it() {
-        let (_folder, files) = site();
+        let (_folder, config) = site("");
         let length = usize::try_from(FILE_BYTES_MAX).unwrap();
-        fs::write(&files.catalog, "#".repeat(length)).unwrap();
-        assert!(Governance::read(&files).is_ok());
-        fs::write(&files.catalog, "#".repeat(length + 1)).unwrap();
-        assert!(matches!(Governance::read(&files), Err(GovernanceError::TooLong { .. })));
+        fs::write(&config.files.catalog, "#".repeat(length)).unwrap();
+        assert!(read(&config).is_ok());
+        fs::write(&config.files.catalog, "#".repeat(length + 1)).unwrap();
+        assert!(matches!(read(&config), Err(GovernanceError::TooLong { .. })));
+    }
+
+    const OF_INSTANCE: &str = "[governance]\ncatalog = 'global_configuration'\n\
+        trust = 'global_configuration'\nglobal_configuration.anchor = 'anchor.xml'\n";
+
+    #[test]
+    fn what_the_instance_says_needs_no_files_and_is_followed() {
+        let (_folder, config) = site(OF_INSTANCE);
+        fs::remove_file(&config.files.catalog).unwrap();
+        fs::remove_file(&config.files.trust).unwrap();
+        let digest = uuk_pki::Sha256::of(b"bundle");
+        let instance = InstanceGovernance { revoked: [digest].into(), ..InstanceGovernance::default() };
+        let instance = Arc::new(instance);
+        let governance = Governance::read(&config, Some(Arc::clone(&instance))).unwrap();
+        assert!(governance.policy.trust.revoked.contains(&digest));
+        assert!(governance.fingerprint.is_current(&config.files, Some(&instance)));
+        assert!(!governance.fingerprint.is_current(&config.files, None), "it has expired");
+        assert!(read(&config).unwrap().policy.trust.revoked.is_empty(), "while there is none");
+    }
+
+    #[test]
+    fn says_who_governs() {
+        let (_folder, config) = site("");
+        let [catalog, trust] = read(&config).unwrap().sources(&config);
+        assert!(catalog.detail.contains("catalog.toml") && trust.detail.contains("trust.toml"));
+        let (_folder, config) = site(OF_INSTANCE);
+        let sources = read(&config).unwrap().sources(&config);
+        assert!(sources.iter().all(|source| source.detail.contains("the global configuration")));
+    }
+
+    #[test]
+    fn refuses_two_global_configurations_and_none() {
+        let load = |settings: &str| {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("uuk.toml"), format!("{LEAST}{settings}")).unwrap();
+            Config::load(&folder.path().join("uuk.toml"))
+        };
+        let exchange = "[exchange.global_configuration]\nanchor = 'anchor.xml'\n";
+        for settings in [
+            &format!("{OF_INSTANCE}{exchange}"),
+            "[governance]\nglobal_configuration.anchor = 'anchor.xml'",
+            "[governance]\ntrust = 'global_configuration'",
+        ] {
+            let error = load(settings).unwrap_err().to_string();
+            assert!(error.contains("governance"), "{settings}: {error}");
+        }
+        assert!(load(&format!("[governance]\ntrust = 'global_configuration'\n{exchange}")).is_ok());
     }
 }

@@ -12,18 +12,20 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 71] = [
+const PASSED_ON: [&str; 73] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
     "bundle.signature",
     "bundle.signer",
+    "catalog_publishing.central",
     "central.audit",
     "central.refused",
     "central.store",
     "certificate_path.status",
     "certificate_request.key",
     "configuration_client.configuration",
+    "configuration_client.courier",
     "configuration_client.store",
     "configuration_client.unavailable",
     "configuration_files.configuration",

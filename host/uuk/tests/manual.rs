@@ -31,6 +31,7 @@ fn every_key_of_the_configuration_is_described() {
         ("[listener.limits]", within("[listener.limits]")),
         ("[operations]", within("[operations]")),
         ("[files]", within("[files]")),
+        ("[governance]", within("[governance]")),
         ("[plugins]", within("[plugins]")),
         ("[requests]", within("[requests]")),
         ("[exchange]", within("[exchange]")),
@@ -57,6 +58,7 @@ fn every_key_of_the_configuration_is_described() {
 #[test]
 fn sections_that_take_the_keys_of_another_have_the_same() {
     let cases = [
+        ("[governance.global_configuration]", CONFIGURATION, "[exchange.global_configuration]"),
         ("[exchange.listener.limits]", CONFIGURATION, "[listener.limits]"),
         ("[exchange.certificate_answers.limits]", CONFIGURATION, "[listener.limits]"),
         ("[behind]", CONFIGURATION, "[listener]"),

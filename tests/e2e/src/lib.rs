@@ -1,6 +1,7 @@
 //! A whole agency in a folder: keys, catalog, trust, clients, grants, databases and bundles, as its operator would have
 //! them, and the program that serves it. End-to-end tests, benchmarks and the demo stand on it.
 
+mod central;
 mod client;
 mod guests;
 mod network;
@@ -10,6 +11,7 @@ mod raw_peer;
 mod server;
 mod site;
 
+pub use central::Central;
 pub use client::{Client, Reply};
 pub use guests::{Guest, project_root, target_folder};
 pub use network::{Enrolled, Network};

@@ -164,7 +164,7 @@ impl Registry {
     }
 
     /// Whether this member or subsystem is registered.
-    pub(super) fn check_client(&self, client: &ClientId) -> Result<(), Refusal> {
+    pub(crate) fn check_client(&self, client: &ClientId) -> Result<(), Refusal> {
         match client {
             ClientId::Member(id) if self.members.contains_key(id) => Ok(()),
             ClientId::Subsystem(id) if self.subsystems.contains_key(id) => Ok(()),

@@ -137,6 +137,18 @@ pub enum Refusal {
     /// A certification service without authority certifies nothing.
     #[error("a certification service has at least one authority")]
     NoAuthority,
+    /// A text for people is not in all languages.
+    #[error("{reason}")]
+    Text {
+        /// Which is missing.
+        reason: String,
+    },
+    /// What is asked for would count no more.
+    #[error("{until} is over")]
+    Over {
+        /// When it would have ended.
+        until: Timestamp,
+    },
     /// Someone floods the operator.
     #[error("{count_max} requests wait already")]
     TooManyRequests {
@@ -174,11 +186,11 @@ impl Refusal {
         Self::NoClient { server: Box::new(server.clone()), client: Box::new(client.clone()) }
     }
 
-    pub(super) fn already(what: &'static str, name: impl ToString) -> Self {
+    pub(crate) fn already(what: &'static str, name: impl ToString) -> Self {
         Self::AlreadyRegistered { what, name: name.to_string() }
     }
 
-    pub(super) fn unknown(what: &'static str, name: impl ToString) -> Self {
+    pub(crate) fn unknown(what: &'static str, name: impl ToString) -> Self {
         Self::NotRegistered { what, name: name.to_string() }
     }
 }

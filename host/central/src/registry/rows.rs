@@ -66,7 +66,10 @@ impl Registry {
             "certification_service" => put(&mut self.certification, id, content),
             "time_stamping_service" => put(&mut self.time_stamping, id, content),
             "signing_key" => put(&mut self.signing_keys, id, content),
-            _ => None,
+            _ => {
+                let put = self.catalog.put(kind, id, content);
+                put.or_else(|| self.bundle_trust.put(kind, id, content))
+            }
         }
     }
 
@@ -89,11 +92,13 @@ impl Registry {
         compare("certification_service", &before.certification, &self.certification, &mut edits)?;
         compare("time_stamping_service", &before.time_stamping, &self.time_stamping, &mut edits)?;
         compare("signing_key", &before.signing_keys, &self.signing_keys, &mut edits)?;
+        self.catalog.compare(&before.catalog, &mut edits)?;
+        self.bundle_trust.compare(&before.bundle_trust, &mut edits)?;
         Ok(edits)
     }
 }
 
-fn put<K: FromStr + Ord, V: DeserializeOwned>(
+pub(crate) fn put<K: FromStr + Ord, V: DeserializeOwned>(
     into: &mut BTreeMap<K, V>,
     id: &str,
     content: &str,
@@ -102,7 +107,7 @@ fn put<K: FromStr + Ord, V: DeserializeOwned>(
     Some(())
 }
 
-fn compare<K: Ord + ToString, V: PartialEq + Serialize>(
+pub(crate) fn compare<K: Ord + ToString, V: PartialEq + Serialize>(
     kind: &str,
     before: &BTreeMap<K, V>,
     after: &BTreeMap<K, V>,

@@ -98,6 +98,18 @@ pub(super) fn show(operator: &Operator<'_>) -> Result<(), Failure> {
             let _ = writeln!(text, "  client {client}");
         }
     }
+    let trust = registry.bundle_trust();
+    for (role, signers) in [("author", &trust.authors), ("vetting", &trust.vetters)] {
+        for digest in signers.keys() {
+            let _ = writeln!(text, "{role} certificate {digest}");
+        }
+    }
+    for (digest, revocation) in &trust.revoked {
+        let _ = writeln!(text, "revoked {digest}  {}", revocation.reason);
+    }
+    for (plugin, minimum) in &trust.minimum_versions {
+        let _ = writeln!(text, "minimum {plugin}  {}", minimum.version);
+    }
     operator.terminal.result("uuk.cli/central-show/v1", registry.as_ref(), text);
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::assemble::{Server, StartError};
 use crate::config::{Config, Log, LogFormat};
 use crate::exit_code::ExitCode;
 use crate::finding::{State, any_fails};
+use crate::governance::{CATALOG, TRUST};
 use crate::terminal::{Failure, Terminal};
 
 /// Requests in progress at a stop may take this long before the process ends anyway.
@@ -82,11 +83,14 @@ pub(crate) fn run(arguments: &ServeArguments, terminal: &Terminal) -> Result<(),
 }
 
 fn check(config: &Config, arguments: &ServeArguments, terminal: &Terminal) -> Result<(), Failure> {
-    let findings = crate::assemble::check(config).map_err(|error| start_failure(&error.into()))?;
+    let findings = crate::assemble::check(config).map_err(|error| start_failure(&error))?;
     let mut failure = Failure::new(ExitCode::CheckFailed, "serve.check_failed", "the server could not serve")
         .help("`uuk doctor` looks at more");
-    for finding in findings.iter().filter(|finding| finding.state != State::Ok) {
-        terminal.finding(finding);
+    for finding in &findings {
+        // Who governs is said in any case.
+        if finding.state != State::Ok || [CATALOG, TRUST].contains(&finding.what.as_str()) {
+            terminal.finding(finding);
+        }
         if finding.state == State::Fail {
             failure = failure.note(format_args!("{}: {}", finding.what, finding.detail));
         }

@@ -17,9 +17,10 @@ use uuk_transport::{Listener, ListenerConfig, ListenerError, Upstream};
 
 use super::Report;
 use crate::administration::{self, Answer, Request};
+use crate::assemble::read_kept;
 use crate::config::{Config, ConfigError};
 use crate::exchange::Exchange;
-use crate::governance::Governance;
+use crate::governance::Governor;
 
 const DATABASE_TIME_MAX: Duration = Duration::from_secs(2);
 const EXPIRY_WARNING_DAYS: i64 = 30;
@@ -47,7 +48,7 @@ pub(super) async fn check(report: &mut Report<'_>, path: &Path) {
     };
     report.ok("configuration", path.display().to_string());
     folders(report, &config);
-    let governance = Governance::read(&config.files);
+    let governance = read_kept(&config);
     // Clients are admitted by the certificates of both.
     let mut listener = config.listener.clone();
     listener.client_certificates.extend(governance.iter().flat_map(|read| read.client_certificates.clone()));
@@ -56,7 +57,9 @@ pub(super) async fn check(report: &mut Report<'_>, path: &Path) {
     exchange(report, &config).await;
     let mut certificates = certificates_of(&listener);
     certificates.extend(config.behind.iter().flat_map(certificates_of));
-    certificates.extend(trusted_certificates(&config.files.trust));
+    if config.governance.trust == Governor::File {
+        certificates.extend(trusted_certificates(&config.files.trust));
+    }
     for file in certificates {
         expiry(report, &file);
     }
@@ -70,6 +73,7 @@ pub(super) async fn check(report: &mut Report<'_>, path: &Path) {
         }
         Ok(governance) => {
             report.ok("governance", "catalog, trust, clients and grants are readable");
+            governance.sources(&config).into_iter().for_each(|finding| report.add(finding));
             for deployment in &governance.policy.deployments {
                 sources(report, deployment).await;
             }

@@ -1,0 +1,182 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuk_identifiers::{ClientId, ServiceId};
+use uuk_pki::Sha256;
+
+/// The languages in which everything in the catalog can be read.
+pub const LANGUAGES: [&str; 4] = ["ky", "ru", "uz", "en"];
+
+/// A text by language.
+pub type Texts = BTreeMap<String, String>;
+
+/// An information system; it exchanges messages as the subsystem by which it is named.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InformationSystem {
+    /// What it is called.
+    pub title: Texts,
+    /// What it is for.
+    pub description: Texts,
+    /// Its registers and databases, by code.
+    #[serde(default)]
+    pub resources: BTreeMap<String, Resource>,
+}
+
+/// A register or database of an information system.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resource {
+    /// What it is called.
+    pub title: Texts,
+}
+
+/// What its provider says about a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceDescription {
+    /// The service; its provider is an information system of the catalog.
+    pub service: ServiceId,
+    /// The register that it answers from, by its code in the system.
+    #[serde(default)]
+    pub resource: Option<String>,
+    /// What it is called.
+    pub title: Texts,
+    /// What it answers.
+    pub description: Texts,
+    /// The law by which it may.
+    pub legal_basis: String,
+    /// What a call costs.
+    pub tariff: String,
+    /// What consumers can rely on.
+    pub service_level: ServiceLevel,
+    /// Who helps. These are people: consumers with access see them, the public does not.
+    pub support: Vec<Contact>,
+    /// What each field of the contract is, by its JSON Pointer: `/get/answer/surname`.
+    pub classification: BTreeMap<String, Classification>,
+    /// An answer of each operation, as it could be.
+    #[serde(default)]
+    pub samples: BTreeMap<String, Value>,
+}
+
+/// What consumers of a service can rely on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceLevel {
+    /// How many minutes of a month it may be away, planned or not.
+    pub down_minutes_per_month_max: u32,
+    /// Of nineteen answers in twenty.
+    pub answer_time_ms: u32,
+}
+
+/// Someone who helps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    /// Whom to ask for.
+    pub name: String,
+    /// Where to call.
+    #[serde(default)]
+    pub phone: Option<String>,
+    /// Where to write.
+    #[serde(default)]
+    pub mail: Option<String>,
+}
+
+/// What the law says about a field.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, strum::Display,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Classification {
+    /// Nothing about a person.
+    None,
+    /// Personal data.
+    Personal,
+    /// Of a special category, such as health or religion.
+    Special,
+    /// Biometric.
+    Biometric,
+}
+
+/// A service in the catalog.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogService {
+    /// What is being prepared.
+    pub draft: Option<Edition>,
+    /// What counts: without it, the service does not exist for anybody.
+    pub published: Option<Published>,
+}
+
+/// A description with its contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edition {
+    /// What is said about it.
+    pub description: ServiceDescription,
+    /// The contract's exact bytes.
+    pub contract: Sha256,
+}
+
+/// An edition that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// From one.
+    pub number: u32,
+    /// Since when.
+    pub at: Timestamp,
+    /// What counts.
+    #[serde(flatten)]
+    pub edition: Edition,
+}
+
+/// A consumer asks for access to a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessRequest {
+    /// Who would call.
+    pub consumer: ClientId,
+    /// What.
+    pub service: ServiceId,
+    /// What for.
+    pub purpose: String,
+    /// The law by which they may.
+    pub legal_basis: String,
+    /// The fields of the answer that they need, by JSON Pointer.
+    pub fields: BTreeSet<String>,
+    /// The last instant at which they would.
+    pub until: Timestamp,
+    /// How often, at most.
+    pub calls_per_day: u32,
+}
+
+/// A request and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// What was asked.
+    pub request: AccessRequest,
+    /// Since when it waits.
+    pub asked_at: Timestamp,
+    /// What the provider said.
+    pub decision: Option<Decision>,
+}
+
+/// What a provider said to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Whether they may.
+    pub granted: bool,
+    /// Why not, or on what conditions.
+    pub note: String,
+    /// When it was said.
+    pub at: Timestamp,
+}
+
+impl Access {
+    /// Whether the consumer may call at `now`.
+    pub fn counts(&self, now: Timestamp) -> bool {
+        self.decision.as_ref().is_some_and(|decision| decision.granted) && now <= self.request.until
+    }
+}

@@ -1,0 +1,180 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuk_globalconf::{Catalog, CataloguedService};
+use uuk_identifiers::{ServiceId, SubsystemId};
+
+use super::description::{
+    Access, AccessRequest, CatalogService, Decision, Edition, InformationSystem, Published,
+};
+use super::lint::texts_flaws;
+use crate::registry::{Edit, Refusal, Registry, check_text, compare, put};
+
+const SYSTEM: &str = "information_system";
+pub(crate) const SERVICE: &str = "catalog_service";
+const ACCESS: &str = "access";
+/// As many requests for access are kept.
+const ACCESSES_MAX: usize = 100_000;
+
+/// The catalog as the operator keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CatalogRegister {
+    /// Information systems, by the subsystem as which they exchange messages.
+    pub systems: BTreeMap<SubsystemId, InformationSystem>,
+    /// Services, by name.
+    pub services: BTreeMap<ServiceId, Arc<CatalogService>>,
+    /// Requests for access, by number.
+    pub accesses: BTreeMap<u64, Access>,
+}
+
+impl Registry {
+    /// The catalog.
+    pub fn catalog(&self) -> &CatalogRegister {
+        &self.catalog
+    }
+
+    /// Describes an information system, or describes it anew.
+    ///
+    /// # Errors
+    /// If its subsystem is not registered, or a text is missing.
+    pub fn set_information_system(
+        &mut self,
+        id: &SubsystemId,
+        system: InformationSystem,
+    ) -> Result<(), Refusal> {
+        if !self.subsystems.contains_key(id) {
+            return Err(Refusal::unknown("subsystem", id));
+        }
+        let mut flaws = texts_flaws("title", &system.title);
+        flaws.extend(texts_flaws("description", &system.description));
+        for (code, resource) in &system.resources {
+            flaws.extend(texts_flaws(&format!("resources.{code}.title"), &resource.title));
+        }
+        if let Some(flaw) = flaws.first() {
+            return Err(Refusal::Text { reason: flaw.to_string() });
+        }
+        self.catalog.systems.insert(id.clone(), system);
+        Ok(())
+    }
+
+    /// Keeps an edition of a service as its draft.
+    ///
+    /// # Errors
+    /// If its information system, or the resource in it, is not described.
+    pub fn draft_service(&mut self, edition: Edition) -> Result<(), Refusal> {
+        let id = edition.description.service.clone();
+        let system = self.catalog.systems.get(&id.provider);
+        let system = system.ok_or_else(|| Refusal::unknown("information system", &id.provider))?;
+        if let Some(resource) = &edition.description.resource
+            && !system.resources.contains_key(resource)
+        {
+            return Err(Refusal::unknown("resource of the information system", resource));
+        }
+        let mut service = self.catalog.services.get(&id).map(|known| (**known).clone()).unwrap_or_default();
+        service.draft = Some(edition);
+        self.catalog.services.insert(id, Arc::new(service));
+        Ok(())
+    }
+
+    /// Lets an edition count, which was found fit; it must still be the draft.
+    pub(super) fn publish_service(&mut self, edition: &Edition, now: Timestamp) -> Result<u32, Refusal> {
+        let id = &edition.description.service;
+        let known = self.catalog.services.get(id).filter(|known| known.draft.as_ref() == Some(edition));
+        let known = known.ok_or_else(|| Refusal::unknown("draft of the service", id))?;
+        let number = known.published.as_ref().map_or(0, |published| published.number) + 1;
+        let published = Published { number, at: now, edition: edition.clone() };
+        let service = CatalogService { draft: None, published: Some(published) };
+        self.catalog.services.insert(id.clone(), Arc::new(service));
+        Ok(number)
+    }
+
+    /// Takes a service out of the catalog: within one refresh it does not exist for anybody.
+    ///
+    /// # Errors
+    /// If it is not in it.
+    pub fn withdraw_service(&mut self, id: &ServiceId) -> Result<(), Refusal> {
+        let removed = self.catalog.services.remove(id);
+        removed.map(drop).ok_or_else(|| Refusal::unknown("service", id))
+    }
+
+    /// Takes in a consumer's request for access, and gives its number.
+    ///
+    /// # Errors
+    /// If one of the parties is not there, a text is none, or the time is over.
+    pub fn request_access(&mut self, request: AccessRequest, now: Timestamp) -> Result<u64, Refusal> {
+        self.check_client(&request.consumer)?;
+        let service = self.catalog.services.get(&request.service);
+        let published = service.and_then(|service| service.published.as_ref());
+        let published = published.ok_or_else(|| Refusal::unknown("published service", &request.service))?;
+        check_text("purpose", &request.purpose)?;
+        check_text("legal basis", &request.legal_basis)?;
+        let known = &published.edition.description.classification;
+        if let Some(field) = request.fields.iter().find(|field| !known.contains_key(*field)) {
+            return Err(Refusal::unknown("field of the service", field));
+        }
+        if request.until <= now {
+            return Err(Refusal::Over { until: request.until });
+        }
+        if self.catalog.accesses.len() >= ACCESSES_MAX {
+            return Err(Refusal::TooManyRequests { count_max: ACCESSES_MAX });
+        }
+        let number = self.catalog.accesses.keys().next_back().map_or(1, |last| last + 1);
+        self.catalog.accesses.insert(number, Access { request, asked_at: now, decision: None });
+        Ok(number)
+    }
+
+    /// Notes what the provider says to a request, once; a grant can be taken back.
+    ///
+    /// # Errors
+    /// If there is no such request that waits, or the note is no text.
+    pub fn decide_access(
+        &mut self,
+        number: u64,
+        granted: bool,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        check_text("note", note)?;
+        let access = self.catalog.accesses.get_mut(&number);
+        let is_open = |access: &&mut Access| match &access.decision {
+            None => true,
+            Some(decision) => decision.granted && !granted,
+        };
+        let access = access.filter(is_open);
+        let access = access.ok_or_else(|| Refusal::unknown("request for access that waits", number))?;
+        access.decision = Some(Decision { granted, note: note.to_owned(), at: now });
+        Ok(())
+    }
+}
+
+impl CatalogRegister {
+    /// What servers obey: the services that count, with their contracts.
+    pub(crate) fn published(&self) -> Catalog {
+        let published = self.services.iter().filter_map(|(id, service)| {
+            let published = service.published.as_ref()?;
+            let title = published.edition.description.title.get("en").cloned();
+            Some(CataloguedService { id: id.clone(), contract: published.edition.contract, title })
+        });
+        // A map has each name once.
+        Catalog::new(published).unwrap_or_default()
+    }
+
+    /// Takes in a stored row, if it is of here.
+    pub(crate) fn put(&mut self, kind: &str, id: &str, content: &str) -> Option<()> {
+        match kind {
+            SYSTEM => put(&mut self.systems, id, content),
+            SERVICE => put(&mut self.services, id, content),
+            ACCESS => put(&mut self.accesses, id, content),
+            _ => None,
+        }
+    }
+
+    /// Adds what makes `self` of `before`.
+    pub(crate) fn compare(&self, before: &Self, edits: &mut Vec<Edit>) -> serde_json::Result<()> {
+        compare(SYSTEM, &before.systems, &self.systems, edits)?;
+        compare(SERVICE, &before.services, &self.services, edits)?;
+        compare(ACCESS, &before.accesses, &self.accesses, edits)
+    }
+}

@@ -1,0 +1,5 @@
+//! Which plugin bundles may serve in the instance: whose signatures count, and what was revoked.
+
+mod trust;
+
+pub use trust::{BundleSigner, BundleTrust, MinimumVersion, Revocation};
