@@ -13,7 +13,7 @@ use std::collections::HashSet;
 
 use uuk_pki::{Digest, DigestAlgorithm};
 
-pub use build::{ChainNames, HashChains, build_hash_chains};
+pub use build::{ChainNames, HashChains};
 use document::{ChainDocument, ResultDocument, Value};
 
 use crate::entry_name::quote;

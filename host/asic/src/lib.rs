@@ -6,7 +6,7 @@
 //!
 //! Start with [`Container`] and [`Profile`], then [`sign`] and [`verify()`]; those are all that bundles need.
 //!
-//! Messages add hash chains, by which one signature or time-stamp stands for many ([`build_hash_chains`],
+//! Messages add hash chains, by which one signature or time-stamp stands for many ([`HashChains`],
 //! [`verify_hash_chain`]). A message is signed through [`PendingSignature`] and verified by [`verify_message`]; its
 //! evidence is stamped through [`PendingTimeStamp`], kept in a [`MessageContainer`], listed in the [`LinkingInfo`] of an
 //! [`Archive`], and, years later, judged by [`examine`].
@@ -33,9 +33,7 @@ pub use archive::{ARCHIVE_BYTES_MAX, Archive, ArchiveWriter};
 pub use container::{Container, ContainerError, Entry, Limits, MIMETYPE, Mimetype, Profile, Required};
 pub use entry_name::EntryName;
 pub use evidence::{Check, Evidence, EvidenceError, Examination, Outcome, STAMPED_WITHIN, Step, examine};
-pub use hash_chain::{
-    ChainNames, CoveredPart, HashChainError, HashChains, build_hash_chains, verify_hash_chain,
-};
+pub use hash_chain::{ChainNames, CoveredPart, HashChainError, HashChains, verify_hash_chain};
 pub use linking_info::{
     ArchiveError, ContainedMessage, LINKING_INFO, LinkedEntry, LinkingInfo, PreviousArchive,
     archive_file_name, container_file_name,

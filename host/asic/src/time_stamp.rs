@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use uuk_pki::{Digest, DigestAlgorithm};
 
-use crate::hash_chain::{ChainNames, HashChains, build_hash_chains};
+use crate::hash_chain::{ChainNames, HashChains};
 use crate::message_signature::ChainDocuments;
 use crate::verify::{SignatureDocument, VerifyError, XADES};
 use crate::xml::{self, Element};
@@ -55,10 +55,12 @@ impl PendingTimeStamp {
             let subject = Subject::Alone { signatures: alone.to_vec() };
             return Ok(Some(Self { imprint: signature_imprint(&SignatureDocument::parse(alone)?), subject }));
         }
-        let digests: Vec<_> = signatures.iter().map(|document| vec![ALGORITHM.digest(document)]).collect();
-        let chains = build_hash_chains(ChainNames::TIMESTAMP, &digests);
-        Ok(chains
-            .map(|chains| Self { imprint: ALGORITHM.digest(&chains.result), subject: Subject::Many(chains) }))
+        let digests = signatures.iter().map(|document| vec![ALGORITHM.digest(document)]).collect();
+        let chains = HashChains::new(ChainNames::TIMESTAMP, digests);
+        Ok(chains.map(|chains| Self {
+            imprint: ALGORITHM.digest(chains.result()),
+            subject: Subject::Many(chains),
+        }))
     }
 
     /// The SHA-512 digest that the authority is to stamp.
@@ -73,13 +75,11 @@ impl PendingTimeStamp {
     pub fn complete(self, token: &[u8]) -> Result<Vec<Stamped>, VerifyError> {
         match self.subject {
             Subject::Alone { signatures } => Ok(vec![Stamped::Inside(insert(&signatures, token)?)]),
-            Subject::Many(HashChains { result, chains }) => Ok(chains
-                .into_iter()
-                .map(|chain| {
-                    let hash_chain = ChainDocuments { result: result.clone(), chain };
-                    Stamped::Beside(DetachedTimeStamp { token: token.to_vec(), hash_chain: Some(hash_chain) })
-                })
-                .collect()),
+            Subject::Many(chains) => {
+                let beside =
+                    |hash_chain| DetachedTimeStamp { token: token.to_vec(), hash_chain: Some(hash_chain) };
+                Ok(chains.documents().map(|chain| Stamped::Beside(beside(chain))).collect())
+            }
         }
     }
 }

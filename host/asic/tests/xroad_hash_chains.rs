@@ -2,7 +2,7 @@
 
 #![expect(clippy::panic, reason = "what a test's helpers cannot do, the test reports")]
 
-use uuk_asic::{ChainNames, HashChainError, build_hash_chains, verify_hash_chain};
+use uuk_asic::{ChainNames, HashChainError, HashChains, verify_hash_chain};
 use uuk_pki::DigestAlgorithm;
 use uuk_testkit::fixtures;
 
@@ -72,10 +72,12 @@ fn builds_the_very_documents_of_its_servers() {
     let read = |name| std::fs::read(folder.join("xroad/signatures/globalconf-impl").join(name)).unwrap();
     let parts = [read("message-1.xml"), b"blaah".to_vec()];
     let digests = parts.iter().map(|part| DigestAlgorithm::Sha512.digest(part)).collect();
-    let built = build_hash_chains(ChainNames::SIGNATURE, &[digests]).unwrap();
+    let built = HashChains::new(ChainNames::SIGNATURE, vec![digests])
+        .and_then(|chains| chains.documents_of(0))
+        .unwrap();
     assert_eq!(
         String::from_utf8_lossy(&built.result),
         String::from_utf8_lossy(&read("hash-chain-result.xml"))
     );
-    assert_eq!(String::from_utf8_lossy(&built.chains[0]), String::from_utf8_lossy(&read("hash-chain-1.xml")));
+    assert_eq!(String::from_utf8_lossy(&built.chain), String::from_utf8_lossy(&read("hash-chain-1.xml")));
 }

@@ -23,8 +23,6 @@ CREATE TABLE record (
     -- SHA-512 of content.signatures, which is what a time-stamp of several covers.
     signature_digest BYTEA NOT NULL,
     time_stamp_id BIGINT,
-    -- From the time-stamp to this signature, if it is one of several.
-    time_stamp_chain BYTEA,
     archive_id BIGINT
 );
 CREATE INDEX record_by_query ON record (query_id);
@@ -58,8 +56,10 @@ CREATE TABLE time_stamp (
     -- When, by the word of the authority.
     stamped_at BIGINT NOT NULL,
     token BYTEA NOT NULL,
-    -- What the token covers, if it covers several signatures.
-    chain_result BYTEA
+    -- If the token covers several signatures: what it is over, and their digests, one after the other. The chain from
+    -- there to each signature follows from them, and is made when it is asked for.
+    chain_result BYTEA,
+    covered BYTEA
 );
 
 -- Archives, each continuing the one before it in its group. They are planned before they are written, so that after a

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, PgPool, Postgres, QueryBuilder, SqlSafeStr, Sqlite, SqlitePool};
 use tokio::sync::Mutex;
-use uuk_asic::{ChainDocuments, DetachedTimeStamp, SignatureDocuments};
+use uuk_asic::{ChainDocuments, ChainNames, DetachedTimeStamp, HashChains, SignatureDocuments};
 use uuk_identifiers::{ClientId, MemberId, SubsystemId};
 use uuk_pki::{Digest, DigestAlgorithm};
 use uuk_process::Secret;
@@ -33,6 +33,8 @@ const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(15);
 const NUMBER_BLOCK: i64 = 1024;
 /// Rows per statement; SQLite takes 32766 parameters, and each number of rows is prepared anew.
 const ROWS_MAX: usize = 32;
+/// A digest of SHA-512.
+const SHA512_BYTES: usize = 64;
 /// Records per commit of a time-stamp: a few milliseconds.
 const STAMPED_PER_COMMIT: usize = 512;
 
@@ -174,6 +176,8 @@ pub(crate) struct Store {
     /// Numbers that are ours to give.
     numbers: Arc<Mutex<Range<i64>>>,
     backlog: Backlog,
+    /// Of the time-stamp that was asked for last: records that are exported one after the other share it.
+    last_chains: Arc<StdMutex<Option<(i64, Arc<HashChains>)>>>,
 }
 
 /// An archive that is written, or will be as it was planned.
@@ -194,7 +198,16 @@ pub(crate) struct NewTimeStamp {
     pub(crate) stamped_at: Timestamp,
     pub(crate) token: Vec<u8>,
     /// What it covers, if it covers several signatures.
-    pub(crate) result: Option<Vec<u8>>,
+    pub(crate) covered: Option<Covered>,
+}
+
+/// Several signatures under one time-stamp.
+#[derive(Debug)]
+pub(crate) struct Covered {
+    /// What the token is over.
+    pub(crate) result: Vec<u8>,
+    /// The digests of their documents.
+    pub(crate) signatures: Vec<Digest>,
 }
 
 /// What a database is opened for.
@@ -306,7 +319,13 @@ impl Store {
     }
 
     fn new(write: Pool, read: Pool) -> Self {
-        Self { write, read, numbers: Arc::default(), backlog: Backlog::default() }
+        Self {
+            write,
+            read,
+            numbers: Arc::default(),
+            backlog: Backlog::default(),
+            last_chains: Arc::default(),
+        }
     }
 
     /// Numbers that nobody else gets, ascending. What is called so is a record, a time-stamp or an archive.
@@ -465,7 +484,7 @@ impl Store {
             "SELECT key_id, message, signatures, chain_result, chain FROM content WHERE record_id = $1";
         const ATTACHMENTS: &str =
             "SELECT content, digest FROM attachment WHERE record_id = $1 ORDER BY number";
-        const TIME_STAMP: &str = "SELECT token, chain_result, time_stamp_chain FROM record \
+        const TIME_STAMP: &str = "SELECT time_stamp.id, token, chain_result, covered, signature_digest FROM record \
                                   JOIN time_stamp ON time_stamp.id = time_stamp_id WHERE record.id = $1";
         let (found, content, attachments, time_stamp) = on!(&self.read, |pool| {
             let mut select = QueryBuilder::<Db>::new(FOUND);
@@ -491,9 +510,12 @@ impl Store {
         let hash_chain = chain_documents(chain_result, chain).ok_or(damaged("its hash chain"))?;
         let time_stamp = match time_stamp {
             None => None,
-            Some((token, result, chain)) => {
-                let hash_chain = chain_documents(result, chain).ok_or(damaged("its time-stamp"))?;
-                Some(DetachedTimeStamp { token, hash_chain })
+            Some((_, token, None, None, _)) => Some(DetachedTimeStamp { token, hash_chain: None }),
+            Some((stamp, token, result, covered, signature)) => {
+                let chain = result.zip(covered).and_then(|(result, covered)| {
+                    self.time_stamp_chain(stamp, &covered, &signature).filter(|chain| chain.result == result)
+                });
+                Some(DetachedTimeStamp { token, hash_chain: Some(chain.ok_or(damaged("its time-stamp"))?) })
             }
         };
         Ok(Some(FullRecord {
@@ -506,6 +528,22 @@ impl Store {
             },
             time_stamp,
         }))
+    }
+
+    /// What leads from the time-stamp `stamp` over the signatures `covered` to one of them.
+    fn time_stamp_chain(&self, stamp: i64, covered: &[u8], signature: &[u8]) -> Option<ChainDocuments> {
+        let (signatures, []) = covered.as_chunks::<SHA512_BYTES>() else { return None };
+        let mut last = self.last_chains.lock().unwrap_or_else(PoisonError::into_inner);
+        let chains = match last.take() {
+            Some((of, chains)) if of == stamp => chains,
+            _ => {
+                let messages = signatures.iter().map(|digest| vec![Digest::sha512(*digest)]).collect();
+                Arc::new(HashChains::new(ChainNames::TIMESTAMP, messages)?)
+            }
+        };
+        *last = Some((stamp, Arc::clone(&chains)));
+        drop(last);
+        chains.documents_of(signatures.iter().position(|digest| digest == signature)?)
     }
 
     /// Records that wait for a time-stamp, the oldest first, with the digests of their signatures.
@@ -549,36 +587,41 @@ impl Store {
         Ok(on!(&self.read, |pool| sqlx::query_scalar(SQL).bind(record.0).fetch_one(pool).await?))
     }
 
-    /// Keeps a time-stamp with the records that it covers and the chains that lead to them. Those that another has
-    /// stamped meanwhile keep that stamp.
+    /// Keeps a time-stamp with the records that it covers, in ascending order. Those that another has stamped meanwhile
+    /// keep that stamp.
     pub(crate) async fn save_time_stamp(
         &self,
         stamp: NewTimeStamp,
-        records: &[(RecordId, Option<Vec<u8>>)],
+        records: &[RecordId],
     ) -> Result<(), StoreError> {
-        const INSERT: &str =
-            "INSERT INTO time_stamp (id, stamped_at, token, chain_result) VALUES ($1, $2, $3, $4)";
+        const INSERT: &str = "INSERT INTO time_stamp (id, stamped_at, token, chain_result, covered) VALUES ($1, $2, $3, $4, $5)";
+        const UPDATE: &str = "UPDATE record SET time_stamp_id = $1 \
+                              WHERE id BETWEEN $2 AND $3 AND time_stamp_id IS NULL";
+        let (result, covered) = match stamp.covered {
+            None => (None, None),
+            Some(Covered { result, signatures }) => (
+                Some(result),
+                Some(signatures.iter().flat_map(Digest::as_bytes).copied().collect::<Vec<_>>()),
+            ),
+        };
         let id = self.take_numbers(1).await?.first().copied().unwrap_or_default();
         on!(&self.write, |pool| {
             let insert = sqlx::query(INSERT)
                 .bind(id)
                 .bind(stamp.stamped_at.as_millisecond())
                 .bind(stamp.token)
-                .bind(stamp.result);
+                .bind(result)
+                .bind(covered);
             insert.execute(pool).await?;
             // In several transactions, so that nobody waits long who has a record to write. What a crash leaves out is
             // stamped anew.
             for records in records.chunks(STAMPED_PER_COMMIT) {
                 let mut transaction = pool.begin_with(Db::BEGIN).await?;
-                for records in chunks(records) {
-                    let mut update = QueryBuilder::<Db>::new("WITH stamped (id, chain) AS (");
-                    update.push_values(records, |mut values, (id, chain)| {
-                        values.push_bind(id.0).push_bind(chain.as_deref());
-                    });
-                    update.push(") UPDATE record SET time_stamp_chain = stamped.chain, time_stamp_id = ");
-                    update.push_bind(id);
-                    update.push(" FROM stamped WHERE record.id = stamped.id AND time_stamp_id IS NULL");
-                    update.build().execute(&mut *transaction).await?;
+                // Numbers follow each other, but for those that others took.
+                for run in records.chunk_by(|one, next| one.0 + 1 == next.0) {
+                    let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+                    let update = sqlx::query(UPDATE).bind(id).bind(first.0).bind(last.0);
+                    update.execute(&mut *transaction).await?;
                 }
                 transaction.commit().await?;
             }
@@ -811,8 +854,8 @@ type ContentRow = (Option<String>, Vec<u8>, Vec<u8>, Option<Vec<u8>>, Option<Vec
 /// Content and digest.
 type AttachmentRow = (Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// Token, result and chain.
-type TimeStampRow = (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+/// Number, token, result, what it covers, and the digest of the record's signature.
+type TimeStampRow = (i64, Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
 
 /// A row of [`FOUND`].
 type FoundRow = (i64, i64, i16, String, String, String, String, String, String, Option<i64>, Option<String>);

@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
-use uuk_asic::{ChainNames, PendingTimeStamp, build_hash_chains};
+use uuk_asic::{ChainNames, HashChains, PendingTimeStamp};
 use uuk_globalconf::{GlobalConfiguration, Instance};
 use uuk_pki::{
     Authorities, Digest, DigestAlgorithm, TIME_STAMP_TOKEN_BYTES_MAX, TimeStampError, TimeStampRequest,
@@ -24,7 +24,7 @@ use uuk_transport::{Upstream, UpstreamConfig, UpstreamError};
 use crate::config::TimeStampingConfig;
 use crate::message_log::BuildError;
 use crate::record::RecordId;
-use crate::store::{NewTimeStamp, Store, StoreError};
+use crate::store::{Covered, NewTimeStamp, Store, StoreError};
 
 /// An authority may think this long.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
@@ -114,7 +114,7 @@ enum Subject {
     /// One signature; the token goes into it.
     Alone { record: RecordId, imprint: Digest },
     /// Several; the token goes beside them.
-    Many { records: Vec<RecordId>, result: Vec<u8>, chains: Vec<Vec<u8>> },
+    Many { records: Vec<RecordId>, covered: Covered },
 }
 
 impl TimeStamper {
@@ -215,17 +215,15 @@ impl TimeStamper {
         let Some(subject) = self.subject(records_max).await? else { return Ok(0) };
         let imprint = match &subject {
             Subject::Alone { imprint, .. } => imprint.clone(),
-            Subject::Many { result, .. } => DigestAlgorithm::Sha512.digest(result),
+            Subject::Many { covered, .. } => DigestAlgorithm::Sha512.digest(&covered.result),
         };
         let (token, stamped_at) = self.token(imprint).await?;
-        let (result, records): (_, Vec<_>) = match subject {
-            Subject::Alone { record, .. } => (None, vec![(record, None)]),
-            Subject::Many { records, result, chains } => {
-                (Some(result), records.into_iter().zip(chains.into_iter().map(Some)).collect())
-            }
+        let (records, covered) = match subject {
+            Subject::Alone { record, .. } => (vec![record], None),
+            Subject::Many { records, covered } => (records, Some(covered)),
         };
         let count = records.len();
-        self.store.save_time_stamp(NewTimeStamp { stamped_at, token, result }, &records).await?;
+        self.store.save_time_stamp(NewTimeStamp { stamped_at, token, covered }, &records).await?;
         counter!("uuk_message_log_time_stamps_total").increment(1);
         info!(count, "Time-stamped {count} records");
         Ok(count)
@@ -240,10 +238,11 @@ impl TimeStamper {
                 return Ok(Some(Subject::Alone { record: *record, imprint: pending.imprint().clone() }));
             }
         }
-        let (records, digests): (Vec<_>, Vec<_>) =
-            waiting.into_iter().map(|(record, digest)| (record, vec![digest])).unzip();
-        let chains = build_hash_chains(ChainNames::TIMESTAMP, &digests);
-        Ok(chains.map(|chains| Subject::Many { records, result: chains.result, chains: chains.chains }))
+        let (records, signatures): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let chains =
+            HashChains::new(ChainNames::TIMESTAMP, signatures.iter().map(|one| vec![one.clone()]).collect());
+        let covered = chains.map(|chains| Covered { result: chains.result().to_vec(), signatures });
+        Ok(covered.map(|covered| Subject::Many { records, covered }))
     }
 
     /// A token over `imprint` from the first authority that gives one, and the time it states.

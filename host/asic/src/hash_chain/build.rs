@@ -6,6 +6,7 @@ use uuk_pki::{Digest, DigestAlgorithm};
 
 use super::document::HASH_CHAIN;
 use super::step_value;
+use crate::message_signature::ChainDocuments;
 use crate::verify::DS;
 
 /// X-Road hashes parts with SHA-512, and chains that declare anything else are not verified by its servers.
@@ -27,65 +28,75 @@ impl ChainNames {
     pub const TIMESTAMP: Self = Self { chain: "/ts-hashchain.xml", first_part: "/META-INF/signatures.xml" };
 }
 
-/// The result for all messages and each message's way to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The result for all messages and each message's way to it. The documents are, to the byte, those of X-Road's servers.
+#[derive(Debug)]
 pub struct HashChains {
-    /// The result document, to be signed or stamped.
-    pub result: Vec<u8>,
-    /// The chain document of each message, in their order.
-    pub chains: Vec<Vec<u8>>,
+    names: ChainNames,
+    /// The digests of each one's parts.
+    messages: Vec<Vec<Digest>>,
+    tree: Tree,
+    result: Vec<u8>,
 }
 
-/// Chains `messages`, each a list of its parts' SHA-512 digests, in a binary tree. `None` if there is none, or one is
-/// without parts.
-///
-/// The documents are, to the byte, those of X-Road's servers.
-pub fn build_hash_chains(names: ChainNames, messages: &[Vec<Digest>]) -> Option<HashChains> {
-    let leaves = messages.iter().map(|parts| match parts.as_slice() {
-        [] => None,
-        [only] if messages.len() > 1 => Some(only.clone()),
-        parts => Some(step_value(ALGORITHM, parts)),
-    });
-    let tree = Tree::new(leaves.collect::<Option<_>>()?)?;
-    let chains =
-        messages.iter().enumerate().map(|(index, parts)| write_chain(names, &tree.path(index), parts));
-    Some(HashChains { result: write_result(names, &tree.root), chains: chains.collect() })
+impl HashChains {
+    /// Chains `messages`, each a list of its parts' SHA-512 digests, in a binary tree. `None` if there is none, or one
+    /// is without parts.
+    pub fn new(names: ChainNames, messages: Vec<Vec<Digest>>) -> Option<Self> {
+        let leaves = messages.iter().map(|parts| match parts.as_slice() {
+            [] => None,
+            [only] if messages.len() > 1 => Some(only.clone()),
+            parts => Some(step_value(ALGORITHM, parts)),
+        });
+        let tree = Tree::new(leaves.collect::<Option<_>>()?)?;
+        let result = write_result(names, &tree.root);
+        Some(Self { names, messages, tree, result })
+    }
+
+    /// The result document, to be signed or stamped.
+    pub fn result(&self) -> &[u8] {
+        &self.result
+    }
+
+    /// What goes with the message `index`, counted from zero.
+    pub fn documents_of(&self, index: usize) -> Option<ChainDocuments> {
+        let chain = write_chain(self.names, &self.tree.path(index), self.messages.get(index)?);
+        Some(ChainDocuments { result: self.result.clone(), chain })
+    }
+
+    /// What goes with each message, in their order.
+    pub fn documents(&self) -> impl Iterator<Item = ChainDocuments> {
+        (0..self.messages.len()).filter_map(|index| self.documents_of(index))
+    }
 }
 
 /// The values of a binary tree. What has no right neighbour moves up as it is.
+#[derive(Debug)]
 struct Tree {
     /// Below the root, the leaves first.
-    levels: Vec<Vec<Node>>,
+    levels: Vec<Vec<Digest>>,
     root: Digest,
-}
-
-#[derive(Clone)]
-struct Node {
-    value: Digest,
-    /// As it stands in the chains of all leaves below its sibling.
-    element: String,
 }
 
 /// The other half of a step on the way from the root to a leaf.
 enum Sibling<'t> {
-    Left(&'t Node),
-    Right(&'t Node),
+    Left(&'t Digest),
+    Right(&'t Digest),
 }
 
 impl Tree {
     /// `None` without leaves.
     fn new(leaves: Vec<Digest>) -> Option<Self> {
         let mut levels = Vec::new();
-        let mut level: Vec<_> = leaves.into_iter().map(Node::new).collect();
+        let mut level = leaves;
         while level.len() > 1 {
             let above = level.chunks(2).map(|pair| match pair {
                 [alone] => alone.clone(),
-                pair => Node::new(step_value(ALGORITHM, pair.iter().map(|node| &node.value))),
+                pair => step_value(ALGORITHM, pair),
             });
             let above = above.collect();
             levels.push(std::mem::replace(&mut level, above));
         }
-        Some(Self { levels, root: level.pop()?.value })
+        Some(Self { levels, root: level.pop()? })
     }
 
     /// The siblings beside the way from the root to the leaf `index`.
@@ -100,14 +111,6 @@ impl Tree {
         let mut path: Vec<_> = upwards.collect();
         path.reverse();
         path
-    }
-}
-
-impl Node {
-    fn new(value: Digest) -> Self {
-        let element =
-            format!("<ns2:HashValue>\n            {}\n        </ns2:HashValue>", digest_value(&value));
-        Self { value, element }
     }
 }
 
@@ -156,8 +159,8 @@ fn write_chain(names: ChainNames, path: &[Sibling<'_>], parts: &[Digest]) -> Vec
             _ => next.as_str(),
         };
         match sibling {
-            Sibling::Left(left) => write_step(&[&left.element, below]),
-            Sibling::Right(right) => write_step(&[below, &right.element]),
+            Sibling::Left(left) => write_step(&[&hash_value(left), below]),
+            Sibling::Right(right) => write_step(&[below, &hash_value(right)]),
         }
     }
     if own_step {
@@ -165,6 +168,10 @@ fn write_chain(names: ChainNames, path: &[Sibling<'_>], parts: &[Digest]) -> Vec
     }
     chain.push_str("</ns2:HashChain>\n");
     chain.into_bytes()
+}
+
+fn hash_value(value: &Digest) -> String {
+    format!("<ns2:HashValue>\n            {}\n        </ns2:HashValue>", digest_value(value))
 }
 
 fn data_ref(names: ChainNames, index: usize, digest: &Digest) -> String {

@@ -1,6 +1,7 @@
 //! Chains made here, and X-Road's, changed in one way each time.
 
 use super::*;
+use crate::message_signature::ChainDocuments;
 
 const ALGORITHM: DigestAlgorithm = DigestAlgorithm::Sha512;
 
@@ -8,13 +9,13 @@ fn digest(content: &str) -> Digest {
     ALGORITHM.digest(content.as_bytes())
 }
 
-/// Everyone who sent the message `index` has its parts at hand and nothing else.
-fn verify(chains: &HashChains, index: usize, parts: &[&str]) -> Result<Vec<CoveredPart>, HashChainError> {
+/// Everyone who sent the message has its parts at hand and nothing else.
+fn verify(documents: &ChainDocuments, parts: &[&str]) -> Result<Vec<CoveredPart>, HashChainError> {
     let uris: Vec<String> = (0..parts.len()).map(uri).collect();
     let required: Vec<&str> = uris.iter().map(String::as_str).collect();
     verify_hash_chain(
-        &chains.result,
-        &[(ChainNames::SIGNATURE.chain, chains.chains[index].as_slice())],
+        &documents.result,
+        &[(ChainNames::SIGNATURE.chain, documents.chain.as_slice())],
         &required,
         |asked, algorithm| {
             let index = uris.iter().position(|uri| uri == asked)?;
@@ -27,10 +28,9 @@ fn uri(index: usize) -> String {
     if index == 0 { "/message.xml".to_owned() } else { format!("/attachment{index}") }
 }
 
-fn build(messages: &[Vec<&str>]) -> HashChains {
-    let digests: Vec<Vec<Digest>> =
-        messages.iter().map(|parts| parts.iter().map(|part| digest(part)).collect()).collect();
-    build_hash_chains(ChainNames::SIGNATURE, &digests).unwrap()
+fn build(messages: &[Vec<&str>]) -> Vec<ChainDocuments> {
+    let digests = messages.iter().map(|parts| parts.iter().map(|part| digest(part)).collect()).collect();
+    HashChains::new(ChainNames::SIGNATURE, digests).unwrap().documents().collect()
 }
 
 #[track_caller]
@@ -44,10 +44,10 @@ fn refuses(result: Result<Vec<CoveredPart>, HashChainError>, code: &str, xroad_c
 #[track_caller]
 fn refuses_changed(from: &str, to: &str, code: &str, xroad_code: &str) {
     let mut chains = build(&[vec!["message", "body"]]);
-    let sound = String::from_utf8(chains.chains[0].clone()).unwrap();
+    let sound = String::from_utf8(chains[0].chain.clone()).unwrap();
     assert!(sound.contains(from), "{sound}");
-    chains.chains[0] = sound.replacen(from, to, 1).into_bytes();
-    refuses(verify(&chains, 0, &["message", "body"]), code, xroad_code);
+    chains[0].chain = sound.replacen(from, to, 1).into_bytes();
+    refuses(verify(&chains[0], &["message", "body"]), code, xroad_code);
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn every_message_of_every_batch_finds_its_way() {
             .collect();
         let chains = build(&messages);
         for (index, parts) in messages.iter().enumerate() {
-            let covered = verify(&chains, index, parts).unwrap();
+            let covered = verify(&chains[index], parts).unwrap();
             assert_eq!(covered.len(), parts.len(), "{index} of {count}");
         }
     }
@@ -78,16 +78,16 @@ fn carries_what_has_no_neighbour_up_unhashed() {
     let expected = pair(&four, &leaves[4]);
 
     let chains = build(&[vec!["a"], vec!["b"], vec!["c"], vec!["d"], vec!["e"]]);
-    assert!(ResultDocument::read(&chains.result).is_ok_and(|result| result.digest == expected));
+    assert!(ResultDocument::read(&chains[0].result).is_ok_and(|result| result.digest == expected));
     // The odd one is one step away from the result.
-    let last = ChainDocument::read(&chains.chains[4]).unwrap();
+    let last = ChainDocument::read(&chains[4].chain).unwrap();
     assert_eq!(last.steps.len(), 1);
 }
 
 #[test]
 fn builds_nothing_of_nothing() {
-    assert_eq!(build_hash_chains(ChainNames::SIGNATURE, &[]), None);
-    assert_eq!(build_hash_chains(ChainNames::SIGNATURE, &[vec![digest("a")], vec![]]), None);
+    assert!(HashChains::new(ChainNames::SIGNATURE, vec![]).is_none());
+    assert!(HashChains::new(ChainNames::SIGNATURE, vec![vec![digest("a")], vec![]]).is_none());
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn writes_long_lengths_as_der_does() {
 #[test]
 fn says_which_parts_it_has_not_seen() {
     let chains = build(&[vec!["message", "body"]]);
-    let covered = verify(&chains, 0, &["message"]).unwrap();
+    let covered = verify(&chains[0], &["message"]).unwrap();
     let seen: Vec<_> = covered.iter().map(|part| (part.uri.as_str(), part.seen)).collect();
     assert_eq!(seen, [("/message.xml", true), ("/attachment1", false)]);
 }
@@ -108,21 +108,21 @@ fn says_which_parts_it_has_not_seen() {
 #[test]
 fn refuses_a_changed_part() {
     let chains = build(&[vec!["message", "body"]]);
-    refuses(verify(&chains, 0, &["message", "forged"]), "part_modified", "invalid_hash_chain_ref");
+    refuses(verify(&chains[0], &["message", "forged"]), "part_modified", "invalid_hash_chain_ref");
 }
 
 #[test]
 fn refuses_a_part_it_does_not_cover() {
     let chains = build(&[vec!["message", "body"]]);
-    refuses(verify(&chains, 0, &["message", "body", "more"]), "part_not_covered", "hashchain_unused_inputs");
+    refuses(verify(&chains[0], &["message", "body", "more"]), "part_not_covered", "hashchain_unused_inputs");
 }
 
 #[test]
 fn refuses_the_chain_of_another_result() {
     let chains = build(&[vec!["message", "body"]]);
     let other = build(&[vec!["message", "other"]]);
-    let mixed = HashChains { result: other.result, chains: chains.chains };
-    refuses(verify(&mixed, 0, &["message", "body"]), "wrong_result", "invalid_hash_chain");
+    let mixed = ChainDocuments { result: other[0].result.clone(), chain: chains[0].chain.clone() };
+    refuses(verify(&mixed, &["message", "body"]), "wrong_result", "invalid_hash_chain");
 }
 
 #[test]
@@ -162,10 +162,10 @@ fn refuses_steps_that_multiply() {
         .collect();
     let all = format!("{steps}<ns2:HashStep id=\"STEP60\"/></ns2:HashChain>");
     let mut chains = build(&[vec!["message"]]);
-    let sound = String::from_utf8(chains.chains[0].clone()).unwrap();
+    let sound = String::from_utf8(chains[0].chain.clone()).unwrap();
     let start = sound.find("    <ns2:HashStep").unwrap();
-    chains.chains[0] = format!("{}{all}", &sound[..start]).into_bytes();
-    refuses(verify(&chains, 0, &["message"]), "repeated_step", "malformed_hash_chain");
+    chains[0].chain = format!("{}{all}", &sound[..start]).into_bytes();
+    refuses(verify(&chains[0], &["message"]), "repeated_step", "malformed_hash_chain");
 }
 
 #[test]
@@ -177,10 +177,10 @@ fn refuses_what_is_too_deep() {
         })
         .collect();
     let mut chains = build(&[vec!["message"]]);
-    let sound = String::from_utf8(chains.chains[0].clone()).unwrap();
+    let sound = String::from_utf8(chains[0].chain.clone()).unwrap();
     let start = sound.find("    <ns2:HashStep").unwrap();
-    chains.chains[0] = format!("{}{steps}</ns2:HashChain>", &sound[..start]).into_bytes();
-    refuses(verify(&chains, 0, &["message"]), "too_deep", "malformed_hash_chain");
+    chains[0].chain = format!("{}{steps}</ns2:HashChain>", &sound[..start]).into_bytes();
+    refuses(verify(&chains[0], &["message"]), "too_deep", "malformed_hash_chain");
 }
 
 #[test]
@@ -207,8 +207,8 @@ fn refuses_a_document_type() {
 #[test]
 fn refuses_a_result_in_the_place_of_a_chain() {
     let mut chains = build(&[vec!["message"]]);
-    chains.chains[0] = chains.result.clone();
-    refuses(verify(&chains, 0, &["message"]), "malformed", "malformed_hash_chain");
-    chains.chains[0] = Vec::new();
-    refuses(verify(&chains, 0, &["message"]), "malformed", "malformed_hash_chain");
+    chains[0].chain = chains[0].result.clone();
+    refuses(verify(&chains[0], &["message"]), "malformed", "malformed_hash_chain");
+    chains[0].chain = Vec::new();
+    refuses(verify(&chains[0], &["message"]), "malformed", "malformed_hash_chain");
 }

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use uuk_pki::{Certificate, Digest, DigestAlgorithm, SignatureScheme};
 
-use super::{ChainDocuments, MESSAGE, RESULT, SignatureDocuments};
-use crate::hash_chain::{ChainNames, HashChains, build_hash_chains};
+use super::{MESSAGE, RESULT, SignatureDocuments};
+use crate::hash_chain::{ChainNames, HashChains};
 use crate::xades::{Contents, Draft, PartReference, SignError, certificate_reference, certificate_values};
 
 /// The policy that X-Road's signatures follow: 1.3.6.1.4.1.3516.16.2, in canonical form.
@@ -74,7 +74,7 @@ impl PendingSignature {
         let (part, chains) = match messages {
             [message] if message.len() == 1 => (message.first().map(message_alone), None),
             messages => {
-                let chains = build_hash_chains(ChainNames::SIGNATURE, messages);
+                let chains = HashChains::new(ChainNames::SIGNATURE, messages.to_vec());
                 (chains.as_ref().map(chain_result), chains)
             }
         };
@@ -110,13 +110,12 @@ impl PendingSignature {
     /// certificate before.
     pub fn complete_unchecked(self, value: &[u8]) -> Vec<SignatureDocuments> {
         let signatures = self.draft.complete(value);
-        let Some(HashChains { result, chains }) = self.chains else {
+        let Some(chains) = self.chains else {
             return vec![SignatureDocuments { signatures, hash_chain: None }];
         };
-        let each = chains.into_iter().map(|chain| SignatureDocuments {
-            signatures: signatures.clone(),
-            hash_chain: Some(ChainDocuments { result: result.clone(), chain }),
-        });
+        let each = chains
+            .documents()
+            .map(|chain| SignatureDocuments { signatures: signatures.clone(), hash_chain: Some(chain) });
         each.collect()
     }
 }
@@ -128,7 +127,7 @@ fn message_alone(digest: &Digest) -> PartReference<'static> {
 fn chain_result(chains: &HashChains) -> PartReference<'static> {
     PartReference {
         uri: RESULT,
-        digest: DigestAlgorithm::Sha512.digest(&chains.result),
+        digest: DigestAlgorithm::Sha512.digest(chains.result()),
         media_type: "application/hash-chain-result",
     }
 }
