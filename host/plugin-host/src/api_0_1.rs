@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use wasmtime::Store;
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::bindings::Adapter;
 use crate::bindings::exports::uuk::adapter::{handler, probe as guest_probe};
 use crate::bindings::uuk::adapter::{exchange, types};
 use crate::call::{Call, CallContext, Fault, FaultKind, FieldProblem, Outcome, Payload};
@@ -46,7 +45,7 @@ pub(crate) fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
 /// Asks the adapter to answer `call`.
 pub(crate) async fn handle(
     store: &mut Store<CallState>,
-    adapter: &Adapter,
+    guest: &handler::Guest,
     call: &Call,
 ) -> wasmtime::Result<Outcome> {
     let request = handler::Request {
@@ -54,7 +53,7 @@ pub(crate) async fn handle(
         attachments: Vec::new(),
     };
     let context = context(&call.context, call.deadline);
-    let answer = adapter.uuk_adapter_handler().call_handle(&mut *store, &context, &request).await?;
+    let answer = guest.call_handle(&mut *store, &context, &request).await?;
     Ok(match answer {
         Ok(response) => {
             Outcome::Answer(Payload { media_type: response.body.media_type, data: response.body.data })
@@ -79,11 +78,11 @@ fn log_diagnostic(log: &PluginLog, limits: &CallLimits, exchange_id: &str, fault
 /// Asks the adapter whether it could answer.
 pub(crate) async fn probe(
     store: &mut Store<CallState>,
-    adapter: &Adapter,
+    guest: &guest_probe::Guest,
     deep: bool,
 ) -> wasmtime::Result<Vec<Finding>> {
     let depth = if deep { guest_probe::Depth::Deep } else { guest_probe::Depth::Shallow };
-    let findings = adapter.uuk_adapter_probe().call_run(&mut *store, depth).await?;
+    let findings = guest.call_run(&mut *store, depth).await?;
     Ok(findings
         .into_iter()
         .take(64)

@@ -5,7 +5,7 @@ use wasmtime::component::{Component, InstancePre};
 
 use uuk_bundle::Manifest;
 
-use crate::bindings::AdapterPre;
+use crate::bindings::exports::uuk::adapter::{handler, probe};
 use crate::engine::Engine;
 use crate::instance::CallState;
 
@@ -92,7 +92,7 @@ impl ComponentError {
 #[derive(Clone)]
 pub(crate) enum Entry {
     /// Exports `uuk:adapter/handler`.
-    Adapter(AdapterPre<CallState>),
+    Adapter(Box<AdapterEntry>),
     /// Exports `wasi:http/incoming-handler`.
     Http(wasmtime_wasi_http::p2::bindings::ProxyPre<CallState>),
 }
@@ -104,11 +104,29 @@ impl Entry {
         let instance: InstancePre<CallState> =
             engine.linker().instantiate_pre(component).map_err(mismatch)?;
         match door(engine, component)? {
-            Door::Adapter => AdapterPre::new(instance).map(Self::Adapter).map_err(mismatch),
+            Door::Adapter => {
+                AdapterEntry::new(instance).map(|entry| Self::Adapter(entry.into())).map_err(mismatch)
+            }
             Door::Http => {
                 wasmtime_wasi_http::p2::bindings::ProxyPre::new(instance).map(Self::Http).map_err(mismatch)
             }
         }
+    }
+}
+
+/// A component with the places of its two exports: a call loads only the one that it enters.
+#[derive(Clone)]
+pub(crate) struct AdapterEntry {
+    pub(crate) component: InstancePre<CallState>,
+    pub(crate) handler: handler::GuestIndices,
+    pub(crate) probe: probe::GuestIndices,
+}
+
+impl AdapterEntry {
+    fn new(component: InstancePre<CallState>) -> wasmtime::Result<Self> {
+        let (handler, probe) =
+            (handler::GuestIndices::new(&component)?, probe::GuestIndices::new(&component)?);
+        Ok(Self { component, handler, probe })
     }
 }
 

@@ -221,15 +221,17 @@ async fn enter(
     pace: &Pace,
 ) -> wasmtime::Result<Errands> {
     match (plugin.entry(), errand) {
-        (Entry::Adapter(pre), Errand::Handle(call)) => {
-            let adapter = pre.instantiate_async(&mut *store).await?;
+        (Entry::Adapter(entry), Errand::Handle(call)) => {
+            let instance = entry.component.instantiate_async(&mut *store).await?;
+            let handler = entry.handler.load(&mut *store, &instance)?;
             pace.before_guest(plugin.turns()).await;
-            api_0_1::handle(store, &adapter, &call).await.map(Errands::Handled)
+            api_0_1::handle(store, &handler, &call).await.map(Errands::Handled)
         }
-        (Entry::Adapter(pre), Errand::Probe { deep, .. }) => {
-            let adapter = pre.instantiate_async(&mut *store).await?;
+        (Entry::Adapter(entry), Errand::Probe { deep, .. }) => {
+            let instance = entry.component.instantiate_async(&mut *store).await?;
+            let probe = entry.probe.load(&mut *store, &instance)?;
             pace.before_guest(plugin.turns()).await;
-            api_0_1::probe(store, &adapter, deep).await.map(Errands::Probed)
+            api_0_1::probe(store, &probe, deep).await.map(Errands::Probed)
         }
         (Entry::Http(pre), Errand::Handle(call)) => {
             let proxy = pre.instantiate_async(&mut *store).await?;

@@ -38,6 +38,7 @@ pub use grant::{Grant, Resources, ResourcesError};
 pub use health::Verdict;
 pub use instance::Finding;
 pub use limits::CallLimits;
+pub use meter::RequestMeter;
 pub use plugin::{LoadError, Plugin};
 pub use registry::{Arm, Registry, Route, RoutingTable, Share};
 pub use slots::WaitingLimits;

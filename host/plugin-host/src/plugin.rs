@@ -18,7 +18,7 @@ use crate::grant::{Resources, ResourcesError};
 use crate::health::{Health, Verdict};
 use crate::instance::{self, Errand, Errands, Finding};
 use crate::limits::CallLimits;
-use crate::meter::Meters;
+use crate::meter::{Meters, RequestMeter};
 use crate::slots::Slots;
 use crate::turns::{Lost, Pace, Turns};
 
@@ -216,6 +216,11 @@ impl Plugin {
     /// What a call may use.
     pub fn limits(&self) -> &CallLimits {
         &self.limits
+    }
+
+    /// Where requests to `operation` are counted that this plugin answered.
+    pub fn answered(&self, operation: &str) -> Option<&RequestMeter> {
+        self.meters.answered(operation)
     }
 
     /// The adapter's last log lines, oldest first.

@@ -1,6 +1,7 @@
 //! What clients see when something goes wrong, decided in one place, and the one line that is logged per message.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use uuk_contract::{AnswerProblem, ContractError, Problem, Refusal as ContractRefusal};
 use uuk_identifiers::IdentifierError;
 use uuk_message::{Dialect, FaultCode, RelatedError, SoapFault, SoapHeader};
-use uuk_plugin_host::{CallError, Plugin};
+use uuk_plugin_host::{CallError, Plugin, RequestMeter};
 use uuk_process::ErrorChain;
 use uuk_transport::{BodyError, PeerError};
 
@@ -316,7 +317,7 @@ pub(crate) struct Record {
     client: String,
     service: String,
     operation: String,
-    plugin: Option<(String, String)>,
+    plugin: Option<Arc<Plugin>>,
     code: &'static str,
     is_finished: bool,
 }
@@ -371,10 +372,9 @@ impl Record {
         service.clone_into(&mut self.service);
     }
 
-    pub(crate) fn operation(&mut self, operation: &str, plugin: &Plugin) {
+    pub(crate) fn operation(&mut self, operation: &str, plugin: &Arc<Plugin>) {
         operation.clone_into(&mut self.operation);
-        let plugin = &plugin.manifest().plugin;
-        self.plugin = Some((plugin.id.clone(), plugin.version.to_string()));
+        self.plugin = Some(Arc::clone(plugin));
     }
 
     /// The exchange's identifier goes back to the client, also when it was made here.
@@ -409,15 +409,15 @@ impl Record {
         self.is_finished = true;
         if self.code == "ok" {
             let (service, operation) = (&self.service, &self.operation);
-            let (plugin, version) = self.plugin.as_ref().map_or(("", ""), |(id, version)| (id, version));
+            let plugin = self.plugin.as_ref().map(|plugin| &plugin.manifest().plugin);
             let duration_ms = self.started.elapsed().as_secs_f64() * 1_000.0;
             info!(
                 xroad.id = self.id_text(),
                 service.id = service,
                 client.id = self.client,
                 operation,
-                plugin.name = plugin,
-                plugin.version = version,
+                plugin.name = plugin.map(|plugin| plugin.id.as_str()),
+                plugin.version = plugin.map(|plugin| display(&plugin.version)),
                 status = status.as_u16(),
                 duration_ms,
                 "Answered {service} {operation} with {} in {duration_ms:.2} ms",
@@ -429,11 +429,14 @@ impl Record {
 
     fn count(&self) {
         // Labels only of what this server knows: names that strangers invent would fill the memory.
-        let plugin = self.plugin.as_ref().map_or(String::new(), |(id, _)| id.clone());
-        let labels =
-            [("plugin", plugin), ("operation", self.operation.clone()), ("code", self.code.to_owned())];
-        metrics::counter!("uuk_requests_total", &labels).increment(1);
-        metrics::histogram!("uuk_request_seconds", &labels).record(self.started.elapsed().as_secs_f64());
+        let (plugin, took) = (self.plugin.as_deref(), self.started.elapsed());
+        match plugin.filter(|_| self.code == "ok").and_then(|plugin| plugin.answered(&self.operation)) {
+            Some(meter) => meter.count(took),
+            None => {
+                let plugin = plugin.map_or("", |plugin| &plugin.manifest().plugin.id);
+                RequestMeter::new(plugin, &self.operation, self.code).count(took);
+            }
+        }
     }
 
     fn id_text(&self) -> &str {
