@@ -17,6 +17,16 @@ fn get_in_javascript_is_what_its_readme_shows() {
     check("people-javascript", "adapter.js", "js");
 }
 
+#[test]
+fn get_in_c_is_what_its_readme_shows() {
+    check("people-c", "adapter.c", "c");
+}
+
+#[test]
+fn get_in_go_is_what_its_readme_shows() {
+    check("people-go", "adapter.go", "go");
+}
+
 #[track_caller]
 fn check(example: &str, adapter: &str, language: &str) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(example);
@@ -47,6 +57,6 @@ fn own(folder: &Path, file: &str) -> String {
 fn shown<'r>(readme: &'r str, language: &str) -> Vec<&'r str> {
     let opening = format!("```{language}");
     let lines = readme.lines().skip_while(|line| *line != opening).skip(1).take_while(|line| *line != "```");
-    let is_comment = |line: &str| ["#", "//", "/**"].iter().any(|mark| line.trim_start().starts_with(mark));
+    let is_comment = |line: &str| ["# ", "//", "/*"].iter().any(|mark| line.trim_start().starts_with(mark));
     lines.filter(|line| !line.is_empty() && !is_comment(line)).collect()
 }

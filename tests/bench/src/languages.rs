@@ -18,9 +18,11 @@ use crate::place::KNOWN;
 use crate::report::{Goal, Report};
 
 /// Languages with their examples, the one that the others are compared with first.
-const EXAMPLES: [(&str, &str); 4] = [
+const EXAMPLES: [(&str, &str); 6] = [
     ("Rust", "people"),
     ("mapping", "people-mapping"),
+    ("C", "people-c"),
+    ("Go", "people-go"),
     ("JavaScript", "people-javascript"),
     ("Python", "people-python"),
 ];

@@ -32,7 +32,7 @@ pub(crate) fn run(options: &BenchOptions, project: &Project) -> Result<()> {
     ]))?;
     if options.arguments.first().is_some_and(|name| name == "languages") {
         plugins::run(project)?;
-        plugins::build_interpreted(project, "release")?;
+        plugins::build_others(project, "release")?;
     }
     let mut bench = project.command(project.target.join("release/uuk-bench"));
     Err(become_command(bench.args(&options.arguments)))

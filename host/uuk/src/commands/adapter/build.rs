@@ -3,8 +3,9 @@
 
 use std::process::Command;
 
-use super::component::Component;
-use super::language::Language;
+use super::component::{Component, Findings};
+use super::core_module;
+use super::language::{Language, narrowed};
 use super::project::{Project, ProjectOptions, write_file};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
@@ -25,22 +26,36 @@ pub(crate) struct BuildOptions {
 }
 
 pub(super) fn run(options: &BuildOptions, terminal: &Terminal) -> Result<(), Failure> {
-    let project = Project::open(&options.project)?;
+    let findings = build(&Project::open(&options.project)?, terminal)?;
+    terminal.result("uuk.cli/adapter-build/v1", &findings, &findings);
+    Ok(())
+}
+
+/// Builds the component and says what it is made of.
+pub(super) fn build(project: &Project, terminal: &Terminal) -> Result<Findings, Failure> {
     let artifact = project.artifact()?;
     match &project.manifest.build {
         Some(build) => {
             terminal.step("build", &build.command);
-            if let Some(language) = Language::of(&project) {
-                language.write_kit(&project)?;
+            if let Some(language) = Language::of(project) {
+                language.write_kit(project)?;
             }
             let _waiting = terminal.waiting("the compiler is at work");
-            run_command(&build.command, &project)?;
+            run_command(&build.command, project)?;
+            make_component(project)?;
         }
         None => write_file(&artifact, DECLARATIVE)?,
     }
-    let findings = Component::read(&project)?.check(&project)?;
-    terminal.result("uuk.cli/adapter-build/v1", &findings, &findings);
-    Ok(())
+    Component::read(project)?.check(project)
+}
+
+/// Puts the component in the place of the core module that some compilers leave.
+fn make_component(project: &Project) -> Result<(), Failure> {
+    let Component { path, bytes } = Component::read(project)?;
+    if !core_module::is_core_module(&bytes) {
+        return Ok(());
+    }
+    write_file(&path, core_module::component(bytes, &narrowed(&project.manifest))?)
 }
 
 /// Runs `command` by the shell in the project's folder. Its output matters only if it fails.

@@ -2,6 +2,7 @@
 
 use uuk_bundle::{MAPPING, Manifest};
 
+use super::core_module;
 use super::project::{Project, write_file};
 use crate::terminal::Failure;
 
@@ -23,12 +24,31 @@ const JAVASCRIPT_SDK: &[(&str, &str)] = &[
     ("javascript/utf8.js", include_str!("../../../../../sdk/javascript/utf8.js")),
 ];
 
+const C_SDK: &[(&str, &str)] = &[
+    ("c/uuk.c", include_str!("../../../../../sdk/c/uuk.c")),
+    ("c/uuk.h", include_str!("../../../../../sdk/c/uuk.h")),
+    ("c/uuk_json.c", include_str!("../../../../../sdk/c/uuk_json.c")),
+];
+const C_SQL: (&str, &str) = ("c/uuk_sql.c", include_str!("../../../../../sdk/c/uuk_sql.c"));
+const C_HTTP: (&str, &str) = ("c/uuk_http.c", include_str!("../../../../../sdk/c/uuk_http.c"));
+
+const GO_SDK: &[(&str, &str)] = &[
+    ("go/go.mod", include_str!("../../../../../sdk/go/go.mod")),
+    ("go/adapter.go", include_str!("../../../../../sdk/go/adapter.go")),
+    ("go/fault.go", include_str!("../../../../../sdk/go/fault.go")),
+    ("go/http/http.go", include_str!("../../../../../sdk/go/http/http.go")),
+    ("go/internal/abi/abi.go", include_str!("../../../../../sdk/go/internal/abi/abi.go")),
+    ("go/sql/sql.go", include_str!("../../../../../sdk/go/sql/sql.go")),
+];
+
 /// In what an adapter is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Language {
     Rust,
     Javascript,
     Python,
+    C,
+    Go,
     /// No code: what a statement or upstream gives becomes the answer by a table of paths
     Mapping,
 }
@@ -41,6 +61,8 @@ impl Language {
             (Self::Rust, "Cargo.toml"),
             (Self::Javascript, "adapter.js"),
             (Self::Python, "adapter.py"),
+            (Self::C, "adapter.c"),
+            (Self::Go, "adapter.go"),
         ];
         let found = beginnings.into_iter().find(|(_, file)| project.path(file).is_file());
         found.map(|(language, _)| language)
@@ -52,27 +74,48 @@ impl Language {
             Self::Rust => Some("src/generated.rs"),
             Self::Javascript => Some("generated.js"),
             Self::Python => Some("generated.py"),
+            Self::C => Some("generated.h"),
+            Self::Go => Some("generated.go"),
             Self::Mapping => None,
         }
     }
 
     /// Writes what the language's tools need beside the project's own files.
     pub(super) fn write_kit(self, project: &Project) -> Result<(), Failure> {
-        let sdk = match self {
+        let contract = narrowed(&project.manifest);
+        let mut files: Vec<(String, String)> = Vec::new();
+        let mut add = |sdk: &[(&str, &str)]| {
+            files.extend(sdk.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())));
+        };
+        match self {
             // Cargo brings the SDK, which has the contract.
             Self::Rust | Self::Mapping => return Ok(()),
-            Self::Javascript => JAVASCRIPT_SDK,
-            Self::Python => PYTHON_SDK,
-        };
-        for (path, text) in sdk {
-            write_file(&project.path(&format!("{KIT}/{path}")), text)?;
+            Self::Javascript => add(JAVASCRIPT_SDK),
+            Self::Python => add(PYTHON_SDK),
+            Self::Go => add(GO_SDK),
+            Self::C => {
+                add(C_SDK);
+                // What the world lacks has no bindings, which these would not compile without.
+                let Manifest { statements, upstreams, .. } = &project.manifest;
+                if !statements.is_empty() {
+                    add(&[C_SQL]);
+                }
+                if !upstreams.is_empty() {
+                    add(&[C_HTTP]);
+                }
+                let bindings = core_module::c_bindings(&contract)?;
+                files.extend(bindings.into_iter().map(|(name, text)| (format!("c/{name}"), text)));
+            }
         }
-        write_file(&project.path(&format!("{KIT}/wit/adapter.wit")), narrowed(&project.manifest))
+        files.push(("wit/adapter.wit".to_owned(), contract));
+        files
+            .into_iter()
+            .try_for_each(|(path, text)| write_file(&project.path(&format!("{KIT}/{path}")), text))
     }
 }
 
 /// The contract with what the manifest asks for and no more: tools that import a whole world then say the truth.
-fn narrowed(manifest: &Manifest) -> String {
+pub(super) fn narrowed(manifest: &Manifest) -> String {
     let is_asked = |line: &&str| match *line {
         "  import sql;" => !manifest.statements.is_empty(),
         "  import http;" => !manifest.upstreams.is_empty(),

@@ -45,6 +45,21 @@ const PYTHON: &[(&str, &str)] = &[
     (".gitignore", include_str!("new/python/gitignore.template")),
 ];
 
+const C_BUILD: &str = include_str!("new/c/build.toml.template");
+const C: &[(&str, &str)] = &[
+    ("adapter.c", include_str!("new/c/adapter.c.template")),
+    ("README.md", include_str!("new/c/README.md.template")),
+    (".gitignore", include_str!("new/c/gitignore.template")),
+];
+
+const GO_BUILD: &str = include_str!("new/go/build.toml.template");
+const GO: &[(&str, &str)] = &[
+    ("adapter.go", include_str!("new/go/adapter.go.template")),
+    ("go.mod", include_str!("new/go/go.mod.template")),
+    ("README.md", include_str!("new/go/README.md.template")),
+    (".gitignore", include_str!("new/go/gitignore.template")),
+];
+
 const MAPPING: &[(&str, &str)] = &[
     ("map.toml", include_str!("new/mapping/map.toml.template")),
     ("README.md", include_str!("new/mapping/README.md.template")),
@@ -91,6 +106,8 @@ pub(super) fn run(options: &NewOptions, terminal: &Terminal) -> Result<(), Failu
             with_types(name, Language::Javascript, filled(name, JAVASCRIPT_BUILD, JAVASCRIPT))?
         }
         (None, Language::Python) => with_types(name, Language::Python, filled(name, PYTHON_BUILD, PYTHON))?,
+        (None, Language::C) => with_types(name, Language::C, filled(name, C_BUILD, C))?,
+        (None, Language::Go) => with_types(name, Language::Go, filled(name, GO_BUILD, GO))?,
         (None, Language::Mapping) => filled(name, "", MAPPING),
     };
     for (path, text) in &project {
@@ -208,11 +225,13 @@ mod tests {
     }
 
     #[test]
-    fn a_new_project_in_an_interpreted_language_is_sound() {
+    fn a_new_project_in_another_language_is_sound() {
         let name = "land-register";
         for (language, files) in [
             (Language::Javascript, filled(name, JAVASCRIPT_BUILD, JAVASCRIPT)),
             (Language::Python, filled(name, PYTHON_BUILD, PYTHON)),
+            (Language::C, filled(name, C_BUILD, C)),
+            (Language::Go, filled(name, GO_BUILD, GO)),
         ] {
             let files = with_types(name, language, files).expect("the templates are sound");
             let (_folder, project) = written(files);

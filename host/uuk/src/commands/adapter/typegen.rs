@@ -1,5 +1,7 @@
 //! `uuk adapter typegen`: writes the types that an adapter speaks in, from its contracts and its manifest.
 
+mod c;
+mod go;
 mod javascript;
 mod names;
 mod operations;
@@ -72,6 +74,8 @@ pub(super) fn generate(
         Language::Rust => rust(manifest, contracts),
         Language::Javascript => javascript::generate(manifest, contracts),
         Language::Python => python::generate(manifest, contracts),
+        Language::C => c::generate(manifest, contracts),
+        Language::Go => go::generate(manifest, contracts),
         Language::Mapping => String::new(),
     })
 }
@@ -130,7 +134,7 @@ mod tests {
 
     #[test]
     fn the_examples_types_are_current() {
-        for name in ["people", "people-javascript", "people-python", "vehicles"] {
+        for name in ["people", "people-c", "people-go", "people-javascript", "people-python", "vehicles"] {
             check(&example(name)).unwrap_or_else(|_| panic!("run `uuk adapter typegen` in examples/{name}"));
         }
     }

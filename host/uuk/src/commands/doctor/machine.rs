@@ -12,10 +12,13 @@ const MEMORY_KIB_LEAST: u64 = 512 << 10;
 const DISK_KIB_LEAST: u64 = 1 << 20;
 /// What adapters in Rust are built for.
 const GUEST_TARGET: &str = "wasm32-wasip2";
-/// What builds adapters in the other languages, and what installs it.
-const BUILDERS: [(&str, &str, &str); 2] = [
-    ("javascript", "componentize-qjs", "npm install --global componentize-qjs@0.4"),
-    ("python", "componentize-py", "pip install componentize-py==0.25.*"),
+/// What builds adapters in the other languages, what it says that it is there, and what installs it.
+const BUILDERS: [(&str, &str, &str, &str); 4] = [
+    ("javascript", "componentize-qjs", "--help", "npm install --global componentize-qjs@0.4"),
+    ("python", "componentize-py", "--help", "pip install componentize-py==0.25.*"),
+    ("go", "go", "version", "install Go 1.24 or later: https://go.dev/dl"),
+    // Clang's linker for WebAssembly, which comes with none of the others.
+    ("c", "wasm-ld", "--version", "apt-get install clang lld wasi-libc libclang-rt-dev-wasm32"),
 ];
 
 pub(super) fn check(report: &mut Report<'_>, folder: &Path) {
@@ -33,8 +36,8 @@ pub(super) fn check(report: &mut Report<'_>, folder: &Path) {
 
 pub(super) fn check_author(report: &mut Report<'_>) {
     check_rust(report);
-    for (language, program, remedy) in BUILDERS {
-        match said(program, &["--help"]) {
+    for (language, program, argument, remedy) in BUILDERS {
+        match said(program, &[argument]) {
             Some(_) => report.ok(language, program),
             None => report.warn(language, format!("{program} is not installed"), remedy),
         }

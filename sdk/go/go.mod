@@ -1,0 +1,3 @@
+module uuk/adapter
+
+go 1.24
