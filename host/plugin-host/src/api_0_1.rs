@@ -49,11 +49,11 @@ pub(crate) async fn handle(
     call: &Call,
 ) -> wasmtime::Result<Outcome> {
     let request = handler::Request {
-        body: types::Payload { media_type: "application/json".into(), data: call.document.to_vec() },
-        attachments: Vec::new(),
+        body: types::PayloadParam { media_type: "application/json", data: &call.document },
+        attachments: &[],
     };
     let context = context(&call.context, call.deadline);
-    let answer = guest.call_handle(&mut *store, &context, &request).await?;
+    let answer = guest.call_handle(&mut *store, context, request).await?;
     Ok(match answer {
         Ok(response) => {
             Outcome::Answer(Payload { media_type: response.body.media_type, data: response.body.data })
@@ -94,28 +94,28 @@ pub(crate) async fn probe(
         .collect())
 }
 
-fn context(context: &CallContext, deadline: Instant) -> types::Context {
+fn context(context: &CallContext, deadline: Instant) -> types::Context<'_> {
     let remaining = deadline.saturating_duration_since(Instant::now());
     types::Context {
-        exchange_id: context.exchange_id.clone(),
-        client: context.client.clone(),
-        user: context.user.clone(),
-        represented_party: context.represented_party.clone(),
-        issue: context.issue.clone(),
-        purpose: context.purpose.clone(),
+        exchange_id: &context.exchange_id,
+        client: &context.client,
+        user: context.user.as_deref(),
+        represented_party: context.represented_party.as_deref(),
+        issue: context.issue.as_deref(),
+        purpose: context.purpose.as_deref(),
         service: types::ServiceId {
-            provider: context.provider.clone(),
-            code: context.service_code.clone(),
-            version: context.service_version.clone(),
-            operation: context.operation.clone(),
+            provider: &context.provider,
+            code: &context.service_code,
+            version: &context.service_version,
+            operation: &context.operation,
         },
-        traceparent: context.traceparent.clone(),
-        idempotency_key: context.idempotency_key.clone(),
+        traceparent: context.traceparent.as_deref(),
+        idempotency_key: context.idempotency_key.as_deref(),
         attempt: 1,
-        received_at: context.received_at.clone(),
+        received_at: &context.received_at,
         deadline_ms: milliseconds(remaining),
-        locale: context.locale.clone(),
-        extensions: Vec::new(),
+        locale: context.locale.as_deref(),
+        extensions: &[],
     }
 }
 

@@ -20,5 +20,6 @@ wasmtime::component::bindgen!({
         "uuk:adapter/sql.cursor": crate::capabilities::sql::Cursor,
         "uuk:adapter/sql.transaction": crate::capabilities::sql::Transaction,
     },
+    ownership: Borrowing { duplicate_if_necessary: true },
     require_store_data_send: true,
 });
