@@ -463,15 +463,17 @@ fn findings_of(
                 findings.push(format!("is that of {server}"));
             }
         }
-        CertificateUse::Signing => match authorities.issuer(&certificate) {
-            Ok(issuer) => match issuer.profile.member(&certificate, &member.instance) {
-                Ok(named) if named == *member => {}
-                Ok(named) => findings.push(format!("names {named} instead of {member}")),
-                Err(error) => findings.push(ErrorChain(&error).to_string()),
-            },
-            // Said by its path.
-            Err(_) => {}
-        },
+        CertificateUse::Signing => {
+            // Of an issuer that is not approved, the path has spoken.
+            let issuer = authorities.issuer(&certificate).ok();
+            match issuer.map(|issuer| issuer.profile.member(&certificate, &member.instance)) {
+                Some(Ok(named)) if named != *member => {
+                    findings.push(format!("names {named} instead of {member}"));
+                }
+                Some(Err(error)) => findings.push(ErrorChain(&error).to_string()),
+                _ => {}
+            }
+        }
     }
     findings
 }

@@ -113,8 +113,10 @@ pub(super) fn summary(visit: &Visit, case: &CaseView) -> Markup {
                 dt { (visit.text("application/person_name")) } dd { (person.name) }
                 dt { (visit.text("application/position")) } dd { (person.position) }
                 dt { (visit.text("application/authority")) }
-                dd { (person.authority.title) @if let Some(until) = person.valid_until {
-                    ", " (visit.text("application/valid_until")) " " (until) } }
+                dd { (person.authority.title) }
+                @if let Some(until) = person.valid_until {
+                    dt { (visit.text("application/valid_until")) } dd { (until) }
+                }
                 dt { (visit.text("application/duties")) }
                 dd { ul { @for duty in &person.duties { li { (visit.text(&format!("duty/{duty}"))) } } } }
             }

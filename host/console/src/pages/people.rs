@@ -22,7 +22,7 @@ pub(super) fn list(
             Some(Err(problem)) => (visit.alert(problem)),
             None => {}
         }
-        div.wide { table {
+        div.wide tabindex="0" { table {
             thead { tr {
                 @for column in ["name", "full_name", "roles", "member", "state"] {
                     th scope="col" { (visit.text(&format!("person/{column}"))) }

@@ -16,7 +16,7 @@ pub(super) fn list(visit: &Visit, person: &Person, desk: &Desk, cases: &[Case]) 
     }
     Ok(html! {
         @if rows.is_empty() { p { (visit.text("procedure/none")) } } @else {
-            div.wide { table {
+            div.wide tabindex="0" { table {
                 thead { tr {
                     @for column in ["number", "member", "stage", "turn", "due"] {
                         th scope="col" { (visit.text(&format!("procedure/{column}"))) }

@@ -16,6 +16,10 @@ use serde_json::{Value, json};
 /// As WebDriver names the reference to an element.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+const STARTS_MAX: usize = 5;
+/// Tenths of a second; a busy machine takes some.
+const TRIES_MAX: usize = 300;
+
 /// One browser, with cookies of its own.
 pub(crate) struct Browser {
     driver: Child,
@@ -28,21 +32,15 @@ pub(crate) struct Browser {
 impl Browser {
     /// A browser that likes a language; `None` if there is none on this machine.
     pub(crate) async fn start(site: &str, language: &str) -> Option<Self> {
-        let driver =
-            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut driver = match driver {
-            Ok(driver) => driver,
+        let started = (0..STARTS_MAX).map(|_| start_driver()).find(|started| !matches!(started, Ok(None)));
+        let (driver, port) = match started.expect("no port was free") {
+            Ok(started) => started?,
             Err(error) => {
                 eprintln!("skipped: no chromedriver ({error}); it is in Debian's package chromium-driver");
                 return None;
             }
         };
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines.find_map(|line| {
-            Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned())
-        });
-        std::thread::spawn(move || lines.for_each(drop));
-        let url = format!("http://127.0.0.1:{}/session", port.unwrap());
+        let url = format!("http://127.0.0.1:{port}/session");
         let options = json!({
             // No sandbox inside of what is one already, as where tests run.
             "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars"],
@@ -87,7 +85,7 @@ impl Browser {
         self.post("execute/sync", &json!({ "script": set, "args": arguments })).await;
     }
 
-    /// Clicks on what a selector finds, and waits for the page that follows.
+    /// Clicks on what a selector finds.
     pub(crate) async fn click(&self, selector: &str) {
         let element = self.find(selector).await;
         self.post(&format!("element/{element}/click"), &json!({})).await;
@@ -95,7 +93,21 @@ impl Browser {
 
     /// Sends the form of a step.
     pub(crate) async fn step(&self, step: &str) {
-        self.click(&format!("form[action$='/{step}'] button[type=submit]")).await;
+        self.follow(&format!("form[action$='/{step}'] button[type=submit]")).await;
+    }
+
+    /// Clicks on what leads to another page, and waits until this one is gone.
+    pub(crate) async fn follow(&self, selector: &str) {
+        let page = self.find("html").await;
+        self.click(selector).await;
+        let name = format!("{}/element/{page}/name", self.url);
+        for _ in 0..TRIES_MAX {
+            if request("GET", &name, &Value::Null).await.get("error").is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("`{selector}` leads nowhere: {}", self.text().await);
     }
 
     /// A picture of the whole page, as wide as a screen of so many pixels.
@@ -128,6 +140,20 @@ impl Browser {
     }
 }
 
+/// The driver and its port; `None` if the port that it chose was taken.
+fn start_driver() -> std::io::Result<Option<(Child, String)>> {
+    let mut command = Command::new("chromedriver");
+    let mut driver = command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let port = lines
+        .find_map(|line| Some(line.split_once("successfully on port ")?.1.trim_end_matches('.').to_owned()));
+    std::thread::spawn(move || lines.for_each(drop));
+    match port {
+        Some(port) => Ok(Some((driver, port))),
+        None => driver.wait().map(|_| None),
+    }
+}
+
 impl Drop for Browser {
     fn drop(&mut self) {
         // It ends its browser with it, if it is asked to and not killed.
@@ -139,15 +165,19 @@ impl Drop for Browser {
     }
 }
 
+/// What the driver answers, which is no error.
 async fn send(method: &str, url: &str, body: &Value) -> Value {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let request = Request::builder().method(method).uri(url).header("content-type", "application/json");
-    let request = request.body(Full::<bytes::Bytes>::from(body.clone())).unwrap();
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let answered = tokio::time::timeout(Duration::from_secs(60), client.request(request)).await.unwrap();
-    let answered = answered.unwrap().into_body().collect().await.unwrap().to_bytes();
-    let mut answer: Value = serde_json::from_slice(&answered).unwrap();
-    let value = answer["value"].take();
+    let value = request(method, url, body).await;
     assert!(value.get("error").is_none(), "{url} {body}: {value}");
     value
+}
+
+async fn request(method: &str, url: &str, body: &Value) -> Value {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let request = Request::builder().method(method).uri(url).header("content-type", "application/json");
+    let request = request.body(Full::<bytes::Bytes>::from(body)).unwrap();
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answered = tokio::time::timeout(Duration::from_secs(120), client.request(request)).await.unwrap();
+    let answered = answered.unwrap().into_body().collect().await.unwrap().to_bytes();
+    serde_json::from_slice::<Value>(&answered).unwrap()["value"].take()
 }

@@ -33,7 +33,7 @@ async fn accept(browser: &Browser, invitation: &str) {
     browser.open("/invitation").await;
     browser.fill("invitation", invitation).await;
     browser.fill("password", PASSWORD).await;
-    browser.click("main button").await;
+    browser.follow("main button").await;
     assert_eq!(browser.path().await, "/procedures");
 }
 
@@ -69,7 +69,7 @@ async fn an_institution_becomes_ready_in_the_browser() {
     accept(&head, &world.invite("asanova", Role::Head, MEMBER).await).await;
     accept(&desk, &world.invite("bekov", Role::Operator, "").await).await;
 
-    head.click("main form button").await;
+    head.follow("main form button").await;
     assert_eq!(head.path().await, "/procedures/1/application");
     write_application(&head).await;
     look(&head, "02-application").await;
@@ -99,7 +99,7 @@ async fn an_institution_becomes_ready_in_the_browser() {
     look(&desk, "06-review").await;
     // A refusal without a ground is none.
     desk.fill("/explanation", "No").await;
-    desk.click("button[formaction$='/refuse']").await;
+    desk.follow("button[formaction$='/refuse']").await;
     assert!(desk.text().await.contains("at least one ground"), "{}", desk.text().await);
     look(&desk, "07-no-ground").await;
     for item in [
@@ -171,7 +171,7 @@ async fn a_language_is_chosen_by_a_link() {
     browser.open("/sign-in").await;
     for (code, expected) in [("ky", "Кирүү"), ("uz", "Kirish"), ("ru", "Войти"), ("en", "Sign in")]
     {
-        browser.click(&format!(".languages a[lang={code}]")).await;
+        browser.follow(&format!(".languages a[lang={code}]")).await;
         assert!(browser.text().await.contains(expected), "{code}: {}", browser.text().await);
     }
 }

@@ -1,6 +1,7 @@
 //! The console over real HTTP, with a registry, a clock that the test sets, and certificates of a test authority.
 
 #![expect(
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "what a test's helpers cannot do, the test reports"
