@@ -237,3 +237,43 @@ fn a_revoked_bundle_is_refused() {
     assert_eq!(said.exit_code, 4);
     assert!(said.talk.contains(&format!("is revoked: {digest}")), "{}", said.talk);
 }
+
+#[test]
+fn a_review_names_what_has_changed_since_the_approved_version() {
+    let desk = Desk::new();
+    desk.pack();
+    desk.sign();
+    std::fs::copy(desk.path("people.asice"), desk.path("approved.asice")).unwrap();
+    let review = ["bundle", "review", "people.asice", "--trust", "trust.toml", "--against", "approved.asice"];
+    assert_eq!(desk.uuk(&review).exit_code, 0, "nothing has changed");
+
+    desk.write("project/sql/find-person.sql", "SELECT pin, phone FROM person\n");
+    desk.pack();
+    let unsigned = desk.uuk(&review);
+    assert_eq!(unsigned.exit_code, 4);
+    assert!(unsigned.talk.contains("error[bundle.author_signature_missing]"), "{}", unsigned.talk);
+    desk.sign();
+    let said = desk.uuk(&review);
+    assert_eq!(said.exit_code, 1);
+    let changed = "changed sql `find-person`  registry (read): SELECT pin, phone FROM person";
+    assert!(said.talk.contains(changed), "{}", said.talk);
+    assert!(!said.talk.contains("contract"), "{}", said.talk);
+}
+
+#[test]
+fn a_first_review_names_everything_and_another_plugin_is_no_version() {
+    let desk = Desk::new();
+    desk.pack();
+    desk.sign();
+    let said = desk.uuk(&["bundle", "review", "people.asice"]);
+    assert_eq!(said.exit_code, 1);
+    assert!(said.talk.contains("new sql `find-person`"), "{}", said.talk);
+
+    std::fs::rename(desk.path("people.asice"), desk.path("other.asice")).unwrap();
+    desk.write("project/plugin.toml", MANIFEST.replace("kg.example.people", "kg.example.other"));
+    desk.pack();
+    desk.sign();
+    let said = desk.uuk(&["bundle", "review", "people.asice", "--against", "other.asice"]);
+    assert_eq!(said.exit_code, 2);
+    assert!(said.talk.contains("error[bundle.review_other_plugin]"), "{}", said.talk);
+}

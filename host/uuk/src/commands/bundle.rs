@@ -2,6 +2,7 @@
 
 mod inspect;
 mod pack;
+mod review;
 mod sign;
 mod trust;
 mod verify;
@@ -22,6 +23,7 @@ pub(crate) enum BundleCommand {
     Inspect(inspect::InspectOptions),
     Sign(sign::SignOptions),
     Verify(verify::VerifyOptions),
+    Review(review::ReviewOptions),
 }
 
 pub(crate) fn run(command: &BundleCommand, terminal: &Terminal) -> Result<(), Failure> {
@@ -30,6 +32,7 @@ pub(crate) fn run(command: &BundleCommand, terminal: &Terminal) -> Result<(), Fa
         BundleCommand::Inspect(options) => inspect::run(options, terminal),
         BundleCommand::Sign(options) => sign::run(options, terminal),
         BundleCommand::Verify(options) => verify::run(options, terminal),
+        BundleCommand::Review(options) => review::run(options, terminal),
     }
 }
 

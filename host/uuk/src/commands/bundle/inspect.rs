@@ -218,7 +218,7 @@ impl Inspection {
 }
 
 /// A line without characters that could move the cursor or turn the direction of writing.
-fn harmless(line: &str) -> String {
+pub(super) fn harmless(line: &str) -> String {
     let is_direction = |character| matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     line.chars()
         .map(|character| match character {

@@ -1,0 +1,203 @@
+//! `uuk bundle review`: what the reviewers have to look at, and what is as it was when they last approved it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use uuk_asic::Profile;
+use uuk_bundle::{Bundle, BundleDigest};
+
+use super::{read_file, refusal, trust};
+use crate::commands::adapter::capabilities;
+use crate::exit_code::ExitCode;
+use crate::terminal::{Failure, Terminal};
+
+/// Say what of a bundle the reviewers have to look at
+///
+/// Compares imports, SQL, upstreams, databases, limits and contracts with the version that was approved last; without
+/// one, all of it is new. Ends with 1 if anything must be looked at.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReviewOptions {
+    /// The bundle
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The version that was approved last
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Trust file: whose signatures count as author's
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+}
+
+/// Something to look at.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Difference {
+    /// `import`, `sql`, `upstream`, …
+    what: &'static str,
+    name: String,
+    change: Change,
+    /// What it is now, or was if it is gone.
+    detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+enum Change {
+    New,
+    Changed,
+    Gone,
+}
+
+#[derive(Serialize)]
+struct Review {
+    plugin: String,
+    version: String,
+    digest: BundleDigest,
+    against: Option<String>,
+    differences: Vec<Difference>,
+}
+
+pub(super) fn run(options: &ReviewOptions, terminal: &Terminal) -> Result<(), Failure> {
+    let bundle = read(&options.file)?;
+    check_author(options, &bundle)?;
+    let approved = options.against.as_deref().map(read).transpose()?;
+    let plugin = &bundle.manifest().plugin;
+    if let Some(approved) = &approved
+        && approved.manifest().plugin.id != plugin.id
+    {
+        let message = format!("`{}` is no version of {}", approved.manifest().plugin.id, plugin.id);
+        return Err(Failure::new(ExitCode::Usage, "bundle.review_other_plugin", message));
+    }
+    let differences = differences(&aspects(&bundle), &approved.as_ref().map(aspects).unwrap_or_default());
+    let review = Review {
+        plugin: plugin.id.clone(),
+        version: plugin.version.to_string(),
+        digest: bundle.digest(),
+        against: approved.map(|approved| approved.manifest().plugin.version.to_string()),
+        differences,
+    };
+    if review.differences.is_empty() {
+        terminal.result("uuk.cli/bundle-review/v1", &review, "nothing to look at: as it was approved");
+        return Ok(());
+    }
+    let message = format!("{} {}: {} to look at", review.plugin, review.version, review.differences.len());
+    let failure = Failure::new(ExitCode::CheckFailed, "bundle.review_needed", message).help(
+        "`uuk bundle inspect` shows the whole; two people approve, then `uuk bundle sign --role vetting`",
+    );
+    Err(review.differences.iter().fold(failure, |failure, difference| failure.note(difference.line())))
+}
+
+fn read(path: &Path) -> Result<Bundle, Failure> {
+    let limits = Profile::bundle().limits;
+    let bytes = read_file(path, limits.container_bytes_max)?;
+    Bundle::read(&bytes, &limits).map_err(|error| refusal(path, &error))
+}
+
+/// The author's signature holds, and is trusted if there is a list of whom to trust.
+fn check_author(options: &ReviewOptions, bundle: &Bundle) -> Result<(), Failure> {
+    let refused = |error| refusal(&options.file, &error);
+    match &options.trust {
+        Some(path) => {
+            let anchors = trust::read(path)?.author_anchors;
+            let now = uuk_process::Clock::system().now();
+            uuk_bundle::AuthoredBundle::verify(bundle.clone(), &anchors, now).map(drop).map_err(refused)
+        }
+        None => {
+            let missing = uuk_bundle::BundleError::AuthorSignatureMissing;
+            bundle.signatures().author.unwrap_or(Err(missing)).map(drop).map_err(refused)
+        }
+    }
+}
+
+type Aspects = BTreeMap<(&'static str, String), String>;
+
+/// Everything that gives a plugin power, or decides what it answers, as text to compare.
+fn aspects(bundle: &Bundle) -> Aspects {
+    let manifest = bundle.manifest();
+    let mut aspects = Aspects::new();
+    let mut add = |what, name: &str, detail: String| {
+        aspects.insert((what, name.to_owned()), detail);
+    };
+    for import in capabilities(bundle.component()) {
+        add("import", &import, String::new());
+    }
+    for (name, statement) in &manifest.statements {
+        let text = bundle.sql(name).map_or("", |text| text.trim_end());
+        add("sql", name, format!("{} ({}): {text}", statement.datasource, statement.mode));
+    }
+    for (name, upstream) in &manifest.upstreams {
+        let (methods, paths) = (upstream.methods.join(","), upstream.paths.join(" "));
+        add("upstream", name, format!("{methods} {paths}"));
+    }
+    for (name, datasource) in &manifest.datasources {
+        let engines: BTreeSet<_> = datasource.engine.iter().map(ToString::to_string).collect();
+        let engines = engines.into_iter().collect::<Vec<_>>().join(",");
+        add("database", name, format!("{} on {engines}", datasource.access));
+    }
+    for service in &manifest.services {
+        let contract = bundle.part(&service.contract).unwrap_or_default();
+        add("contract", &service.code, BundleDigest::of(contract).to_string());
+    }
+    add("limits", "all", format!("{:?}", manifest.limits));
+    if let Some(Ok(signature)) = bundle.signatures().author {
+        add("author", "signature", signature.signer.subject().to_owned());
+    }
+    add("component", "adapter.wasm", BundleDigest::of(bundle.component()).to_string());
+    aspects
+}
+
+fn differences(now: &Aspects, before: &Aspects) -> Vec<Difference> {
+    let of = |(what, name): &(&'static str, String), change, detail: &str| Difference {
+        what,
+        name: name.clone(),
+        change,
+        detail: detail.to_owned(),
+    };
+    let here = now.iter().filter_map(|(key, detail)| match before.get(key) {
+        None => Some(of(key, Change::New, detail)),
+        Some(old) if old != detail => Some(of(key, Change::Changed, detail)),
+        Some(_) => None,
+    });
+    let gone = before.iter().filter(|(key, _)| !now.contains_key(key));
+    here.chain(gone.map(|(key, detail)| of(key, Change::Gone, detail))).collect()
+}
+
+impl Difference {
+    fn line(&self) -> String {
+        let detail: String = self.detail.split_whitespace().collect::<Vec<_>>().join(" ");
+        let detail = super::inspect::harmless(&detail);
+        format!("{} {} `{}`  {detail}", self.change, self.what, super::inspect::harmless(&self.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aspects(entries: &[(&'static str, &str, &str)]) -> Aspects {
+        let entry = |(what, name, detail): &(&'static str, &str, &str)| {
+            ((*what, (*name).to_owned()), (*detail).to_owned())
+        };
+        entries.iter().map(entry).collect()
+    }
+
+    #[test]
+    fn names_what_is_new_changed_and_gone() {
+        let before =
+            aspects(&[("sql", "find", "SELECT 1"), ("import", "log", ""), ("upstream", "api", "GET /")]);
+        let now = aspects(&[("sql", "find", "SELECT *"), ("import", "log", ""), ("import", "http", "")]);
+        let lines: Vec<_> = differences(&now, &before).iter().map(Difference::line).collect();
+        assert_eq!(
+            lines,
+            ["new import `http`  ", "changed sql `find`  SELECT *", "gone upstream `api`  GET /"]
+        );
+        assert_eq!(differences(&now, &now), []);
+    }
+
+    #[test]
+    fn without_an_approved_version_everything_is_new() {
+        let now = aspects(&[("sql", "find", "SELECT 1")]);
+        assert!(matches!(&*differences(&now, &Aspects::new()), [one] if one.change == Change::New));
+    }
+}
