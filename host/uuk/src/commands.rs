@@ -4,6 +4,7 @@
 mod adapter;
 mod bundle;
 mod call;
+mod client;
 mod compile;
 mod completion;
 mod doctor;
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Log(log::LogCommand),
     Call(call::CallArguments),
+    #[command(subcommand)]
+    Client(client::ClientCommand),
     Doctor(doctor::DoctorArguments),
     Explain(explain::ExplainArguments),
     Keys(keys::KeysArguments),
@@ -58,6 +61,7 @@ pub(crate) fn run(command: Command, terminal: &Terminal) -> Result<(), Failure> 
         Command::Bundle(command) => bundle::run(&command, terminal),
         Command::Log(command) => log::run(&command, terminal),
         Command::Call(arguments) => call::run(&arguments, terminal),
+        Command::Client(command) => client::run(&command, terminal),
         Command::Doctor(arguments) => doctor::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),
         Command::Keys(arguments) => keys::run(&arguments, terminal),

@@ -61,6 +61,14 @@ impl Failure {
         self
     }
 
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn exit_code(&self) -> ExitCode {
         self.exit_code
     }
@@ -105,6 +113,13 @@ impl Terminal {
         if !self.quiet && !self.json {
             let (bold, plain) = if self.colour { ("\x1b[32m", "\x1b[0m") } else { ("", "") };
             let _ = writeln!(std::io::stderr(), "  {bold}{verb:<9}{plain} {what}");
+        }
+    }
+
+    /// Says several lines that belong together.
+    pub(crate) fn table(&self, lines: &impl Display) {
+        if !self.quiet && !self.json {
+            let _ = lines.to_string().lines().try_for_each(|line| writeln!(std::io::stderr(), "  {line}"));
         }
     }
 

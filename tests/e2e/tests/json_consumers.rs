@@ -22,29 +22,7 @@ use uuk_signer::KeyAlgorithm;
 const KNOWN: &str = "10101194000000";
 const NOBODY: &str = "10101194999999";
 
-const WSDL: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<wsdl:definitions xmlns:wsdl="http://schemas.xmlsoap.org/wsdl/" xmlns:soap="http://schemas.xmlsoap.org/wsdl/soap/"
- xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:v="urn:vehicles" targetNamespace="urn:vehicles">
-<wsdl:types><xs:schema targetNamespace="urn:vehicles" elementFormDefault="qualified">
- <xs:element name="checkVehicle"><xs:complexType><xs:sequence>
-  <xs:element name="plate" type="xs:string"/></xs:sequence></xs:complexType></xs:element>
- <xs:element name="checkVehicleResponse"><xs:complexType><xs:sequence>
-  <xs:element name="status" type="xs:int"/>
-  <xs:element name="mass" type="xs:decimal" minOccurs="0"/>
-  <xs:element name="period" minOccurs="0" maxOccurs="unbounded"><xs:complexType><xs:sequence>
-   <xs:element name="from" type="xs:date"/><xs:element name="to" type="xs:date" nillable="true"/>
-  </xs:sequence></xs:complexType></xs:element>
- </xs:sequence></xs:complexType></xs:element>
-</xs:schema></wsdl:types>
-<wsdl:message name="in"><wsdl:part name="body" element="v:checkVehicle"/></wsdl:message>
-<wsdl:message name="out"><wsdl:part name="body" element="v:checkVehicleResponse"/></wsdl:message>
-<wsdl:portType name="port"><wsdl:operation name="checkVehicle">
- <wsdl:input message="v:in"/><wsdl:output message="v:out"/></wsdl:operation></wsdl:portType>
-<wsdl:binding name="binding" type="v:port"><soap:binding style="document" transport="http://schemas.xmlsoap.org/soap/http"/>
- <wsdl:operation name="checkVehicle"><soap:operation soapAction=""/>
- <wsdl:input><soap:body use="literal"/></wsdl:input><wsdl:output><soap:body use="literal"/></wsdl:output>
- </wsdl:operation></wsdl:binding>
-</wsdl:definitions>"#;
+const WSDL: &str = include_str!("vehicles.wsdl");
 
 const FAULT: &str = "<f:Envelope xmlns:f='http://schemas.xmlsoap.org/soap/envelope/'><f:Body><f:Fault>\
     <faultcode>f:Client.NoSuchPlate</faultcode><faultstring>no such plate</faultstring></f:Fault></f:Body></f:Envelope>";

@@ -1,15 +1,19 @@
 //! `uuk adapter …`: what an integrator does to write an adapter.
 
+mod budget;
 mod build;
 mod call;
 mod check;
 mod component;
 mod core_module;
+mod dev;
 mod fixture;
+mod generated;
 mod language;
 mod new;
 mod project;
 mod recorded;
+mod replay;
 mod test;
 mod trial;
 mod typegen;
@@ -20,15 +24,17 @@ pub(super) use component::capabilities;
 
 use crate::terminal::{Failure, Terminal};
 
-/// Write an adapter: start, generate, build, check, call, test
+/// Write an adapter: start, generate, build, check, develop, call, test
 #[derive(Debug, Subcommand)]
 pub(crate) enum AdapterCommand {
     New(new::NewOptions),
     Typegen(typegen::TypegenOptions),
     Build(build::BuildOptions),
     Check(check::CheckOptions),
+    Dev(dev::DevOptions),
     Call(call::CallOptions),
     Test(test::TestOptions),
+    Replay(replay::ReplayOptions),
 }
 
 pub(crate) fn run(command: &AdapterCommand, terminal: &Terminal) -> Result<(), Failure> {
@@ -37,7 +43,9 @@ pub(crate) fn run(command: &AdapterCommand, terminal: &Terminal) -> Result<(), F
         AdapterCommand::Typegen(options) => typegen::run(options, terminal),
         AdapterCommand::Build(options) => build::run(options, terminal),
         AdapterCommand::Check(options) => check::run(options, terminal),
+        AdapterCommand::Dev(options) => dev::run(options, terminal),
         AdapterCommand::Call(options) => call::run(options, terminal),
         AdapterCommand::Test(options) => test::run(options, terminal),
+        AdapterCommand::Replay(options) => replay::run(options, terminal),
     }
 }

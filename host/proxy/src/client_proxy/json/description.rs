@@ -150,8 +150,8 @@ impl ClientProxy {
 mod tests {
     use super::*;
 
-    const CONTRACT: &str = "{openapi: 3.1.0, info: {title: t, version: 1.0.0}, paths: {/x: {get: {operationId: x, \
-                            responses: {'204': {description: d}}}}}}";
+    const CONTRACT: &str = r#"{"openapi": "3.1.0", "info": {"title": "t", "version": "1.0.0"}, "paths": {"/x": {"get":
+        {"operationId": "x", "responses": {"204": {"description": "d"}}}}}}"#;
 
     #[test]
     fn keeps_so_many_descriptions_and_no_more() {

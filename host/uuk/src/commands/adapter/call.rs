@@ -4,8 +4,9 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use uuk_plugin_host::{CallError, CallLimits, Outcome, Usage};
+use uuk_plugin_host::{CallError, Outcome};
 
+use super::budget::Budget;
 use super::component::Component;
 use super::fixture::{Expected, Fixture};
 use super::project::{Project, ProjectOptions, read_text, unreadable};
@@ -48,7 +49,7 @@ pub(super) fn run(options: &CallOptions, terminal: &Terminal) -> Result<(), Fail
     };
     let (outcome, usage) = block_on(async {
         let recorded = Recorded::new(&fixture, &project).await?;
-        let call = call_of(&project, &fixture.operation, &fixture.request);
+        let call = call_of(&project, &fixture);
         let called = Bench::new()?.call(&project, &component, call, &options.sources, &recorded).await;
         for request in recorded.unrecorded_requests() {
             terminal.step(
@@ -59,15 +60,19 @@ pub(super) fn run(options: &CallOptions, terminal: &Terminal) -> Result<(), Fail
         called
     })?;
 
-    let limits = CallLimits::of(&project.manifest.limits);
-    terminal.step("used", budget(&usage, &limits));
+    let budget = Budget::new(&usage, &project);
+    terminal.table(&budget);
     if let Some(problem) = contradiction(&project, &fixture.operation, &outcome) {
         return Err(Failure::new(ExitCode::CheckFailed, problem.code(), problem)
             .note("a server would answer with a fault instead"));
     }
     let answer = shown(&outcome)?;
     let text = serde_json::to_string_pretty(&answer).unwrap_or_default();
-    terminal.result("uuk.cli/adapter-call/v1", &json!({ "outcome": answer, "usage": usage }), text);
+    terminal.result(
+        "uuk.cli/adapter-call/v1",
+        &json!({ "outcome": answer, "usage": usage, "budget": budget }),
+        text,
+    );
     Ok(())
 }
 
@@ -99,25 +104,4 @@ fn shown(outcome: &Result<Outcome, CallError>) -> Result<Value, Failure> {
         } })),
         Err(error) => Err(Failure::new(ExitCode::CheckFailed, error.code(), error)),
     }
-}
-
-/// What the call used, each beside its limit.
-fn budget(usage: &Usage, limits: &CallLimits) -> String {
-    let guest_us = usage.wall_us.saturating_sub(usage.host_us);
-    format!(
-        "guest {:.1}/{} ms · host calls {}/{} in {:.1} ms · memory {:.1}/{} MiB · answer {:.1}/{} KiB",
-        milliseconds(guest_us),
-        limits.guest_time_max.as_millis(),
-        usage.host_calls,
-        limits.host_calls_max,
-        milliseconds(usage.host_us),
-        usage.memory_bytes as f64 / f64::from(1 << 20),
-        limits.memory_bytes_max >> 20,
-        usage.response_bytes as f64 / 1024.0,
-        limits.response_bytes_max >> 10,
-    )
-}
-
-fn milliseconds(microseconds: u64) -> f64 {
-    microseconds as f64 / 1000.0
 }

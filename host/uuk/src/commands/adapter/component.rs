@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use uuk_plugin_host::{ComponentError, check_bytes, check_import};
+use uuk_plugin_host::{API_VERSION, ComponentError, check_bytes, check_import};
 use wasmparser::{Parser, Payload};
 
 use super::project::{Project, unreadable};
@@ -45,7 +45,14 @@ impl Component {
             Failure::new(ExitCode::CheckFailed, error.code(), message)
         };
         check_bytes(&self.bytes).map_err(refused)?;
-        let Interface { imports, exports } = interface(&self.bytes);
+        let interface = interface(&self.bytes);
+        if let Some(mismatch) = mismatch(&project.manifest.plugin.api, &interface) {
+            let help = format!(
+                "build with an SDK of {API_VERSION} and write `api = \"{API_VERSION}\"`, or install the `uuk` of that contract"
+            );
+            return Err(Failure::new(ExitCode::CheckFailed, "adapter.api_version", mismatch).help(help));
+        }
+        let Interface { imports, exports } = interface;
         for import in &imports {
             check_import(import, &project.manifest, project.is_mapped()).map_err(refused)?;
         }
@@ -69,6 +76,22 @@ impl std::fmt::Display for Findings {
             self.capabilities.join(", ")
         )
     }
+}
+
+/// Both versions in one sentence, if plugin.toml or the component are of another contract than this program's.
+fn mismatch(asked: &str, interface: &Interface) -> Option<String> {
+    let ours = format!("this program speaks adapter contract {API_VERSION}");
+    if asked != API_VERSION {
+        return Some(format!("plugin.toml asks for adapter contract {asked}, and {ours}"));
+    }
+    let imports = interface.imports.iter().map(|name| ("imports", name));
+    let exports = interface.exports.iter().map(|name| ("exports", name));
+    imports.chain(exports).find_map(|(does, name)| {
+        let (_, version) = name.strip_prefix("uuk:adapter/")?.split_once('@')?;
+        let rest = version.strip_prefix(API_VERSION);
+        let is_ours = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        (!is_ours).then(|| format!("the component {does} `{name}`, and {ours}"))
+    })
 }
 
 /// What a component may call on, by its imports: `sql`, `http`. The bytes need not have been found valid.
@@ -113,4 +136,33 @@ fn interface(bytes: &[u8]) -> Interface {
         }
     }
     interface
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(asked: &str, component: &str, sentence: Option<&str>) {
+        let bytes = wat::parse_str(format!("(component {component})")).expect("a component");
+        assert_eq!(mismatch(asked, &interface(&bytes)).as_deref(), sentence);
+    }
+
+    #[test]
+    fn a_mismatch_of_versions_is_one_sentence_with_both() {
+        check(API_VERSION, r#"(import "uuk:adapter/sql@0.1.7" (instance))"#, None);
+        check(API_VERSION, r#"(import "wasi:io/streams@0.2.6" (instance))"#, None);
+        check(
+            API_VERSION,
+            r#"(import "uuk:adapter/sql@0.10.0" (instance))"#,
+            Some(
+                "the component imports `uuk:adapter/sql@0.10.0`, and this program speaks adapter contract 0.1",
+            ),
+        );
+        check(
+            "1.4",
+            "",
+            Some("plugin.toml asks for adapter contract 1.4, and this program speaks adapter contract 0.1"),
+        );
+    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuk_bundle::Manifest;
-use uuk_contract::Contract;
+use uuk_contract::{Contract, Document, Limits, Operation, RestCall};
 use uuk_plugin_host::{CallError, Outcome};
 
 use super::project::{Project, read_text, unreadable};
@@ -28,6 +28,12 @@ pub(super) struct Fixture {
     /// What came of the requests that the adapter sends.
     #[serde(default)]
     pub(super) http: Vec<UpstreamCall>,
+    /// When the request came, as the adapter is told. Default: a time that is always the same.
+    #[serde(default = "Fixture::any_time")]
+    pub(super) received_at: String,
+    /// Whether databases have no row and upstreams no document, instead of a complaint that nothing is recorded.
+    #[serde(skip)]
+    pub(super) is_empty_world: bool,
     #[serde(flatten)]
     pub(super) expected: Expected,
 }
@@ -89,8 +95,8 @@ impl Fixture {
 
     /// A call for which nothing is recorded.
     pub(super) fn unrecorded(operation: String, request: Value, project: &Project) -> Result<Self, Failure> {
-        let (sql, http) = (Vec::new(), Vec::new());
-        let call = Self { path: PathBuf::new(), operation, request, sql, http, expected: Expected::Anything };
+        let received_at = jiff::Timestamp::now().to_string();
+        let call = Self { operation, request, received_at, ..Self::nothing() };
         match call.check(&project.manifest, &project.contracts) {
             Ok(()) => Ok(call),
             Err(reason) => Err(Failure::new(ExitCode::Usage, "adapter.operation_unknown", reason)),
@@ -99,8 +105,20 @@ impl Fixture {
 
     /// No call at all.
     pub(super) fn nothing() -> Self {
-        let (sql, http, expected) = (Vec::new(), Vec::new(), Expected::Anything);
-        Self { path: PathBuf::new(), operation: String::new(), request: Value::Null, sql, http, expected }
+        Self {
+            path: PathBuf::new(),
+            operation: String::new(),
+            request: Value::Null,
+            sql: Vec::new(),
+            http: Vec::new(),
+            received_at: Self::any_time(),
+            is_empty_world: false,
+            expected: Expected::Anything,
+        }
+    }
+
+    fn any_time() -> String {
+        "2026-01-01T00:00:00Z".to_owned()
     }
 
     /// Every fixture of a project, by name.
@@ -139,6 +157,15 @@ impl Fixture {
             None => Ok(()),
         }
     }
+}
+
+/// A request of a fixture as a server would hand it to the adapter, if it fits the contract.
+pub(super) fn document(contract: &Contract, operation: &Operation, request: &Value) -> Option<Document> {
+    let posted = if operation.parameters().is_empty() { request.get("body") } else { Some(request) };
+    let posted = posted.map(Value::to_string).unwrap_or_default();
+    let headers: [(&str, &[u8]); 1] = [("content-type", b"application/json")];
+    let call = RestCall { method: "POST", path: "", query: None, headers: &headers, body: posted.as_bytes() };
+    contract.posted_document(operation.id(), &call, &Limits::default()).ok().map(|(_, document)| document)
 }
 
 fn known<'a, T>(

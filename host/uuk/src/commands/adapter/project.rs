@@ -28,9 +28,16 @@ pub(super) struct Project {
     pub(super) manifest: Manifest,
     /// The contracts of the manifest's services, in its order.
     pub(super) contracts: Vec<Contract>,
+    /// The files of its bundle, once they are held.
+    held: Option<BTreeMap<String, Vec<u8>>>,
 }
 
 impl ProjectOptions {
+    /// Where the project is, or should be.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     #[cfg(test)]
     pub(super) fn at(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
@@ -51,7 +58,7 @@ impl Project {
             let message = format!("`{}` is not a valid manifest: {error}", path.display());
             Failure::new(ExitCode::CheckFailed, error.code(), message).causes(&error)
         })?;
-        let mut project = Self { folder, manifest, contracts: Vec::new() };
+        let mut project = Self { folder, manifest, contracts: Vec::new(), held: None };
         for service in &project.manifest.services {
             let path = project.path(&service.contract);
             let contract = Contract::read(read_text(&path)?.as_bytes()).map_err(|error| {
@@ -75,7 +82,10 @@ impl Project {
 
     /// The manifest as the author wrote it.
     pub(super) fn manifest_text(&self) -> Result<String, Failure> {
-        read_text(&self.path(MANIFEST))
+        match self.held.as_ref().and_then(|held| held.get(MANIFEST)) {
+            Some(held) => Ok(String::from_utf8_lossy(held).into_owned()),
+            None => read_text(&self.path(MANIFEST)),
+        }
     }
 
     /// Whether it is a mapping, which this program's own component runs.
@@ -99,9 +109,18 @@ impl Project {
 
     /// The files of its bundle but the component, by their names there.
     pub(super) fn parts(&self) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+        if let Some(held) = &self.held {
+            return Ok(held.clone());
+        }
         let mapping = self.is_mapped().then_some(MAPPING);
         let names = self.manifest.files().chain([MANIFEST]).chain(mapping);
         names.map(|name| Ok((name.to_owned(), read_text(&self.path(name))?.into_bytes()))).collect()
+    }
+
+    /// Keeps the files of its bundle as they are now, so that later edits do not show in this project.
+    pub(super) fn hold(&mut self) -> Result<(), Failure> {
+        self.held = Some(self.parts()?);
+        Ok(())
     }
 
     /// A file of the project, by its path in the bundle.

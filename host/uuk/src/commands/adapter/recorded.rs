@@ -35,7 +35,8 @@ pub(super) struct Recorded<'a> {
 impl<'a> Recorded<'a> {
     /// Gets ready to answer what `fixture` records; its upstreams answer until this is dropped.
     pub(super) async fn new(fixture: &'a Fixture, project: &'a Project) -> Result<Self, Failure> {
-        let upstreams = Upstreams::serve(fixture.http.clone()).await.map_err(not_ready)?;
+        let upstreams =
+            Upstreams::serve(fixture.http.clone(), fixture.is_empty_world).await.map_err(not_ready)?;
         let database = tempfile::NamedTempFile::new().map_err(not_ready)?;
         let (manifest, manifest_text) = (&project.manifest, project.manifest_text()?);
         Ok(Self { fixture, manifest, manifest_text, upstreams, database })
@@ -70,7 +71,11 @@ impl<'a> Recorded<'a> {
             let calls: Vec<_> = self.fixture.sql.iter().filter(|call| call.statement == *name).collect();
             // Two statements may share a file; their recordings may not.
             let file = format!("sql/recorded/{name}.sql");
-            parts.insert(file.clone(), statement::recorded(name, statement, &calls).into_bytes());
+            let sql = match self.fixture.is_empty_world {
+                true => statement::without_rows(statement),
+                false => statement::recorded(name, statement, &calls),
+            };
+            parts.insert(file.clone(), sql.into_bytes());
             set(&mut manifest, &["sql", name], "file", file.into());
             let engines = vec![Engine::Sqlite.to_string().into()];
             set(&mut manifest, &["datasource", &statement.datasource], "engine", toml::Value::Array(engines));

@@ -1,17 +1,26 @@
 //! `uuk adapter test`: the fixtures, each called in the plugin host and compared.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use uuk_plugin_host::{CallError, Outcome};
 
 use super::component::Component;
 use super::fixture::{Expected, Fixture};
+use super::generated::{Generated, generate};
 use super::project::{Project, ProjectOptions};
 use super::recorded::Recorded;
 use super::trial::{Bench, SourceOptions, block_on, call_of, contradiction};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
-/// Call the adapter with every fixture and compare the answers
+/// Wrong answers shown, and how much of the request of each.
+const REASONS_MAX: usize = 10;
+const REQUEST_CHARS_MAX: usize = 200;
+
+/// Call the adapter with every fixture, and with odd requests made of them
+///
+/// The fixtures' answers are compared. Then each value of their requests is exchanged for odd ones that the contract allows,
+/// where databases have no row and upstreams no document: the adapter may answer or refuse as its contract says, and may
+/// neither fail nor exceed its limits.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TestOptions {
     /// Only fixtures whose name contains this
@@ -19,6 +28,9 @@ pub(crate) struct TestOptions {
     filter: String,
     #[command(flatten)]
     sources: SourceOptions,
+    /// Leave out the requests that are made of the fixtures'
+    #[arg(long)]
+    fixtures_only: bool,
     #[command(flatten)]
     project: ProjectOptions,
 }
@@ -34,31 +46,71 @@ pub(super) fn run(options: &TestOptions, terminal: &Terminal) -> Result<(), Fail
         return Err(Failure::new(ExitCode::Usage, "adapter.no_fixtures", message)
             .help("write one in fixtures/, or name fewer with --filter"));
     }
-    let differences = block_on(compare(&project, &component, &fixtures, &options.sources, terminal))?;
+    let bench = Bench::new()?;
+    let differences = block_on(compare(&bench, &project, &component, &fixtures, &options.sources, terminal))?;
     let (passed, failed) = (fixtures.len() - differences.len(), differences.len());
-    if differences.is_empty() {
-        let result = json!({ "passed": passed, "failed": failed });
-        terminal.result("uuk.cli/adapter-test/v1", &result, format_args!("{passed} passed"));
+    if !differences.is_empty() {
+        let message = format!("{failed} of {} fixtures are answered otherwise", fixtures.len());
+        let failure = Failure::new(ExitCode::CheckFailed, "adapter.test_failed", message);
+        return Err(differences.into_iter().flatten().fold(failure, Failure::note));
+    }
+    let generated = match options.fixtures_only {
+        true => 0,
+        false => {
+            let Generated { requests, refused } = generate(&project, &fixtures);
+            block_on(endure(&bench, &project, &component, &requests))?;
+            let called = requests.len();
+            terminal
+                .step("✓", format_args!("{called} odd requests, and {refused} that the contract refuses"));
+            called
+        }
+    };
+    let result = json!({ "passed": passed, "failed": failed, "generated": generated });
+    terminal.result("uuk.cli/adapter-test/v1", &result, format_args!("{passed} passed"));
+    Ok(())
+}
+
+/// Calls the adapter with requests that nobody recorded: it may say no, and may neither fail nor break its contract.
+async fn endure(
+    bench: &Bench,
+    project: &Project,
+    component: &Component,
+    requests: &[(String, Value)],
+) -> Result<(), Failure> {
+    let outcomes = bench.call_in_empty_world(project, component, requests).await?;
+    let mut reasons = Vec::new();
+    for ((operation, request), outcome) in requests.iter().zip(outcomes) {
+        let blamed = outcome.as_ref().err().filter(|error| error.blames_plugin()).map(ToString::to_string);
+        let broken = || contradiction(project, operation, &outcome).map(|problem| problem.to_string());
+        if let Some(reason) = blamed.or_else(broken) {
+            let request: String = request.to_string().chars().take(REQUEST_CHARS_MAX).collect();
+            reasons.push(format!("{operation} {request}: {reason}"));
+        }
+    }
+    if reasons.is_empty() {
         return Ok(());
     }
-    let message = format!("{failed} of {} fixtures are answered otherwise", fixtures.len());
-    let failure = Failure::new(ExitCode::CheckFailed, "adapter.test_failed", message);
-    Err(differences.into_iter().flatten().fold(failure, Failure::note))
+    let message =
+        format!("{} of {} odd requests that the contract allows went wrong", reasons.len(), requests.len());
+    let more = reasons.len().saturating_sub(REASONS_MAX);
+    let failure = Failure::new(ExitCode::CheckFailed, "adapter.odd_request", message);
+    let failure = reasons.into_iter().take(REASONS_MAX).fold(failure, Failure::note);
+    Err(if more > 0 { failure.note(format_args!("and {more} more like these")) } else { failure })
 }
 
 /// Calls the adapter with each fixture; what differs, for each that does.
 async fn compare(
+    bench: &Bench,
     project: &Project,
     component: &Component,
     fixtures: &[Fixture],
     sources: &SourceOptions,
     terminal: &Terminal,
 ) -> Result<Vec<Vec<String>>, Failure> {
-    let bench = Bench::new()?;
     let mut differences = Vec::new();
     for fixture in fixtures {
         let recorded = Recorded::new(fixture, project).await?;
-        let call = call_of(project, &fixture.operation, &fixture.request);
+        let call = call_of(project, fixture);
         let (outcome, usage) = bench.call(project, component, call, sources, &recorded).await?;
         let different = differences_of(project, fixture, &outcome, &recorded.unrecorded_requests());
         let name = fixture.name();

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use tokio_util::task::TaskTracker;
 use uuk_asic::Profile;
-use uuk_bundle::{Bundle, COMPONENT, Datasource, Engine as DatabaseEngine, pack};
+use uuk_bundle::{Bundle, COMPONENT, Datasource, Engine as DatabaseEngine, Manifest, pack};
 use uuk_contract::{AnswerProblem, Limits};
 use uuk_plugin_host::capabilities::sql::DatabaseGrant;
 use uuk_plugin_host::{
     Call, CallContext, CallError, CompiledCache, Engine, EngineConfig, Finding, Grant, Outcome, Plugin,
     Resources, Usage,
 };
+use uuk_proxy::problem_of_fault;
 use uuk_transport::UpstreamConfig;
 
 use super::component::Component;
@@ -26,7 +27,7 @@ use crate::terminal::Failure;
 const CALL_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Where the adapter's data comes from. What is not named comes from the fixture.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct SourceOptions {
     /// Database for a datasource: sqlite:./people.db or postgres://user@localhost/people
     #[arg(long = "datasource", value_name = "NAME=URL", value_parser = named_url)]
@@ -34,6 +35,20 @@ pub(super) struct SourceOptions {
     /// Base address for an upstream: http://127.0.0.1:8099
     #[arg(long = "upstream", value_name = "NAME=URL", value_parser = named_url)]
     upstreams: Vec<(String, String)>,
+}
+
+impl SourceOptions {
+    /// Checks that the manifest asks for what is named: locally, too, an adapter reaches nothing else.
+    pub(super) fn check(&self, manifest: &Manifest) -> Result<(), Failure> {
+        let unasked = self.datasources.iter().find(|(name, _)| !manifest.datasources.contains_key(name));
+        if let Some((name, _)) = unasked {
+            return Err(unknown("datasource", name));
+        }
+        match self.upstreams.iter().find(|(name, _)| !manifest.upstreams.contains_key(name)) {
+            Some((name, _)) => Err(unknown("upstream", name)),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The plugin host, and a component compiled once for all its trials.
@@ -93,6 +108,33 @@ impl Bench {
         Ok(outcome)
     }
 
+    /// Calls the adapter with each request, where databases have no row and upstreams no document.
+    pub(super) async fn call_in_empty_world(
+        &self,
+        project: &Project,
+        component: &Component,
+        requests: &[(String, serde_json::Value)],
+    ) -> Result<Vec<Result<Outcome, CallError>>, Failure> {
+        let world = Fixture { is_empty_world: true, ..Fixture::nothing() };
+        let recorded = Recorded::new(&world, project).await?;
+        let mut parts = project.parts()?;
+        parts.insert(COMPONENT.to_owned(), component.bytes.clone());
+        recorded.put_into(&mut parts, |_| true)?;
+        let tasks = TaskTracker::new();
+        let plugin = self.load(&recorded.grant(), &tasks, parts)?;
+        let mut outcomes = Vec::with_capacity(requests.len());
+        for (operation, request) in requests {
+            let (operation, request) = (operation.clone(), request.clone());
+            let fixture = Fixture { operation, request, ..Fixture::nothing() };
+            let (outcome, _) = plugin.call(call_of(project, &fixture)).await;
+            outcomes.push(outcome);
+        }
+        drop(plugin);
+        tasks.close();
+        tasks.wait().await;
+        Ok(outcomes)
+    }
+
     /// What the adapter says of itself before its first call; no host call is made.
     pub(super) async fn probe(
         &self,
@@ -133,8 +175,9 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     runtime.block_on(work)
 }
 
-/// A call as a server would make it for `operation`.
-pub(super) fn call_of(project: &Project, operation: &str, request: &serde_json::Value) -> Call {
+/// The call of `fixture`, as a server would make it.
+pub(super) fn call_of(project: &Project, fixture: &Fixture) -> Call {
+    let Fixture { operation, request, received_at, .. } = fixture;
     let services = project.manifest.services.iter().zip(&project.contracts);
     let service = services.into_iter().find(|(_, contract)| contract.operation(operation).is_some());
     let context = CallContext {
@@ -143,8 +186,8 @@ pub(super) fn call_of(project: &Project, operation: &str, request: &serde_json::
         provider: "DEV/GOV/1/provider".to_owned(),
         service_code: service.map(|(service, _)| service.code.clone()).unwrap_or_default(),
         service_version: service.map(|(_, contract)| contract.version().to_owned()).unwrap_or_default(),
-        operation: operation.to_owned(),
-        received_at: jiff::Timestamp::now().to_string(),
+        operation: operation.clone(),
+        received_at: received_at.clone(),
         ..CallContext::default()
     };
     Call {
@@ -160,9 +203,16 @@ pub(super) fn contradiction(
     operation: &str,
     outcome: &Result<Outcome, CallError>,
 ) -> Option<AnswerProblem> {
-    let Ok(Outcome::Answer(payload)) = outcome else { return None };
     let operation = project.contracts.iter().find_map(|contract| contract.operation(operation))?;
-    operation.answer(&payload.media_type, payload.data.clone(), &Limits::default()).err()
+    match outcome {
+        Ok(Outcome::Answer(payload)) => {
+            operation.answer(&payload.media_type, payload.data.clone(), &Limits::default()).err()
+        }
+        // Faults that no contract need declare get the host's own words.
+        Ok(Outcome::Fault(fault)) if fault.kind.is_technical() => None,
+        Ok(Outcome::Fault(fault)) => operation.fault(&problem_of_fault(fault)).err(),
+        Err(_) => None,
+    }
 }
 
 fn bundle(parts: BTreeMap<String, Vec<u8>>) -> Result<Bundle, Failure> {

@@ -24,11 +24,18 @@ fn complaint(name: &str, statement: &Statement, calls: &[&StatementCall]) -> Str
     let message = text(&format!("the fixture records no call of {name} with these parameters"));
     let recorded = calls.iter().map(|call| matching(&statement.params, &call.params));
     let recorded = recorded.chain(["FALSE".to_owned()]).collect::<Vec<_>>().join(" OR ");
-    // A parameter that is declared has to be used.
-    let uses =
-        statement.params.iter().map(|(name, _)| format!(" AND :{name} IS :{name}")).collect::<String>();
-    let nothing = columns(&statement.row, &Map::new());
+    let (nothing, uses) = (columns(&statement.row, &Map::new()), uses(statement));
     format!("SELECT {nothing} WHERE NOT ({recorded}) AND json_extract('{{}}', {message}) IS NOT NULL{uses}")
+}
+
+/// A text that gives no rows, whatever the parameters.
+pub(super) fn without_rows(statement: &Statement) -> String {
+    format!("SELECT {} WHERE FALSE{}", columns(&statement.row, &Map::new()), uses(statement))
+}
+
+/// A parameter that is declared has to be used.
+fn uses(statement: &Statement) -> String {
+    statement.params.iter().map(|(name, _)| format!(" AND :{name} IS :{name}")).collect()
 }
 
 /// The condition that the parameters are those recorded.

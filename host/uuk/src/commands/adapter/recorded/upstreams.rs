@@ -23,14 +23,15 @@ pub(super) struct Upstreams {
 
 struct Recording {
     calls: Vec<UpstreamCall>,
+    is_empty_world: bool,
     unrecorded: Mutex<Vec<String>>,
 }
 
 impl Upstreams {
-    pub(super) async fn serve(calls: Vec<UpstreamCall>) -> std::io::Result<Self> {
+    pub(super) async fn serve(calls: Vec<UpstreamCall>, is_empty_world: bool) -> std::io::Result<Self> {
         let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let recording = Arc::new(Recording { calls, unrecorded: Mutex::default() });
+        let recording = Arc::new(Recording { calls, is_empty_world, unrecorded: Mutex::default() });
         let mut server = JoinSet::new();
         server.spawn(accept(listener, Arc::clone(&recording)));
         Ok(Self { address, recording, _server: server })
@@ -79,6 +80,7 @@ impl Recording {
                 let json = http::HeaderValue::from_static("application/json");
                 response.headers_mut().insert(http::header::CONTENT_TYPE, json);
             }
+            None if self.is_empty_world => *response.status_mut() = StatusCode::NOT_FOUND,
             None => {
                 *response.status_mut() = StatusCode::NOT_IMPLEMENTED;
                 let request = format!("{} {target}", request.method());
