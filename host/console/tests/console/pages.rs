@@ -50,7 +50,7 @@ async fn a_form_of_another_session_or_site_is_refused() {
 async fn a_session_ends_when_nobody_uses_it_or_its_person_signs_out() {
     let world = World::new().await;
     let cookie = ("cookie", world.sign_in("asanova", Role::Head, MEMBER).await);
-    let page = world.send("GET", "/procedures", &[cookie.clone()], "").await;
+    let page = world.send("GET", "/procedures", std::slice::from_ref(&cookie), "").await;
     assert_eq!(page.status, StatusCode::OK);
     let sign_out = format!("form_token={}", form_token(&page.text));
     let gone = world.send("POST", "/sign-out", &[form(), cookie.clone()], &sign_out).await;
@@ -95,7 +95,7 @@ async fn wrong_passwords_lock_an_account_and_an_invitation_counts_once() {
 async fn what_people_write_is_text_on_every_page() {
     let world = World::new().await;
     let cookie = ("cookie", world.sign_in("asanova", Role::Head, MEMBER).await);
-    let page = world.send("GET", "/procedures", &[cookie.clone()], "").await;
+    let page = world.send("GET", "/procedures", std::slice::from_ref(&cookie), "").await;
     let token = form_token(&page.text);
     let begin = format!("form_token={token}&/profile=tunduk-2018");
     world.send("POST", "/procedures", &[form(), cookie.clone()], &begin).await;
@@ -103,7 +103,7 @@ async fn what_people_write_is_text_on_every_page() {
     let written = world.send("POST", "/procedures/1/write", &[form(), cookie.clone()], &write).await;
     assert_eq!(written.status, StatusCode::SEE_OTHER, "{}", written.text);
     for path in ["/procedures/1", "/procedures/1/application", "/procedures/1/print"] {
-        let page = world.send("GET", path, &[cookie.clone()], "").await;
+        let page = world.send("GET", path, std::slice::from_ref(&cookie), "").await;
         assert!(page.text.contains("alert(1)") && !page.text.contains("<script"), "{path}");
     }
 }
