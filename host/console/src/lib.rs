@@ -1,6 +1,6 @@
 //! The web pages and the HTTP API of a central server.
 //!
-//! Both do the same: the [`Desk`] looks whether a person may do what they want, by one table of roles and actions, and
+//! Both do the same: the desk looks whether a person may do what they want, by one table of roles and actions, and
 //! lets [`uuk_central::Central`] do it. The API knows people by tokens, the pages by sessions. What an action means, and
 //! when it has a place, is not known here. Start with [`Console`].
 

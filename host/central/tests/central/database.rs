@@ -1,5 +1,5 @@
-use uuk_central::{AuditEntry, Central, CentralError, DatabaseConfig, Refusal, StoreError};
-use uuk_process::Clock;
+use uuk_central::{AuditEntry, Central, CentralError, DatabaseConfig, Invited, Refusal, Role, StoreError};
+use uuk_process::{Clock, Secret};
 
 use crate::world::*;
 
@@ -105,4 +105,36 @@ async fn refuses_addresses_of_databases_that_are_none() {
     assert!(matches!(found, CentralError::Store(StoreError::Address)), "{found}");
     let found = open("postgres://uuk:secret@localhost/central").await;
     assert!(matches!(found, CentralError::Store(StoreError::PasswordInAddress)), "{found}");
+}
+
+#[tokio::test]
+async fn people_and_procedures_are_kept_in_either_database() {
+    for kind in [Database::Sqlite, Database::Postgres] {
+        let world = World::new().await;
+        let Some((config, _server)) = database(kind, world.folder.path()) else { continue };
+        let central = world.central(&config).await;
+        central.found(&actor(), world.registry()).await.unwrap();
+        let joining = member("KG/GOV/70000002");
+        let invited = Invited {
+            name: "asanova".into(),
+            full_name: "A. Asanova".into(),
+            roles: [Role::Head].into(),
+            member: Some(joining.clone()),
+        };
+        let invitation = central.invite(&actor(), &invited).await.unwrap();
+        let password = Secret::new("correct horse battery".to_owned());
+        let passed = central.accept_invitation(invitation.expose(), password).await.unwrap();
+        central.begin_joining(&actor(), &joining, "uz-iip").await.unwrap();
+
+        let other = world.central(&config).await;
+        let seen = other.session(passed.session.expose()).await.unwrap();
+        assert_eq!(seen.as_ref(), Some(&passed.person), "{kind:?}");
+        assert_eq!(other.joining(1).await.unwrap().member, joining, "{kind:?}");
+        other.dismiss(&actor(), "asanova").await.unwrap();
+        assert_eq!(central.session(passed.session.expose()).await.unwrap(), None, "{kind:?}");
+        let audit = format!("{:?}", entries(&central).await.unwrap());
+        for secret in ["argon2", "correct horse", invitation.expose(), passed.session.expose()] {
+            assert!(!audit.contains(secret), "{kind:?}: the audit log has {secret}");
+        }
+    }
 }
