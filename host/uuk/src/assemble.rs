@@ -300,7 +300,8 @@ async fn keep_up(metrics: PrometheusHandle, stop: CancellationToken) {
 
 /// Puts what has changed in force, together, or leaves everything as it was.
 ///
-/// Files that are not usable are tried again until they are: one of them may be on its way.
+/// Files that are not usable are tried again until they are: one of them may be on its way. What the instance says is
+/// followed all the same.
 async fn follow_governance(
     config: Config,
     instance: Instance,
@@ -317,7 +318,7 @@ async fn follow_governance(
             told = None;
             continue;
         }
-        match read_anew(&config, of_instance, tls.as_ref()) {
+        match read_anew(&config, of_instance.clone(), tls.as_ref()) {
             Ok(governance) => {
                 info!("Catalog, trust, clients and grants were read anew");
                 provider.set_conditions(governance.conditions);
@@ -325,6 +326,12 @@ async fn follow_governance(
                 in_force = governance.fingerprint;
             }
             Err(problem) => {
+                if !in_force.is_of(of_instance.as_ref()) {
+                    // A slip in a file of this server must not keep what the operator takes back from stopping.
+                    let followed = config.governance.follow(of_instance.as_deref(), &policy.borrow());
+                    policy.send_replace(Arc::new(followed));
+                    in_force.rest_on(of_instance);
+                }
                 let problem = ErrorChain(&problem).to_string();
                 if told.as_ref() != Some(&problem) {
                     error!(error = %problem, "Changed files are not usable; what was in force stays: {problem}");

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use uuk_bundle::{Engine, Trust};
 use uuk_configuration_client::{ConfigurationClient, ConfigurationClientConfig};
 use uuk_globalconf::{Catalog, CatalogError, GlobalConfiguration, InstanceGovernance, TrustError, TrustList};
+use uuk_identifiers::ServiceId;
 use uuk_pki::{Anchors, Certificate, CertificateError, DigestAlgorithm};
 use uuk_plugin_host::Grant;
 use uuk_plugin_host::capabilities::sql::DatabaseGrant;
@@ -140,7 +141,7 @@ impl Governance {
         let policy = Policy {
             deployments: reader.deployments(&files.grants)?,
             trust,
-            catalogued: catalog.services().map(|entry| (entry.id.clone(), entry.contract.0)).collect(),
+            catalogued: contracts(&catalog),
         };
         let backends = reader.backends(&files.backends)?;
         let fingerprint = Fingerprint { files: reader.seen.into_inner(), instance };
@@ -192,6 +193,11 @@ fn governed(what: &str, governor: Governor, detail: String, count: usize) -> Fin
     }
 }
 
+/// The contract of each service.
+fn contracts(catalog: &Catalog) -> HashMap<ServiceId, [u8; 32]> {
+    catalog.services().map(|entry| (entry.id.clone(), entry.contract.0)).collect()
+}
+
 fn trust_of(instance: &InstanceGovernance) -> Trust {
     Trust {
         author_anchors: Anchors::new(instance.author_certificates.clone()),
@@ -227,6 +233,18 @@ impl GovernanceConfig {
     /// Whether anything comes from the global configuration.
     pub(crate) fn follows_instance(&self) -> bool {
         [self.catalog, self.trust].contains(&Governor::GlobalConfiguration)
+    }
+
+    /// What decides over plugins with what the instance says in its place, as far as it governs.
+    pub(crate) fn follow(&self, instance: Option<&InstanceGovernance>, policy: &Policy) -> Policy {
+        let mut policy = policy.clone();
+        if self.catalog == Governor::GlobalConfiguration {
+            policy.catalogued = instance.map(|one| contracts(&one.catalog)).unwrap_or_default();
+        }
+        if self.trust == Governor::GlobalConfiguration {
+            policy.trust = instance.map(trust_of).unwrap_or_default();
+        }
+        policy
     }
 
     /// What does not fit together.
@@ -443,15 +461,23 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Whether nothing has changed, gone or come since.
-    pub(crate) fn is_current(&self, files: &Files, instance: Option<&Arc<InstanceGovernance>>) -> bool {
-        let is_same = match (&self.instance, instance) {
-            // Who refreshes it keeps what has not changed.
+    /// Whether it rests on this, which whoever refreshes it keeps if nothing has changed.
+    pub(crate) fn is_of(&self, instance: Option<&Arc<InstanceGovernance>>) -> bool {
+        match (&self.instance, instance) {
             (Some(read), Some(now)) => Arc::ptr_eq(read, now),
             (read, now) => read.is_none() && now.is_none(),
-        };
+        }
+    }
+
+    /// From now on it rests on this.
+    pub(crate) fn rest_on(&mut self, instance: Option<Arc<InstanceGovernance>>) {
+        self.instance = instance;
+    }
+
+    /// Whether nothing has changed, gone or come since.
+    pub(crate) fn is_current(&self, files: &Files, instance: Option<&Arc<InstanceGovernance>>) -> bool {
         let grants = grant_files(&files.grants).unwrap_or_default();
-        is_same
+        self.is_of(instance)
             && grants.iter().all(|path| self.files.contains_key(path))
             && self.files.iter().all(|(path, seen)| stamp(path) == *seen)
     }

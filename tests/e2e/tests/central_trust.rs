@@ -62,9 +62,13 @@ async fn what_the_operator_takes_back_stops_within_one_refresh() -> Result<()> {
     let central = &agency.central;
     server.until("the adapter answers", PATIENCE, async || answers(&client).await).await?;
 
+    // A slip of the agency's own does not keep its server from obeying.
+    let slip = agency.site.folder().join("grants/slip.toml");
+    fs::write(&slip, "?")?;
     central.run(&["vetting", "revoke", &agency.digest, "--reason", "wrong dates"])?;
     server.until("a revoked bundle stops", REFRESH, async || refuses(&client).await).await?;
     assert_eq!(Operator::of(&agency.site).sees_refused("people.asice").await?, "bundle.revoked");
+    fs::remove_file(&slip)?;
     central.run(&["vetting", "restore", &agency.digest])?;
     server.until("it serves again", REFRESH, async || answers(&client).await).await?;
 
