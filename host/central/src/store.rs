@@ -238,7 +238,7 @@ impl Store {
     ) -> Result<Vec<String>, StoreError> {
         let one = |number: usize| {
             let (from, to) = (2 * number + 1, 2 * number + 2);
-            format!("SELECT service FROM catalog_word WHERE word >= ${from} AND word < ${to}")
+            format!("SELECT DISTINCT service FROM catalog_word WHERE word >= ${from} AND word < ${to}")
         };
         let all: Vec<_> = (0..words.len()).map(one).collect();
         let sql = format!("{} ORDER BY service LIMIT {services_max}", all.join(" INTERSECT "));

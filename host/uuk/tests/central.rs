@@ -148,3 +148,55 @@ fn every_key_of_the_configuration_is_described() {
         assert_eq!(described, known, "{section}");
     }
 }
+
+const TEXTS: &str = "title = { ky = 'т', ru = 'т', uz = 't', en = 'Population' }\n\
+                     description = { ky = 'т', ru = 'т', uz = 't', en = 'Who lives here' }\n";
+const SERVICE: &str = "KG/GOV/70000001/registry/person";
+
+#[test]
+fn publishes_a_service_once_every_field_is_classified() {
+    let folder = Folder::founded();
+    let write = |name: &str, text: &str| std::fs::write(folder.0.path().join(name), text).unwrap();
+    write("system.toml", TEXTS);
+    let described = format!(
+        "service = '{SERVICE}'\n{TEXTS}legal_basis = 'Law 12'\ntariff = 'free'\n\
+         service_level = {{ down_minutes_per_month_max = 40, answer_time_ms = 500 }}\n\
+         support = [{{ name = 'Desk' }}]\nclassification.'/get/request/pin' = 'personal'\n"
+    );
+    write("person.toml", &described);
+    write(
+        "person.json",
+        r#"{"openapi":"3.1.0","info":{"title":"t","version":"1"},"paths":{"/people/{pin}":{"get":{
+            "operationId":"get","parameters":[{"name":"pin","in":"path","required":true,"schema":{"type":"string"}}],
+            "responses":{"200":{"description":"d","content":{"application/json":{"schema":{"type":"object",
+            "properties":{"name":{"type":"string"}}}}}}}}}}}"#,
+    );
+    folder.json(&["class", "set", "GOV", "Government"]);
+    folder.json(&["member", "add", "KG/GOV/70000001", "Registry"]);
+    folder.json(&["subsystem", "add", "KG/GOV/70000001/registry"]);
+    folder.refuses(&["catalog", "draft", "person.toml", "person.json"], 4, "registry.not_registered");
+    folder.json(&["catalog", "system", "KG/GOV/70000001/registry", "system.toml"]);
+    folder.json(&["catalog", "draft", "person.toml", "person.json"]);
+    folder.refuses(&["catalog", "lint", SERVICE], 1, "catalog_publishing.unfit");
+    folder.refuses(&["catalog", "publish", SERVICE], 1, "catalog_publishing.unfit");
+
+    let classified = "classification.'/get/answer/name' = 'personal'\nsamples.get.name = 'Invented'\n";
+    write("person.toml", &format!("{described}{classified}"));
+    folder.json(&["catalog", "draft", "person.toml", "person.json"]);
+    folder.json(&["catalog", "lint", SERVICE]);
+    assert_eq!(folder.json(&["catalog", "publish", SERVICE])["edition"], 1);
+    let found = folder.json(&["catalog", "search", "popul"]);
+    assert_eq!(found["services"][0]["service"], SERVICE);
+    assert!(!found.to_string().contains("Desk"), "{found}");
+    let request = format!(
+        "consumer = 'KG/GOV/70000001'\nservice = '{SERVICE}'\npurpose = 'pensions'\nlegal_basis = 'Law 7'\n\
+         fields = ['/get/answer/name']\nuntil = '2999-12-31T00:00:00Z'\ncalls_per_day = 1000\n"
+    );
+    write("request.toml", &request);
+    assert_eq!(folder.json(&["catalog", "ask", "request.toml"])["number"], 1);
+    folder.json(&["catalog", "grant", "1", "--note", "as agreed"]);
+    folder.refuses(&["catalog", "grant", "1", "--note", "again"], 4, "registry.not_registered");
+    folder.json(&["catalog", "refuse", "1", "--note", "the law was changed"]);
+    folder.json(&["catalog", "withdraw", SERVICE]);
+    assert_eq!(folder.json(&["catalog", "search", "popul"])["services"], Value::Array(Vec::new()));
+}

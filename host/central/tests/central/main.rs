@@ -6,6 +6,7 @@
     reason = "what a test's helpers cannot do, the test reports"
 )]
 
+mod catalog;
 mod database;
 mod management;
 mod publication;

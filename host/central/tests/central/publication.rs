@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuk_central::{Audience, Central, Maintenance, PublicationConfig, Publisher};
 use uuk_globalconf::{
-    Anchor, FileEntry, PRIVATE_PARAMETERS, PrivateParameters, SHARED_PARAMETERS, SharedParameters,
-    SignedDirectory, Version,
+    Anchor, FileEntry, GOVERNANCE, InstanceGovernance, PRIVATE_PARAMETERS, PrivateParameters,
+    SHARED_PARAMETERS, SharedParameters, SignedDirectory, Version,
 };
-use uuk_pki::{CertificateUse, DigestAlgorithm};
+use uuk_pki::{CertificateUse, DigestAlgorithm, Sha256};
 use uuk_testkit::fixtures;
 
 use crate::world::*;
@@ -122,6 +122,24 @@ async fn every_version_says_what_is_registered() {
         let private = published.file(&directory, PRIVATE_PARAMETERS).await;
         let private = PrivateParameters::read(&private).unwrap();
         assert_eq!(private.management_service.provider, client("KG/GOV/10000001/management"));
+    }
+    published.stop().await;
+}
+
+#[tokio::test]
+async fn every_version_says_which_bundles_are_revoked() {
+    let published = Published::start().await;
+    let (bundle, now) = (Sha256::of(b"bundle"), published.world.now());
+    let revoke = |registry: &mut uuk_central::Registry| registry.revoke_bundle(bundle, "wrong dates", now);
+    published.central.change(&actor(), "revoke-bundle", revoke).await.unwrap();
+    for version in Version::NEWEST_FIRST {
+        published
+            .until("the revocation", async || {
+                let directory = published.directory("/internalconf", version).await;
+                let governance = published.file(&directory, GOVERNANCE).await;
+                InstanceGovernance::read(&governance).unwrap().revoked.contains(&bundle)
+            })
+            .await;
     }
     published.stop().await;
 }

@@ -99,8 +99,7 @@ pub(super) fn run(command: &CatalogCommand, operator: &Operator<'_>) -> Result<(
         CatalogCommand::Search { words } => search(operator, &words.join(" ")),
         CatalogCommand::Ask { request } => {
             let request: AccessRequest = read_toml(request)?;
-            operator
-                .change("request-access", |registry| registry.request_access(request.clone(), now).map(drop))
+            ask(operator, &request)
         }
         CatalogCommand::Grant { number, note } => {
             operator.change("grant-access", |registry| registry.decide_access(*number, true, note, now))
@@ -118,6 +117,17 @@ fn draft(operator: &Operator<'_>, description: ServiceDescription, contract: &[u
     let result = json!({ "act": "draft-service" });
     operator.terminal.step("next", format_args!("uuk central catalog lint {service}"));
     operator.terminal.result("uuk.cli/central-change/v1", &result, "draft-service");
+    Ok(())
+}
+
+fn ask(operator: &Operator<'_>, request: &AccessRequest) -> Result<(), Failure> {
+    let now = operator.central.clock().now();
+    let asking = operator
+        .central
+        .change(&operator.actor, "request-access", |registry| registry.request_access(request.clone(), now));
+    let number = operator.runtime.block_on(asking).map_err(|error| failure(&error))?;
+    operator.terminal.step("next", format_args!("uuk central catalog grant {number} --note …"));
+    operator.terminal.result("uuk.cli/central-catalog-ask/v1", &json!({ "number": number }), number);
     Ok(())
 }
 
