@@ -57,7 +57,7 @@ fn generate_c(contract: &str) -> anyhow::Result<Vec<(String, String)>> {
 
 fn failed(message: &str, error: &anyhow::Error) -> Failure {
     let failure = Failure::new(ExitCode::CheckFailed, "adapter.build_failed", message);
-    error.chain().take(CAUSES_SHOWN).fold(failure, |failure, cause| failure.note(cause))
+    error.chain().take(CAUSES_SHOWN).fold(failure, Failure::note)
 }
 
 fn world(contract: &str) -> anyhow::Result<(Resolve, WorldId)> {

@@ -79,7 +79,7 @@ fn write_operation(source: &mut Source, operation: &Operation) {
     source.blank();
     if operation.output_schema().is_none() {
         return source.block(format_args!("static inline uuk_fault *reply_{name}(void)"), |source| {
-            source.line("return NULL;")
+            source.line("return NULL;");
         });
     }
     source.block(
