@@ -2,8 +2,8 @@
 //!
 //! The [`Registry`] is a value with all the rules about what may be registered; [`Central`] keeps it in a database,
 //! where each change stands in an audit log whose entries are bound to each other; the [`Publisher`] makes the global
-//! configuration of it and gives that out, with the catalog of services and whose signatures on plugins count. [`joining`] is the way of an institution until it is ready, within the law's
-//! working days.
+//! configuration of it and gives that out, with the catalog of services and whose signatures on plugins count.
+//! [`joining`] is the way of an institution until it is ready, within the law's working days.
 //!
 //! It does not know who may change what: whoever calls says who asked, and has looked at their rights.
 
