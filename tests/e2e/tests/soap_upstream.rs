@@ -71,7 +71,8 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
     let action =
         request.headers().get("soapaction").and_then(|action| action.to_str().ok()).unwrap_or_default();
     let action = action.to_owned();
-    let sent = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let sent =
+        request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let (status, said) = said(&action, &String::from_utf8_lossy(&sent));
     let opening = "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body>";
     let mut response = Response::new(Full::from(format!("{opening}{said}</s:Body></s:Envelope>")));
