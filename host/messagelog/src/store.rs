@@ -177,7 +177,14 @@ pub(crate) struct Store {
     numbers: Arc<Mutex<Range<i64>>>,
     backlog: Backlog,
     /// Of the time-stamp that was asked for last: records that are exported one after the other share it.
-    last_chains: Arc<StdMutex<Option<(i64, Arc<HashChains>)>>>,
+    last_chains: Arc<StdMutex<Option<StampedChains>>>,
+}
+
+/// The chains of one time-stamp.
+#[derive(Debug)]
+struct StampedChains {
+    time_stamp: i64,
+    chains: Arc<HashChains>,
 }
 
 /// An archive that is written, or will be as it was planned.
@@ -534,14 +541,14 @@ impl Store {
     fn time_stamp_chain(&self, stamp: i64, covered: &[u8], signature: &[u8]) -> Option<ChainDocuments> {
         let (signatures, []) = covered.as_chunks::<SHA512_BYTES>() else { return None };
         let mut last = self.last_chains.lock().unwrap_or_else(PoisonError::into_inner);
-        let chains = match last.take() {
-            Some((of, chains)) if of == stamp => chains,
+        let chains = match &*last {
+            Some(known) if known.time_stamp == stamp => Arc::clone(&known.chains),
             _ => {
                 let messages = signatures.iter().map(|digest| vec![Digest::sha512(*digest)]).collect();
                 Arc::new(HashChains::new(ChainNames::TIMESTAMP, messages)?)
             }
         };
-        *last = Some((stamp, Arc::clone(&chains)));
+        *last = Some(StampedChains { time_stamp: stamp, chains: Arc::clone(&chains) });
         drop(last);
         chains.documents_of(signatures.iter().position(|digest| digest == signature)?)
     }
