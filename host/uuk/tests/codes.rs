@@ -89,9 +89,9 @@ const PASSED_ON: [&str; 73] = [
 ];
 /// Texts of the same form that are something else: files, hosts, X-Road's own codes, a field of a plugin's log,
 /// and tables of a mapping.
-const OTHER_ENDINGS: [&str; 20] = [
-    ".asice", ".css", ".db", ".der", ".example", ".gpg", ".js", ".json", ".md", ".part", ".pem", ".py",
-    ".rs", ".sock", ".sql", ".toml", ".txt", ".wasm", ".xml", ".yaml",
+const OTHER_ENDINGS: [&str; 25] = [
+    ".asice", ".c", ".css", ".db", ".der", ".example", ".go", ".gpg", ".h", ".js", ".json", ".md", ".mod",
+    ".part", ".pem", ".py", ".rs", ".sock", ".sql", ".toml", ".txt", ".wasm", ".wit", ".xml", ".yaml",
 ];
 /// Families of X-Road's codes, and those of its codes whose family is also one of ours.
 const XROAD: [&str; 9] = [

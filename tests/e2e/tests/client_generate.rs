@@ -30,7 +30,7 @@ fn a_missing_generator_is_named_with_the_command_that_installs_it() -> Result<()
         let told = generate(lang, &contract, &folder.path().join("out"), Some(folder.path()))?;
         let said = String::from_utf8_lossy(&told.stderr);
         assert_eq!(told.status.code(), Some(3), "{said}");
-        ensure!(said.contains("error[client.generator_missing]") && said.contains(install), "{said}");
+        ensure!(said.contains("error[generator.missing]") && said.contains(install), "{said}");
     }
     Ok(())
 }
@@ -41,7 +41,7 @@ fn nothing_that_is_there_is_written_over() -> Result<()> {
     let contract = project_root().join("examples/people/contracts/person.yaml");
     let told = generate("python", &contract, folder.path(), None)?;
     assert_eq!(told.status.code(), Some(2));
-    ensure!(String::from_utf8_lossy(&told.stderr).contains("error[client.folder_exists]"));
+    ensure!(String::from_utf8_lossy(&told.stderr).contains("error[generator.folder_exists]"));
     Ok(())
 }
 

@@ -165,7 +165,7 @@ impl Asked {
     fn read(head: &Head) -> Result<Self, Refusal> {
         let pieces = head.path().split('/').skip(1).map(|piece| {
             percent::path_segment(piece)
-                .map(|piece| piece.into_owned())
+                .map(std::borrow::Cow::into_owned)
                 .map_err(|reason| Refusal::AmbiguousPath { reason })
         });
         let mut pieces = pieces.collect::<Result<Vec<_>, _>>()?;

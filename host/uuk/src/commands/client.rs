@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
-use uuk_contract::Contract;
+use uuk_contract::{Contract, Operation};
 
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
@@ -95,7 +95,7 @@ fn generate(options: &GenerateOptions, terminal: &Terminal) -> Result<(), Failur
     let GenerateOptions { lang, contract: path, out } = options;
     if out.exists() {
         let message = format!("`{}` is there already", out.display());
-        return Err(Failure::new(ExitCode::Usage, "client.folder_exists", message)
+        return Err(Failure::new(ExitCode::Usage, "generator.folder_exists", message)
             .help("name another folder with --out, or remove it"));
     }
     let contract = read(path)?;
@@ -108,7 +108,7 @@ fn generate(options: &GenerateOptions, terminal: &Terminal) -> Result<(), Failur
     let generator = lang.generator();
     terminal.step("generate", generator.program);
     generator.run(&openapi, out)?;
-    let operations: Vec<_> = contract.operations().iter().map(|operation| operation.id()).collect();
+    let operations: Vec<_> = contract.operations().iter().map(Operation::id).collect();
     let text = format!("{}: {}", out.display(), operations.join(", "));
     terminal.result("uuk.cli/client-generate/v1", &json!({ "folder": out, "operations": operations }), text);
     Ok(())
@@ -117,7 +117,7 @@ fn generate(options: &GenerateOptions, terminal: &Terminal) -> Result<(), Failur
 fn read(path: &Path) -> Result<Contract, Failure> {
     let bytes = std::fs::read(path).map_err(|error| {
         let message = format!("cannot read `{}`", path.display());
-        Failure::new(ExitCode::Environment, "client.contract_unreadable", message).note(error)
+        Failure::new(ExitCode::Environment, "generator.contract_unreadable", message).note(error)
     })?;
     Contract::read(&bytes).map_err(|error| {
         let message = format!("`{}` is not a usable contract: {error}", path.display());
@@ -133,7 +133,7 @@ impl Generator {
             Ok(ran) => ran,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let message = format!("the generator `{}` is not installed", self.program);
-                return Err(Failure::new(ExitCode::Environment, "client.generator_missing", message)
+                return Err(Failure::new(ExitCode::Environment, "generator.missing", message)
                     .help(format_args!("install it: {}", self.install)));
             }
             Err(error) => return Err(self.failed(&error.to_string(), "")),
@@ -147,7 +147,7 @@ impl Generator {
 
     fn failed(&self, how: &str, said: &str) -> Failure {
         let message = format!("the generator `{}` failed: {how}", self.program);
-        let failure = Failure::new(ExitCode::CheckFailed, "client.generator_failed", message);
+        let failure = Failure::new(ExitCode::CheckFailed, "generator.failed", message);
         let lines: Vec<_> = said.lines().collect();
         let last = lines.iter().skip(lines.len().saturating_sub(LINES_SHOWN));
         last.fold(failure, Failure::note).help(format_args!("or install another version: {}", self.install))
@@ -156,5 +156,5 @@ impl Generator {
 
 fn unwritable(error: &std::io::Error) -> Failure {
     let message = "cannot write the contract for the generator";
-    Failure::new(ExitCode::Environment, "client.contract_unwritable", message).note(error)
+    Failure::new(ExitCode::Environment, "generator.contract_unwritable", message).note(error)
 }
