@@ -116,9 +116,11 @@ fn every_key_of_the_files_that_decide_is_described() {
 #[test]
 fn every_metric_is_described() {
     let mut emitted = BTreeSet::new();
+    // Templates of adapters have functions with that prefix.
+    let is_metric = |name: &&str| name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
     let mut see = |source: &str| {
         let names = source.split("!(\"uuk_").skip(1).filter_map(|rest| rest.split('"').next());
-        emitted.extend(names.map(|name| format!("uuk_{name}")));
+        emitted.extend(names.filter(is_metric).map(|name| format!("uuk_{name}")));
     };
     let host = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for crate_folder in std::fs::read_dir(host).unwrap() {

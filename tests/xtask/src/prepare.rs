@@ -33,7 +33,8 @@ pub(crate) const CURL: Package = Package { name: "curl", is_installed: || is_on_
 // libFuzzer is written in C++.
 const CPP_COMPILER: Package = Package { name: "g++", is_installed: || is_on_path("c++"), service: None };
 // A browser, and what drives it.
-const CHROMIUM: Package = Package { name: "chromium", is_installed: || is_on_path("chromium"), service: None };
+const CHROMIUM: Package =
+    Package { name: "chromium", is_installed: || is_on_path("chromium"), service: None };
 const CHROMIUM_DRIVER: Package =
     Package { name: "chromium-driver", is_installed: || is_on_path("chromedriver"), service: None };
 const MARIADB: Package = Package {
