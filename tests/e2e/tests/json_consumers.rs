@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fs;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -53,11 +53,11 @@ impl InformationSystem {
     }
 
     fn says(&self, body: &str) {
-        body.clone_into(&mut self.says.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        body.clone_into(&mut self.says.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn heard(&self) -> String {
-        self.heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -73,14 +73,14 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let asked = String::from_utf8_lossy(&body).into_owned();
-    let says = says.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+    let says = says.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let (before, rest) = asked.split_once("<soap:Body>").unwrap_or_default();
     let (_, after) = rest.split_once("</soap:Body>").unwrap_or_default();
     let answer = match says.contains("Fault>") {
         true => says,
         false => format!("{before}<soap:Body>{says}</soap:Body>{after}"),
     };
-    *heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = asked;
+    *heard.lock().unwrap_or_else(PoisonError::into_inner) = asked;
     let mut response = Response::new(Full::new(answer.into()));
     response.headers_mut().insert("content-type", http::HeaderValue::from_static("text/xml; charset=utf-8"));
     Ok(response)
