@@ -57,7 +57,7 @@ fn run(line: &str, folder: &Path, input: &str) -> String {
 
 /// Without what differs from run to run: how long a call took, and how large the component is.
 fn masked(transcript: &str) -> String {
-    let mask = |line: &str| match (line.starts_with("  ✓"), line.split_once(" KiB · ")) {
+    let mask = |line: &str| match (line.ends_with(" ms"), line.split_once(" KiB · ")) {
         (true, _) => format!("{}\n", line.rsplitn(3, ' ').last().unwrap().trim_end()),
         (false, Some((file, imports))) => {
             format!("{}… KiB · {imports}\n", file.trim_end_matches(|digit: char| digit.is_ascii_digit()))
