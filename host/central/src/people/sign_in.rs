@@ -105,15 +105,13 @@ impl Central {
             return Err(PeopleError::Wrong);
         }
         let now = self.clock().now();
-        let failures: Option<Failures> = self.record(name).await?;
-        let failures = failures.filter(|failures| now < failures.last + LOCK_TIME).map_or(0, |it| it.count);
-        if failures >= FAILURES_MAX {
-            return Err(PeopleError::Locked);
-        }
+        self.failures(name, now).await?;
         let person: Option<Person> = self.record(name).await?;
         let person = person.filter(|person| person.active);
         let hashed = person.as_ref().and_then(|person| person.password.clone());
         let is_right = self.hashers().verify(password, hashed).await?;
+        // Again: others may have guessed while this one waited.
+        let failures = self.failures(name, now).await?;
         let Some(person) = person.filter(|_| is_right) else {
             // Of names that nobody has, nothing is kept: anyone could fill the table.
             if self.record::<Person>(name).await?.is_some() {
@@ -125,6 +123,15 @@ impl Central {
         };
         self.keep::<Failures>(name, None).await?;
         self.begin_session(person).await
+    }
+
+    /// How many wrong passwords came for `name`, unless they lock the account.
+    async fn failures(&self, name: &str, now: Timestamp) -> Result<u32, PeopleError> {
+        let failures: Option<Failures> = self.record(name).await?;
+        match failures.filter(|failures| now < failures.last + LOCK_TIME).map_or(0, |it| it.count) {
+            FAILURES_MAX.. => Err(PeopleError::Locked),
+            count => Ok(count),
+        }
     }
 
     /// Who shows this session, if it still counts.

@@ -92,6 +92,20 @@ async fn wrong_passwords_lock_an_account_and_an_invitation_counts_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guessing_at_once_gives_no_more_guesses() {
+    let world = World::new().await;
+    let invitation = world.invite("asanova", Role::Head, MEMBER).await;
+    let accept = format!("invitation={invitation}&password=correct+horse+battery");
+    world.send("POST", "/invitation", &[form()], &accept).await;
+    let headers = [form()];
+    let guesses = (0..30).map(|_| world.send("POST", "/sign-in", &headers, "name=asanova&password=wrong"));
+    let answers = futures_util::future::join_all(guesses).await;
+    let guessed = answers.iter().filter(|answer| answer.status == StatusCode::UNAUTHORIZED).count();
+    // Two are looked at at a time, and may count as one.
+    assert!((5..=12).contains(&guessed), "{guessed} of {} were looked at", answers.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_people_write_is_text_on_every_page() {
     let world = World::new().await;
     let cookie = ("cookie", world.sign_in("asanova", Role::Head, MEMBER).await);
