@@ -139,7 +139,17 @@ fn aspects(bundle: &Bundle) -> Aspects {
         let contract = bundle.part(&service.contract).unwrap_or_default();
         add("contract", &service.code, BundleDigest::of(contract).to_string());
     }
-    add("limits", "all", format!("{:?}", manifest.limits));
+    let limits = &manifest.limits;
+    for (name, limit) in [
+        ("memory", format!("{} KiB", limits.memory_bytes_max >> 10)),
+        ("guest_time", format!("{:?}", limits.guest_time_max)),
+        ("wall", format!("{:?}", limits.wall_time_max)),
+        ("response", format!("{} KiB", limits.response_bytes_max >> 10)),
+        ("host_calls", limits.host_calls_max.to_string()),
+        ("concurrency", limits.concurrency_max.to_string()),
+    ] {
+        add("limit", name, limit);
+    }
     if let Some(Ok(signature)) = bundle.signatures().author {
         add("author", "signature", signature.signer.subject().to_owned());
     }
@@ -167,7 +177,8 @@ impl Difference {
     fn line(&self) -> String {
         let detail: String = self.detail.split_whitespace().collect::<Vec<_>>().join(" ");
         let detail = super::inspect::harmless(&detail);
-        format!("{} {} `{}`  {detail}", self.change, self.what, super::inspect::harmless(&self.name))
+        let name = super::inspect::harmless(&self.name);
+        format!("{} {} `{name}`  {detail}", self.change, self.what).trim_end().to_owned()
     }
 }
 
@@ -190,7 +201,7 @@ mod tests {
         let lines: Vec<_> = differences(&now, &before).iter().map(Difference::line).collect();
         assert_eq!(
             lines,
-            ["new import `http`  ", "changed sql `find`  SELECT *", "gone upstream `api`  GET /"]
+            ["new import `http`", "changed sql `find`  SELECT *", "gone upstream `api`  GET /"]
         );
         assert_eq!(differences(&now, &now), []);
     }
