@@ -116,23 +116,17 @@ impl Bench {
         requests: &[(String, serde_json::Value)],
     ) -> Result<Vec<Result<Outcome, CallError>>, Failure> {
         let world = Fixture { is_empty_world: true, ..Fixture::nothing() };
-        let recorded = Recorded::new(&world, project).await?;
-        let mut parts = project.parts()?;
-        parts.insert(COMPONENT.to_owned(), component.bytes.clone());
-        recorded.put_into(&mut parts, |_| true)?;
-        let tasks = TaskTracker::new();
-        let plugin = self.load(&recorded.grant(), &tasks, parts)?;
-        let mut outcomes = Vec::with_capacity(requests.len());
-        for (operation, request) in requests {
-            let (operation, request) = (operation.clone(), request.clone());
-            let fixture = Fixture { operation, request, ..Fixture::nothing() };
-            let (outcome, _) = plugin.call(call_of(project, &fixture)).await;
-            outcomes.push(outcome);
-        }
-        drop(plugin);
-        tasks.close();
-        tasks.wait().await;
-        Ok(outcomes)
+        self.in_world(&world, project, component, async |plugin| {
+            let mut outcomes = Vec::with_capacity(requests.len());
+            for (operation, request) in requests {
+                let (operation, request) = (operation.clone(), request.clone());
+                let fixture = Fixture { operation, request, ..Fixture::nothing() };
+                let (outcome, _) = plugin.call(call_of(project, &fixture)).await;
+                outcomes.push(outcome);
+            }
+            outcomes
+        })
+        .await
     }
 
     /// What the adapter says of itself before its first call; no host call is made.
@@ -141,18 +135,29 @@ impl Bench {
         project: &Project,
         component: &Component,
     ) -> Result<Vec<Finding>, Failure> {
-        let nothing = Fixture::nothing();
-        let grant = Recorded::new(&nothing, project).await?;
+        let probe = async |plugin: Arc<Plugin>| plugin.probe(false, Instant::now() + CALL_TIME_MAX).await;
+        let findings = self.in_world(&Fixture::nothing(), project, component, probe).await?;
+        findings.map_err(|error| Failure::new(ExitCode::CheckFailed, error.code(), error))
+    }
+
+    /// Loads the adapter where all its host calls are answered as in `world`, and leaves it to `work`; returns once
+    /// nothing of it runs any more.
+    async fn in_world<T>(
+        &self,
+        world: &Fixture,
+        project: &Project,
+        component: &Component,
+        work: impl AsyncFnOnce(Arc<Plugin>) -> T,
+    ) -> Result<T, Failure> {
+        let recorded = Recorded::new(world, project).await?;
         let mut parts = project.parts()?;
         parts.insert(COMPONENT.to_owned(), component.bytes.clone());
-        grant.put_into(&mut parts, |_| true)?;
+        recorded.put_into(&mut parts, |_| true)?;
         let tasks = TaskTracker::new();
-        let plugin = self.load(&grant.grant(), &tasks, parts)?;
-        let findings = plugin.probe(false, Instant::now() + CALL_TIME_MAX).await;
-        drop(plugin);
+        let result = work(self.load(&recorded.grant(), &tasks, parts)?).await;
         tasks.close();
         tasks.wait().await;
-        findings.map_err(|error| Failure::new(ExitCode::CheckFailed, error.code(), error))
+        Ok(result)
     }
 
     fn load(
