@@ -6,7 +6,7 @@ use uuk_central::{Der, Role};
 use uuk_pki::Certificate;
 
 use crate::browser::Browser;
-use crate::world::{MEMBER, SERVER, World, digest, operator};
+use crate::world::{CHECKLIST, MEMBER, SERVER, World, digest, operator};
 
 const PASSWORD: &str = "correct horse battery";
 const HEAD: &str = "Person asanova";
@@ -85,15 +85,7 @@ async fn an_institution_becomes_ready_in_the_browser() {
     desk.open("/procedures/1").await;
     assert!(desk.text().await.contains("It is your turn"), "{}", desk.text().await);
     desk.step("review").await;
-    for item in [
-        "information-system",
-        "server",
-        "key-carrier",
-        "signed-by-head",
-        "authority-documents",
-        "services-described",
-        "contacts-confirmed",
-    ] {
+    for item in CHECKLIST {
         desk.click(&format!("[name='/review/items/{item}:truth'][value=yes]")).await;
     }
     look(&desk, "06-review").await;
@@ -102,15 +94,7 @@ async fn an_institution_becomes_ready_in_the_browser() {
     desk.follow("button[formaction$='/refuse']").await;
     assert!(desk.text().await.contains("at least one ground"), "{}", desk.text().await);
     look(&desk, "07-no-ground").await;
-    for item in [
-        "information-system",
-        "server",
-        "key-carrier",
-        "signed-by-head",
-        "authority-documents",
-        "services-described",
-        "contacts-confirmed",
-    ] {
+    for item in CHECKLIST {
         desk.click(&format!("[name='/review/items/{item}:truth'][value=yes]")).await;
     }
     desk.step("approve").await;
