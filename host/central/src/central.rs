@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use uuk_process::{Clock, Secret};
 
-use crate::audit::{Actor, AuditEntry, AuditError, Head};
+use crate::audit::{Actor, AuditEntry, AuditError, AuditRow, Head};
 use crate::config::DatabaseConfig;
 use crate::people::PasswordHashers;
 use crate::registry::{DamagedRow, Edit, Refusal, Registry};
@@ -268,10 +268,22 @@ impl Central {
         edits: Vec<Edit>,
         records: &[Record],
     ) -> Result<bool, CentralError> {
+        let (_, row) = self.entry(head, actor, act, edits)?;
+        Ok(self.store.commit(&row, &[], records).await?)
+    }
+
+    /// The next entry of the audit log, and how it is stored.
+    fn entry(
+        &self,
+        head: &Head,
+        actor: &Actor,
+        act: &str,
+        edits: Vec<Edit>,
+    ) -> Result<(AuditEntry, AuditRow), CentralError> {
         let (number, at) = (head.number + 1, self.clock.now());
         let entry = AuditEntry { number, at, actor: actor.clone(), act: act.to_owned(), edits };
         let row = head.follow(serde_json::to_string(&entry).map_err(CentralError::Unwritable)?);
-        Ok(self.store.commit(&row, &[], records).await?)
+        Ok((entry, row))
     }
 
     /// `None` if another change came first.
@@ -284,13 +296,12 @@ impl Central {
         after: Registry,
     ) -> Result<Option<Snapshot>, CentralError> {
         let edits = after.edits_since(before).map_err(CentralError::Unwritable)?;
-        let (number, at) = (head.number + 1, self.clock.now());
-        let entry = AuditEntry { number, at, actor: actor.clone(), act: act.to_owned(), edits };
-        let row = head.follow(serde_json::to_string(&entry).map_err(CentralError::Unwritable)?);
+        let (entry, row) = self.entry(head, actor, act, edits)?;
         if !self.store.commit(&row, &entry.edits, &[]).await? {
             return Ok(None);
         }
-        let snapshot = Snapshot { head: Head { number, digest: row.digest }, registry: Arc::new(after) };
+        let snapshot =
+            Snapshot { head: Head { number: entry.number, digest: row.digest }, registry: Arc::new(after) };
         *self.seen.lock().await = Some(snapshot.clone());
         Ok(Some(snapshot))
     }

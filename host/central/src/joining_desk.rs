@@ -62,9 +62,7 @@ impl Case {
     pub fn calendar(&self) -> Result<&'static Calendar, JoiningError> {
         Calendar::of(&self.profile()?.calendar).ok_or(JoiningError::Profile)
     }
-}
 
-impl Case {
     /// What a party can do next, as far as the stage decides it.
     pub fn open_steps(&self, party: Party) -> Vec<StepName> {
         use StepName as Name;

@@ -336,8 +336,7 @@ fn is_name(name: &str) -> bool {
 fn new_token(name: &str) -> Result<(Secret<String>, Sha256), PeopleError> {
     let mut bits = [0; 32];
     aws_lc_rs::rand::fill(&mut bits).map_err(|_| PeopleError::NoRandomness)?;
-    let digits: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
-    let token = format!("{name}.{digits}");
+    let token = format!("{name}.{}", hex::encode(bits));
     let digest = Sha256::of(token.as_bytes());
     Ok((Secret::new(token), digest))
 }
