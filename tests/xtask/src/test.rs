@@ -100,7 +100,8 @@ fn rustdoc(project: &Project) -> Result<()> {
 }
 
 fn tests(project: &Project) -> Result<()> {
-    run_command(&mut project.cargo(&["test", "--workspace", "--locked"]))
+    let path = prepare::client_generators(project)?;
+    run_command(project.cargo(&["test", "--workspace", "--locked"]).env("PATH", path))
 }
 
 /// As an integrator would, with the program.

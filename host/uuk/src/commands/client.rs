@@ -69,7 +69,7 @@ impl Language {
                 program: "openapi-ts",
                 arguments: &["--client", "@hey-api/client-fetch"],
                 paths: ["--input", "--output"],
-                install: "npm install --global @hey-api/openapi-ts typescript@5",
+                install: "npm install --global @hey-api/openapi-ts@0.84.4 typescript@5",
             },
             Self::Python => Generator {
                 program: "openapi-python-client",
