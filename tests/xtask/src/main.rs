@@ -7,6 +7,7 @@ mod demo;
 mod fuzz;
 mod interop;
 mod layers;
+mod pages;
 mod plugins;
 mod prepare;
 mod project;

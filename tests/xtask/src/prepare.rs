@@ -253,7 +253,7 @@ pub(crate) fn packages(wanted: &[Package]) -> Result<()> {
     let mut install = Command::new("apt-get");
     install.args(["install", "--yes", "--no-install-recommends"]);
     install.args(missing.iter().map(|package| package.name));
-    if !is_on_path("apt-get") || capture(Command::new("id").arg("--user"))?.trim() != "0" {
+    if !is_on_path("apt-get") || !is_administrator()? {
         let command = shown(&install);
         let message = format!("programs are missing; on Debian, run\n\n    sudo {command}\n\nthen try again");
         return Err(Lacking(message).into());
@@ -277,6 +277,11 @@ pub(crate) fn asic_verifier() -> Result<()> {
         Some(_) => Ok(()),
         None => Err(Lacking("ASIC_VERIFIER does not say where X-Road's asicverifier is".to_owned()).into()),
     }
+}
+
+/// Whether we may install packages.
+pub(crate) fn is_administrator() -> Result<bool> {
+    Ok(capture(Command::new("id").arg("--user"))?.trim() == "0")
 }
 
 fn is_on_path(program: &str) -> bool {

@@ -27,7 +27,7 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "prepare", what: "what is missing on this machine is installed", run: prepare::for_tests },
     Step { name: "format", what: "the code is formatted", run: format },
     Step { name: "layers", what: "crates stand on each other as the layer table says", run: layers::check },
@@ -36,6 +36,7 @@ const STEPS: [Step; 10] = [
     Step { name: "plugins", what: "examples and test components are built", run: plugins::run },
     Step { name: "tests", what: "unit, integration, end-to-end and documentation tests", run: tests },
     Step { name: "examples", what: "generated files are current, fixtures are answered", run: examples },
+    Step { name: "pages", what: "what the page of each language has people type works", run: pages },
     Step { name: "deny", what: "licences, sources and homes of dependencies", run: deny },
     Step { name: "fuzz", what: "ten seconds of each fuzz target", run: fuzz::run },
 ];
@@ -106,8 +107,7 @@ fn tests(project: &Project) -> Result<()> {
 
 /// As an integrator would, with the program.
 fn examples(project: &Project) -> Result<()> {
-    // By itself, the program would have its dependencies with fewer features than the tests have, built once more.
-    run_command(&mut project.cargo(&["build", "--workspace", "--bin", "uuk", "--locked"]))?;
+    program(project)?;
     plugins::build_others(project, "debug")?;
     for folder in plugins::examples(project)? {
         println!("{}", project.shown(&folder));
@@ -117,6 +117,16 @@ fn examples(project: &Project) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn pages(project: &Project) -> Result<()> {
+    program(project)?;
+    crate::pages::follow(project)
+}
+
+fn program(project: &Project) -> Result<()> {
+    // By itself, it would have its dependencies with fewer features than the tests have, built once more.
+    run_command(&mut project.cargo(&["build", "--workspace", "--bin", "uuk", "--locked"]))
 }
 
 fn deny(project: &Project) -> Result<()> {
