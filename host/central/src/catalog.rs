@@ -9,6 +9,7 @@ mod compatibility;
 mod description;
 mod fields;
 mod lint;
+mod outline;
 mod public;
 mod register;
 mod search;
@@ -26,8 +27,10 @@ pub use description::{
     Access, AccessRequest, CatalogService, Classification, Contact, Decision, Edition, InformationSystem,
     LANGUAGES, Published, Resource, ServiceDescription, ServiceLevel, Texts,
 };
+pub use fields::Field;
 pub use lint::{Flaw, lint};
-pub use public::PublicService;
+pub use outline::{Outline, OutlinedField, OutlinedOperation};
+pub use public::{PublicMember, PublicService, PublicSystem};
 pub use register::CatalogRegister;
 pub(crate) use register::SERVICE;
 pub(crate) use search::words_of_service;

@@ -29,8 +29,9 @@ mod vetting;
 pub use audit::{Actor, AuditEntry, AuditError, NoActor};
 pub use catalog::{
     Access, AccessRequest, Breakage, CatalogRegister, CatalogService, Classification, Contact, Decision,
-    Edition, Flaw, InformationSystem, LANGUAGES, PublicService, Published, PublishingError, Resource,
-    ServiceDescription, ServiceLevel, Texts, lint,
+    Edition, Field, Flaw, InformationSystem, LANGUAGES, Outline, OutlinedField, OutlinedOperation,
+    PublicMember, PublicService, PublicSystem, Published, PublishingError, Resource, ServiceDescription,
+    ServiceLevel, Texts, lint,
 };
 pub use central::{Central, CentralError, Snapshot, read_password};
 pub use config::{DatabaseConfig, KeysConfig, PublicationConfig};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuk_contract::Contract;
 
@@ -15,14 +16,14 @@ const DEPTH_MAX: usize = 24;
 pub(super) type Fields = BTreeMap<String, Field>;
 
 /// What consumers rely on about a field.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Field {
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
     /// Its types in JSON; none if any may come.
-    pub(super) types: BTreeSet<String>,
+    pub types: BTreeSet<String>,
     /// Its values, if they are listed.
-    pub(super) values: Option<BTreeSet<String>>,
+    pub values: Option<BTreeSet<String>>,
     /// Whether it is there in every document.
-    pub(super) required: bool,
+    pub required: bool,
 }
 
 /// A contract has too many fields, or they nest too deep.
