@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use http::{Method, StatusCode};
+use http::Method;
 use uuk_e2e::{Client, Guest, Network, Server};
 use uuk_signer::KeyAlgorithm;
 use uuk_testkit::fixtures;
@@ -64,6 +64,23 @@ impl Scene {
         let end = answer.find("</wsdl:definitions>").context("the WSDL ends")?;
         Ok(format!("{}</wsdl:definitions>", answer.get(start..end).context("the WSDL")?))
     }
+
+    /// What a program prints that is told where the WSDL is, the server's address, and a number that is known.
+    async fn said_by(&self, program: &str, arguments: &[&str]) -> Result<String> {
+        let folder = tempfile::tempdir()?;
+        let wsdl = folder.path().join("people.wsdl");
+        fs::write(&wsdl, self.wsdl().await?)?;
+        let mut command = tokio::process::Command::new(program);
+        command.args(arguments).arg(&wsdl).args([&format!("http://{}/", self.address), KNOWN]);
+        let ran = command.output().await?;
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        ensure!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
+        Ok(said)
+    }
+
+    async fn in_json(&self, path: &str) -> Result<serde_json::Value> {
+        self.client.get("person", path).await?.json()
+    }
 }
 
 fn envelope(service: &str, body: &str) -> String {
@@ -87,10 +104,7 @@ fn envelope(service: &str, body: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn soap_gets_the_answers_and_faults_that_json_gets() -> Result<()> {
     let scene = Scene::set().await?;
-    let reply = scene.client.get("person", &format!("/people/{KNOWN}")).await?;
-    assert_eq!(reply.status, StatusCode::OK);
-    let person: serde_json::Value = serde_json::from_slice(&reply.body)?;
-
+    let person = scene.in_json(&format!("/people/{KNOWN}")).await?;
     let answer = scene.get(KNOWN).await?;
     ensure!(answer.contains(&format!("<n0:getResponse xmlns:n0=\"{NAMESPACE}\"")), "{answer}");
     for (member, value) in person.as_object().context("a person")? {
@@ -143,24 +157,71 @@ except zeep.exceptions.Fault as fault:
 async fn zeep_calls_by_the_generated_wsdl() -> Result<()> {
     // Debian's, for which zeep is a package.
     let python = "/usr/bin/python3";
-    if !Command::new(python).args(["-c", "import zeep"]).output().is_ok_and(|found| found.status.success()) {
-        fixtures::skip(
-            "Python's zeep is not installed: `pip install zeep`, or name its Python in UUK_ZEEP_PYTHON",
-        );
+    if !succeeds(python, &["-c", "import zeep"]) {
+        fixtures::skip("Python's zeep is not installed: `apt-get install python3-zeep`");
         return Ok(());
     }
     let scene = Scene::set().await?;
-    let folder = tempfile::tempdir()?;
-    let wsdl = folder.path().join("people.wsdl");
-    fs::write(&wsdl, scene.wsdl().await?)?;
-    let address = format!("http://{}/", scene.address);
-    let mut command = tokio::process::Command::new(python);
-    let ran = command.args(["-c", ZEEP]).arg(&wsdl).args([&address, KNOWN]).output().await?;
-    let said = String::from_utf8_lossy(&ran.stdout);
-    ensure!(ran.status.success(), "{said}{}", String::from_utf8_lossy(&ran.stderr));
-    let reply = scene.client.get("person", &format!("/people/{KNOWN}")).await?;
-    let person: serde_json::Value = serde_json::from_slice(&reply.body)?;
+    let said = scene.said_by(python, &["-c", ZEEP]).await?;
+    let person = scene.in_json(&format!("/people/{KNOWN}")).await?;
     let born = person.get("birth_date").and_then(serde_json::Value::as_str).context("a date")?;
     assert_eq!(said, format!("{KNOWN} {born}\nsoap:Client.PERSON_NOT_FOUND 404\n"));
     Ok(())
+}
+
+/// Calls as an agency in PHP would, and writes answers and faults as JSON.
+const PHP: &str = r#"
+[, $wsdl, $address, $known] = $argv;
+$client = new SoapClient($wsdl, ['location' => $address, 'cache_wsdl' => WSDL_CACHE_NONE,
+    'features' => SOAP_SINGLE_ELEMENT_ARRAYS]);
+function identifier($member, $subsystem, $more) {
+    return ['objectType' => $more ? 'SERVICE' : 'SUBSYSTEM', 'xRoadInstance' => 'KG', 'memberClass' => 'GOV',
+        'memberCode' => $member, 'subsystemCode' => $subsystem] + $more;
+}
+function call($operation, $request) {
+    static $calls = 0;
+    global $client;
+    $headers = ['client' => identifier('70000002', 'portal', []),
+        'service' => identifier('70000001', 'registry', ['serviceCode' => $operation, 'serviceVersion' => 'v1']),
+        'userId' => 'KG1', 'id' => 'php-' . ++$calls, 'protocolVersion' => '4.0'];
+    $header = fn($name) => new SoapHeader('http://x-road.eu/xsd/xroad.xsd', $name, $headers[$name]);
+    $client->__setSoapHeaders(array_map($header, array_keys($headers)));
+    try {
+        return $client->$operation($request);
+    } catch (SoapFault $fault) {
+        $problem = $fault->detail->problem;
+        $fields = isset($problem->field) ? [$problem->field] : [];
+        return ['status' => (int) $problem->status, 'code' => str_replace('soap:Client.', '', $fault->faultcode),
+            'detail' => $fault->faultstring, 'problems' => $fields];
+    }
+}
+$people = call('search', ['surname' => 'Ас', 'page_size' => 2]);
+$people->people = $people->people->item;
+echo json_encode([call('get', ['pin' => $known]), $people,
+    call('get', ['pin' => '10101194999999']), call('get', ['pin' => '1'])]);
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn php_calls_by_the_generated_wsdl() -> Result<()> {
+    if !succeeds("php", &["-r", "new SoapVar(1, XSD_INT);"]) {
+        fixtures::skip("PHP's SOAP client is not installed: `apt-get install php-cli php-soap`");
+        return Ok(());
+    }
+    let scene = Scene::set().await?;
+    let said = scene.said_by("php", &["-r", PHP, "--"]).await?;
+    let [person, people, nobody, malformed]: [serde_json::Value; 4] = serde_json::from_str(&said)?;
+    assert_eq!(person, scene.in_json(&format!("/people/{KNOWN}")).await?);
+    assert_eq!(people, scene.in_json("/people?surname=%D0%90%D1%81&page_size=2").await?);
+    for (fault, path) in [(nobody, "/people/10101194999999"), (malformed, "/people/1")] {
+        let mut expected = scene.in_json(path).await?;
+        let members = expected.as_object_mut().context("a fault")?;
+        // What HTTP says of a status by itself.
+        members.retain(|name, _| !matches!(name.as_str(), "type" | "title"));
+        assert_eq!(fault, expected);
+    }
+    Ok(())
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }

@@ -59,6 +59,15 @@ const SOFTHSM: Package =
     Package { name: "softhsm2", is_installed: || is_on_path("softhsm2-util"), service: None };
 const NODE: Package = Package { name: "nodejs", is_installed: || is_on_path("node"), service: None };
 const NPM: Package = Package { name: "npm", is_installed: || is_on_path("npm"), service: None };
+// It and Python's zeep are clients of SOAP that are not ours.
+const PHP: Package = Package { name: "php-cli", is_installed: || is_on_path("php"), service: None };
+const PHP_SOAP: Package = Package {
+    name: "php-soap",
+    is_installed: || {
+        capture(Command::new("php").arg("--modules")).is_ok_and(|modules| modules.contains("soap"))
+    },
+    service: None,
+};
 const PYTHON: Package = Package {
     name: "python3-venv",
     is_installed: || capture(Command::new("python3").args(["-m", "ensurepip", "--version"])).is_ok(),
@@ -69,7 +78,6 @@ const SQLITE: Package = Package { name: "sqlite3", is_installed: || is_on_path("
 const XMLLINT: Package =
     Package { name: "libxml2-utils", is_installed: || is_on_path("xmllint"), service: None };
 const XMLSEC: Package = Package { name: "xmlsec1", is_installed: || is_on_path("xmlsec1"), service: None };
-// A client of SOAP that is not ours.
 const ZEEP: Package = Package {
     name: "python3-zeep",
     is_installed: || capture(Command::new("/usr/bin/python3").args(["-c", "import zeep"])).is_ok(),
@@ -127,6 +135,8 @@ pub(crate) fn for_tests(project: &Project) -> Result<()> {
         MARIADB,
         OPENSSL,
         OPENSSL_HEADERS,
+        PHP,
+        PHP_SOAP,
         PKG_CONFIG,
         POSTGRESQL,
         SOFTHSM,
