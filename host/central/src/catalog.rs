@@ -10,6 +10,7 @@ mod description;
 mod fields;
 mod lint;
 mod outline;
+mod privacy;
 mod public;
 mod register;
 mod search;

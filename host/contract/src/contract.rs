@@ -94,6 +94,15 @@ impl Contract {
         }
     }
 
+    /// [`Contract::openapi`] as a tree of values, with all that calls do not need.
+    pub fn openapi_tree(&self) -> Value {
+        match &self.openapi {
+            Some(document) => document.clone(),
+            // It was read from these bytes.
+            None => openapi::parse(&self.source).unwrap_or_default(),
+        }
+    }
+
     /// The contract as WSDL: its source, or what was made from OpenAPI, which leaves out operations that
     /// [have no form in XML](Contract::soap_form). Clients send their messages to `address`.
     pub fn wsdl(&self, address: &str) -> Cow<'_, [u8]> {

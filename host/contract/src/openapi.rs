@@ -12,7 +12,7 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
 pub use error::ContractError;
-pub(crate) use source::{DOCUMENT_BYTES_MAX, is_json};
+pub(crate) use source::{DOCUMENT_BYTES_MAX, is_json, parse};
 
 use self::node::Node;
 use self::schema::{Dialect, Schemas, Uses};

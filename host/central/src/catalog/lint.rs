@@ -6,6 +6,7 @@ use uuk_contract::{AnswerProblem, Contract, ContractError, Limits};
 
 use super::description::{Classification, LANGUAGES, ServiceDescription, Texts};
 use super::fields::fields;
+use super::privacy::privacy_flaws;
 
 /// Why a description is not fit to be published.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -58,6 +59,12 @@ pub enum Flaw {
         /// Which.
         operation: String,
     },
+    /// The public would see it: people belong into `support`, and examples of their data into `samples`.
+    #[error("`{at}` tells the public of people")]
+    TellsOfPeople {
+        /// Which text, or a JSON Pointer into the contract.
+        at: String,
+    },
     /// The contract has no such operation.
     #[error("there is a sample of `{operation}`, which is no operation of the contract")]
     SampleUnknown {
@@ -105,6 +112,7 @@ pub fn lint(description: &ServiceDescription, contract: &[u8]) -> (Vec<Flaw>, Op
     };
     flaws.extend(classification_flaws(description, &contract));
     flaws.extend(sample_flaws(description, &contract));
+    flaws.extend(privacy_flaws(description, &contract));
     (flaws, Some(contract))
 }
 

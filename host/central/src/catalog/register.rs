@@ -10,6 +10,7 @@ use super::description::{
     Access, AccessRequest, CatalogService, Decision, Edition, InformationSystem, Published,
 };
 use super::lint::texts_flaws;
+use super::privacy::system_privacy_flaws;
 use crate::registry::{Edit, Refusal, Registry, check_text, compare, put};
 
 const SYSTEM: &str = "information_system";
@@ -38,7 +39,7 @@ impl Registry {
     /// Describes an information system, or describes it anew.
     ///
     /// # Errors
-    /// If its subsystem is not registered, or a text is missing.
+    /// If its subsystem is not registered, or a text is missing or tells of people.
     pub fn set_information_system(
         &mut self,
         id: &SubsystemId,
@@ -52,6 +53,7 @@ impl Registry {
         for (code, resource) in &system.resources {
             flaws.extend(texts_flaws(&format!("resources.{code}.title"), &resource.title));
         }
+        flaws.extend(system_privacy_flaws(&system));
         if let Some(flaw) = flaws.first() {
             return Err(Refusal::Text { reason: flaw.to_string() });
         }

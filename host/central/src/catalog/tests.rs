@@ -99,8 +99,37 @@ fn refuses_what_is_incomplete_or_does_not_fit() {
     check(|one| one.samples.clear(), "catalog_entry.sample_missing");
     check(|one| drop(one.samples.insert("get".into(), json!({ "nom": 1 }))), "catalog_entry.sample_unfit");
     check(|one| drop(one.samples.insert("find".into(), json!({}))), "catalog_entry.sample_unknown");
+    check(|one| one.tariff = "ask +996 312 000 000".into(), "catalog_entry.tells_of_people");
+    check(
+        |one| drop(one.title.insert("en".into(), "Of planted@example.kg".into())),
+        "catalog_entry.tells_of_people",
+    );
     let (flaws, contract) = lint(&description(SERVICE_ID), b"openapi: 3.1.0\npaths: []");
     assert!(contract.is_none() && flaws.iter().any(|flaw| flaw.code() == "catalog_entry.contract"));
+}
+
+#[test]
+fn refuses_a_contract_that_tells_of_people() {
+    let check = |from: &str, to: &str, expected: &[&str]| {
+        let contract = CONTRACT.replace(from, to);
+        let flaws = lint(&description(SERVICE_ID), contract.as_bytes()).0;
+        let places: Vec<_> = flaws.iter().map(ToString::to_string).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|at| format!("`{at}` tells the public of people")).collect();
+        assert_eq!(places, expected, "{contract}");
+    };
+    let schema = "/paths/~1people~1{pin}/get/responses/200/content/application~1json/schema/properties/name";
+    let name = r#""name":{"type":"string"}"#;
+    check(r#""title":"t""#, r#""title":"t","contact":{"name":"Someone"}"#, &["/info/contact"]);
+    let example = r#""name":{"type":"string","example":"Asan"}"#;
+    check(name, example, &[&format!("{schema}/example")]);
+    let described = r#""name":{"type":"string","description":"ask a@b.kg"}"#;
+    check(name, described, &[&format!("{schema}/description")]);
+    // A field may be called so.
+    let mut of_field = description(SERVICE_ID);
+    of_field.classification.insert("/get/answer/example".into(), Classification::None);
+    let contract = CONTRACT.replace(name, r#""name":{"type":"string"},"example":{"type":"string"}"#);
+    assert!(lint(&of_field, contract.as_bytes()).0.is_empty());
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// Reads a document: as JSON if it begins with `{`, otherwise as YAML 1.2.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value, ContractError> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Value, ContractError> {
     if bytes.len() > DOCUMENT_BYTES_MAX {
         return Err(ContractError::TooLarge { bytes_max: DOCUMENT_BYTES_MAX });
     }

@@ -1,0 +1,125 @@
+//! What of a description and its contract would tell the public of people.
+//!
+//! Both are public to the byte, so this is looked for before they are published: mail addresses, telephone numbers, the
+//! names of those who help, a contract's contact, and examples in the contract of a service that gives out personal data.
+
+use serde_json::Value;
+use uuk_contract::Contract;
+
+use super::description::{InformationSystem, ServiceDescription, Texts};
+use super::lint::Flaw;
+
+/// Shorter numbers are no telephone's.
+const PHONE_DIGITS_MIN: usize = 9;
+const EXAMPLES: [&str; 2] = ["example", "examples"];
+
+/// Everything that the public must not see.
+pub(super) fn privacy_flaws(description: &ServiceDescription, contract: &Contract) -> Vec<Flaw> {
+    // A single word is an office rather than a person, and found everywhere.
+    let names = description.support.iter().map(|contact| contact.name.trim().to_lowercase());
+    let search = Search { names: names.filter(|name| name.contains(' ')).collect() };
+    let mut places = Vec::new();
+    for (at, texts) in [("title", &description.title), ("description", &description.description)] {
+        places.extend(search.texts(at, texts));
+    }
+    for (at, text) in [("legal_basis", &description.legal_basis), ("tariff", &description.tariff)] {
+        places.extend(search.finds(text).then(|| at.to_owned()));
+    }
+    let document = contract.openapi_tree();
+    if document.pointer("/info/contact").is_some() {
+        places.push("/info/contact".to_owned());
+    }
+    search.walk(&document, "", description.is_personal(), &mut places);
+    // What a WSDL says in comments and documentation is in no tree.
+    let source = String::from_utf8_lossy(contract.source());
+    let lines = source.lines().enumerate().filter(|(_, line)| source.starts_with('<') && search.finds(line));
+    places.extend(lines.map(|(index, _)| format!("line {} of the contract", index + 1)));
+    places.into_iter().map(|at| Flaw::TellsOfPeople { at }).collect()
+}
+
+/// Where the texts of an information system tell of people.
+pub(super) fn system_privacy_flaws(system: &InformationSystem) -> Vec<Flaw> {
+    let search = Search { names: Vec::new() };
+    let of_resource = |(code, resource): (&String, &super::Resource)| {
+        search.texts(&format!("resources.{code}.title"), &resource.title)
+    };
+    let mut places = search.texts("title", &system.title);
+    places.extend(search.texts("description", &system.description));
+    places.extend(system.resources.iter().flat_map(of_resource));
+    places.into_iter().map(|at| Flaw::TellsOfPeople { at }).collect()
+}
+
+struct Search {
+    /// In small letters.
+    names: Vec<String>,
+}
+
+impl Search {
+    fn texts(&self, at: &str, texts: &Texts) -> Vec<String> {
+        let found = texts.iter().filter(|(_, text)| self.finds(text));
+        found.map(|(language, _)| format!("{at}.{language}")).collect()
+    }
+
+    fn walk(&self, value: &Value, pointer: &str, is_personal: bool, places: &mut Vec<String>) {
+        match value {
+            Value::String(text) if self.finds(text) => places.push(pointer.to_owned()),
+            Value::Array(items) => {
+                for (index, item) in items.iter().enumerate() {
+                    self.walk(item, &format!("{pointer}/{index}"), is_personal, places);
+                }
+            }
+            Value::Object(fields) => {
+                // Beneath `properties`, a name is that of a field.
+                let has_keywords = !pointer.ends_with("/properties");
+                for (name, value) in fields {
+                    let at = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+                    if is_personal && has_keywords && EXAMPLES.contains(&name.as_str()) {
+                        places.push(at);
+                    } else {
+                        self.walk(value, &at, is_personal, places);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn finds(&self, text: &str) -> bool {
+        let small = text.to_lowercase();
+        has_mail(text) || has_phone(text) || self.names.iter().any(|name| small.contains(name))
+    }
+}
+
+/// `somebody@example.kg`
+fn has_mail(text: &str) -> bool {
+    let words = text.split(|it: char| !(it.is_alphanumeric() || "@._-+".contains(it)));
+    words.into_iter().filter_map(|word| word.split_once('@')).any(|(user, host)| {
+        let host = host.trim_end_matches('.');
+        !user.is_empty()
+            && host.split_once('.').is_some_and(|(name, rest)| !name.is_empty() && !rest.is_empty())
+    })
+}
+
+/// `+996 (312) 00-00-00`
+fn has_phone(text: &str) -> bool {
+    text.split('+').skip(1).any(|after| {
+        let number = after.chars().take_while(|it| it.is_ascii_digit() || " -()".contains(*it));
+        number.filter(char::is_ascii_digit).count() >= PHONE_DIGITS_MIN
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_mail_addresses_telephones_and_names() {
+        let search = Search { names: vec!["asan uulu".to_owned()] };
+        for text in ["Write to a.b@example.kg.", "+996 (312) 00-00-00", "<a@b.kg>", "by Asan Uulu"] {
+            assert!(search.finds(text), "{text}");
+        }
+        for text in ["urn:a@b", "1 + 1", "+7 days", "Law 12 of 2020", r"^\+996\d{9}$", "@", "Asan", "a@.kg"] {
+            assert!(!search.finds(text), "{text}");
+        }
+    }
+}
