@@ -3,7 +3,8 @@
 //! The [`Registry`] is a value with all the rules about what may be registered; [`Central`] keeps it in a database,
 //! where each change stands in an audit log whose entries are bound to each other; the [`Publisher`] makes the global
 //! configuration of it and gives that out, with the catalog of services and whose signatures on plugins count.
-//! [`joining`] is the way of an institution until it is ready, within the law's working days.
+//! [`joining`] is the way of an institution until it is ready, within the law's working days; [`vetting`] that of a plugin
+//! bundle until two people have approved it and it is signed.
 //!
 //! It does not know who may change what: whoever calls says who asked, and has looked at their rights.
 
@@ -24,7 +25,7 @@ mod publication;
 mod publisher;
 mod registry;
 mod store;
-mod vetting;
+pub mod vetting;
 
 pub use audit::{Actor, AuditEntry, AuditError, NoActor};
 pub use catalog::{

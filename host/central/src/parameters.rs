@@ -67,7 +67,7 @@ impl Registry {
 
     /// Catalog and trust for servers that obey them.
     pub(crate) fn governance(&self) -> Result<InstanceGovernance, CertificateError> {
-        let BundleTrust { authors, vetters, revoked, minimum_versions } = &self.bundle_trust;
+        let BundleTrust { authors, vetters, revoked, minimum_versions, .. } = &self.bundle_trust;
         let certificates = |signers: &BTreeMap<_, BundleSigner>| {
             signers.values().map(|signer| signer.certificate.certificate()).collect::<Result<_, _>>()
         };

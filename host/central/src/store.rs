@@ -3,20 +3,23 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool};
+use uuk_pki::Sha256;
 use uuk_process::Secret;
 
 use crate::audit::{AuditRow, Head};
 use crate::catalog;
 use crate::registry::{DamagedRow, Edit, Registry};
 
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "registry", include_str!("../migrations/0001_registry.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
     (3, "catalog", include_str!("../migrations/0003_catalog.sql")),
+    (4, "files", include_str!("../migrations/0004_files.sql")),
 ];
 
 /// An operator and a publisher need few.
@@ -228,6 +231,24 @@ impl Store {
     pub(crate) async fn records(&self, kind: &str) -> Result<Vec<(String, String)>, StoreError> {
         const SQL: &str = "SELECT id, content FROM record WHERE kind = $1";
         Ok(on!(self, |pool| sqlx::query_as(SQL).bind(kind).fetch_all(pool).await?))
+    }
+
+    /// Keeps a file under its digest; one that is there is the same.
+    pub(crate) async fn keep_file(&self, digest: &Sha256, content: &[u8]) -> Result<(), StoreError> {
+        const SQL: &str =
+            "INSERT INTO file (digest, content) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
+        let digest = digest.to_string();
+        on!(self, |pool| sqlx::query(SQL).bind(digest).bind(content).execute(pool).await.map(drop)?);
+        Ok(())
+    }
+
+    /// A file by its digest.
+    pub(crate) async fn file(&self, digest: &Sha256) -> Result<Option<Bytes>, StoreError> {
+        const SQL: &str = "SELECT content FROM file WHERE digest = $1";
+        let digest = digest.to_string();
+        let row: Option<Vec<u8>> =
+            on!(self, |pool| sqlx::query_scalar(SQL).bind(digest).fetch_optional(pool).await?);
+        Ok(row.map(Bytes::from))
     }
 
     /// The services that have, for each of `words`, a word that begins with it; by name, at most `services_max`.

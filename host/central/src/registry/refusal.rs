@@ -149,6 +149,12 @@ pub enum Refusal {
         /// When it would have ended.
         until: Timestamp,
     },
+    /// An approval that would never count, or always.
+    #[error("an approval counts for 1 to {days_max} days")]
+    TierDays {
+        /// The limit.
+        days_max: u32,
+    },
     /// Someone floods the operator.
     #[error("{count_max} requests wait already")]
     TooManyRequests {

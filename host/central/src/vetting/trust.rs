@@ -3,9 +3,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use semver::Version;
 use serde::{Deserialize, Serialize};
-use uuk_bundle::Role;
-use uuk_pki::Sha256;
+use uuk_bundle::{Role, Trust};
+use uuk_pki::{Anchors, CertificateError, Sha256};
 
+use super::tier::Tier;
 use crate::der::Der;
 use crate::registry::{Edit, Refusal, Registry, check_text, compare, put};
 
@@ -13,6 +14,7 @@ const AUTHOR: &str = "author_certificate";
 const VETTING: &str = "vetting_certificate";
 const REVOKED: &str = "revoked_bundle";
 const MINIMUM_VERSION: &str = "minimum_version";
+const TIER: &str = "vetting_tier";
 
 /// What decides over bundles at every server that takes its trust from the instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -25,6 +27,8 @@ pub struct BundleTrust {
     pub revoked: BTreeMap<Sha256, Revocation>,
     /// What older versions of a plugin may not serve, by its id.
     pub minimum_versions: BTreeMap<String, MinimumVersion>,
+    /// How closely bundles are reviewed, by names of the operator's; see [`BundleTrust::tiers`].
+    pub(crate) tiers: BTreeMap<String, Tier>,
 }
 
 /// An authority of signers, or a signer's own certificate.
@@ -120,9 +124,54 @@ impl Registry {
             }
         }
     }
+
+    /// Lets bundles be approved in a tier, or changes what the tier means for those approved from now on.
+    ///
+    /// # Errors
+    /// If its name is no text, or an approval in it would never or always count.
+    pub fn set_tier(&mut self, name: &str, tier: Tier) -> Result<(), Refusal> {
+        check_text("tier", name)?;
+        if !(1..=Tier::VALID_DAYS_MAX).contains(&tier.valid_days) {
+            return Err(Refusal::TierDays { days_max: Tier::VALID_DAYS_MAX });
+        }
+        self.bundle_trust.tiers.insert(name.to_owned(), tier);
+        Ok(())
+    }
+
+    /// Lets no more bundles be approved in a tier.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn remove_tier(&mut self, name: &str) -> Result<(), Refusal> {
+        let removed = self.bundle_trust.tiers.remove(name);
+        removed.map(drop).ok_or_else(|| Refusal::unknown("tier", name))
+    }
 }
 
 impl BundleTrust {
+    /// The tiers by name: those of the operator, or one if there are none.
+    pub fn tiers(&self) -> BTreeMap<String, Tier> {
+        match self.tiers.is_empty() {
+            true => BTreeMap::from([(Tier::STANDARD.to_owned(), Tier::standard())]),
+            false => self.tiers.clone(),
+        }
+    }
+
+    /// What a server that obeys it goes by.
+    pub(crate) fn trust(&self) -> Result<Trust, CertificateError> {
+        let anchors = |signers: &BTreeMap<_, BundleSigner>| {
+            let certificates = signers.values().map(|signer| signer.certificate.certificate());
+            certificates.collect::<Result<Vec<_>, _>>().map(Anchors::new)
+        };
+        let minimum = self.minimum_versions.iter();
+        Ok(Trust {
+            author_anchors: anchors(&self.authors)?,
+            vetting_anchors: anchors(&self.vetters)?,
+            revoked: self.revoked.keys().copied().collect(),
+            minimum_versions: minimum.map(|(plugin, one)| (plugin.clone(), one.version.clone())).collect(),
+        })
+    }
+
     fn signers(&mut self, role: Role) -> (&'static str, &mut BTreeMap<Sha256, BundleSigner>) {
         match role {
             Role::Author => ("author's certificate", &mut self.authors),
@@ -137,6 +186,7 @@ impl BundleTrust {
             VETTING => put(&mut self.vetters, id, content),
             REVOKED => put(&mut self.revoked, id, content),
             MINIMUM_VERSION => put(&mut self.minimum_versions, id, content),
+            TIER => put(&mut self.tiers, id, content),
             _ => None,
         }
     }
@@ -146,6 +196,7 @@ impl BundleTrust {
         compare(AUTHOR, &before.authors, &self.authors, edits)?;
         compare(VETTING, &before.vetters, &self.vetters, edits)?;
         compare(REVOKED, &before.revoked, &self.revoked, edits)?;
-        compare(MINIMUM_VERSION, &before.minimum_versions, &self.minimum_versions, edits)
+        compare(MINIMUM_VERSION, &before.minimum_versions, &self.minimum_versions, edits)?;
+        compare(TIER, &before.tiers, &self.tiers, edits)
     }
 }

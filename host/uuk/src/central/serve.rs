@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use uuk_central::{Central, ManagementService, Publisher};
+use uuk_central::vetting::{Examiner, VettingService};
+use uuk_central::{Actor, Central, ManagementService, Publisher};
 use uuk_console::Console;
 use uuk_process::Clock;
 use uuk_transport::ListenerError;
@@ -29,6 +30,7 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
         let unusable =
             |error: ListenerError| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error);
         let management = ManagementService::build(config.requests, Arc::clone(&central)).map_err(unusable)?;
+        let vetting = VettingService::build(Arc::clone(&central), examiner(), this_server()?);
         let console = config.console.map(|config| Console::build(config, central)).transpose();
         let console = console.map_err(unusable)?;
         let stop = CancellationToken::new();
@@ -50,8 +52,25 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
                 console.run(stop.clone()).await;
             }
         };
-        tokio::join!(publisher.run(stop.clone()), management.run(stop.clone()), console);
+        let vetting = vetting.run(stop.clone());
+        tokio::join!(publisher.run(stop.clone()), management.run(stop.clone()), vetting, console);
         telemetry.shut_down().await;
         Ok(())
     })
+}
+
+/// `uuk bundle review` of this very program, even if its file has been replaced meanwhile.
+fn examiner() -> Examiner {
+    let arguments = ["--quiet", "bundle", "review", "bundle.asice", "--trial", "--report", "report.json"];
+    let own = |arguments: &[&str]| arguments.iter().map(ToString::to_string).collect();
+    Examiner {
+        program: "/proc/self/exe".into(),
+        arguments: own(&arguments),
+        against: own(&["--against", "approved.asice"]),
+    }
+}
+
+/// As the audit log names what no person does.
+fn this_server() -> Result<Actor, Failure> {
+    "central-server".parse().map_err(|error| Failure::new(ExitCode::Environment, "serve.runtime", error))
 }

@@ -7,6 +7,7 @@ mod check;
 mod component;
 mod core_module;
 mod dev;
+mod examination;
 mod fixture;
 mod generated;
 mod language;
@@ -21,6 +22,7 @@ mod typegen;
 use clap::Subcommand;
 
 pub(super) use component::capabilities;
+pub(super) use examination::examine;
 
 use crate::terminal::{Failure, Terminal};
 

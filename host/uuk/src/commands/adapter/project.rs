@@ -38,7 +38,6 @@ impl ProjectOptions {
         &self.folder
     }
 
-    #[cfg(test)]
     pub(super) fn at(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }

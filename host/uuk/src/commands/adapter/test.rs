@@ -1,6 +1,7 @@
 //! `uuk adapter test`: the fixtures, each called in the plugin host and compared.
 
 use serde_json::{Value, json};
+use uuk_central::vetting::Replay;
 use uuk_plugin_host::{CallError, Outcome};
 
 use super::component::Component;
@@ -47,12 +48,19 @@ pub(super) fn run(options: &TestOptions, terminal: &Terminal) -> Result<(), Fail
             .help("write one in fixtures/, or name fewer with --filter"));
     }
     let bench = Bench::new()?;
-    let differences = block_on(compare(&bench, &project, &component, &fixtures, &options.sources, terminal))?;
-    let (passed, failed) = (fixtures.len() - differences.len(), differences.len());
-    if !differences.is_empty() {
+    let replays = block_on(replay(&bench, &project, &component, &fixtures, &options.sources))?;
+    for Replay { name, problems, wall_us, .. } in &replays {
+        match problems.is_empty() {
+            true => terminal.step("✓", format_args!("{name:<24} {:.1} ms", *wall_us as f64 / 1000.0)),
+            false => terminal.step("✗", name),
+        }
+    }
+    let failed = replays.iter().filter(|replay| !replay.problems.is_empty()).count();
+    let passed = fixtures.len() - failed;
+    if failed > 0 {
         let message = format!("{failed} of {} fixtures are answered otherwise", fixtures.len());
         let failure = Failure::new(ExitCode::CheckFailed, "adapter.test_failed", message);
-        return Err(differences.into_iter().flatten().fold(failure, Failure::note));
+        return Err(replays.into_iter().flat_map(|replay| replay.problems).fold(failure, Failure::note));
     }
     let generated = match options.fixtures_only {
         true => 0,
@@ -70,23 +78,14 @@ pub(super) fn run(options: &TestOptions, terminal: &Terminal) -> Result<(), Fail
     Ok(())
 }
 
-/// Calls the adapter with requests that nobody recorded: it may say no, and may neither fail nor break its contract.
+/// Refuses an adapter that does not stand requests that nobody recorded.
 async fn endure(
     bench: &Bench,
     project: &Project,
     component: &Component,
     requests: &[(String, Value)],
 ) -> Result<(), Failure> {
-    let outcomes = bench.call_in_empty_world(project, component, requests).await?;
-    let mut reasons = Vec::new();
-    for ((operation, request), outcome) in requests.iter().zip(outcomes) {
-        let blamed = outcome.as_ref().err().filter(|error| error.blames_plugin()).map(ToString::to_string);
-        let broken = || contradiction(project, operation, &outcome).map(|problem| problem.to_string());
-        if let Some(reason) = blamed.or_else(broken) {
-            let request: String = request.to_string().chars().take(REQUEST_CHARS_MAX).collect();
-            reasons.push(format!("{operation} {request}: {reason}"));
-        }
-    }
+    let reasons = wrong_answers(bench, project, component, requests).await?;
     if reasons.is_empty() {
         return Ok(());
     }
@@ -98,30 +97,49 @@ async fn endure(
     Err(if more > 0 { failure.note(format_args!("and {more} more like these")) } else { failure })
 }
 
-/// Calls the adapter with each fixture; what differs, for each that does.
-async fn compare(
+/// Calls the adapter with requests that nobody recorded: it may say no, and may neither fail nor break its contract.
+pub(super) async fn wrong_answers(
+    bench: &Bench,
+    project: &Project,
+    component: &Component,
+    requests: &[(String, Value)],
+) -> Result<Vec<String>, Failure> {
+    let outcomes = bench.call_in_empty_world(project, component, requests).await?;
+    let mut reasons = Vec::new();
+    for ((operation, request), outcome) in requests.iter().zip(outcomes) {
+        let blamed = outcome.as_ref().err().filter(|error| error.blames_plugin()).map(ToString::to_string);
+        let broken = || contradiction(project, operation, &outcome).map(|problem| problem.to_string());
+        if let Some(reason) = blamed.or_else(broken) {
+            let request: String = request.to_string().chars().take(REQUEST_CHARS_MAX).collect();
+            reasons.push(format!("{operation} {request}: {reason}"));
+        }
+    }
+    Ok(reasons)
+}
+
+/// Calls the adapter with each fixture.
+pub(super) async fn replay(
     bench: &Bench,
     project: &Project,
     component: &Component,
     fixtures: &[Fixture],
     sources: &SourceOptions,
-    terminal: &Terminal,
-) -> Result<Vec<Vec<String>>, Failure> {
-    let mut differences = Vec::new();
+) -> Result<Vec<Replay>, Failure> {
+    let mut replays = Vec::new();
     for fixture in fixtures {
         let recorded = Recorded::new(fixture, project).await?;
         let call = call_of(project, fixture);
         let (outcome, usage) = bench.call(project, component, call, sources, &recorded).await?;
-        let different = differences_of(project, fixture, &outcome, &recorded.unrecorded_requests());
-        let name = fixture.name();
-        if different.is_empty() {
-            terminal.step("✓", format_args!("{name:<24} {:.1} ms", usage.wall_us as f64 / 1000.0));
-        } else {
-            terminal.step("✗", &name);
-            differences.push(different);
-        }
+        replays.push(Replay {
+            name: fixture.name(),
+            problems: differences_of(project, fixture, &outcome, &recorded.unrecorded_requests()),
+            wall_us: usage.wall_us,
+            memory_bytes: usage.memory_bytes,
+            host_calls: usage.host_calls,
+            response_bytes: usage.response_bytes,
+        });
     }
-    Ok(differences)
+    Ok(replays)
 }
 
 /// How the outcome differs from what the fixture expects, in lines for people.

@@ -3,19 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::Deserialize;
 use uuk_asic::Profile;
-use uuk_bundle::{Bundle, BundleDigest};
+use uuk_bundle::{Bundle, BundleDigest, BundleSignature};
+use uuk_central::vetting::{Change, Component, Difference, Report};
 
-use super::{read_file, refusal, trust};
-use crate::commands::adapter::capabilities;
+use super::inspect::harmless;
+use super::{read_file, refusal, trust, write_file};
+use crate::commands::adapter::{capabilities, examine};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 
 /// Say what of a bundle the reviewers have to look at
 ///
 /// Compares imports, SQL, upstreams, databases, limits and contracts with the version that was approved last; without
-/// one, all of it is new. Ends with 1 if anything must be looked at.
+/// one, all of it is new. Ends with 1 if anything must be looked at, what the adapter did wrong in a trial included.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReviewOptions {
     /// The bundle
@@ -27,40 +29,20 @@ pub(crate) struct ReviewOptions {
     /// Trust file: whose signatures count as author's
     #[arg(long, value_name = "FILE")]
     trust: Option<PathBuf>,
+    /// Also call the adapter with its fixtures, and with odd requests made of them
+    #[arg(long)]
+    trial: bool,
+    /// Write all that was found into this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
 }
 
-/// Something to look at.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-struct Difference {
-    /// `import`, `sql`, `upstream`, …
-    what: &'static str,
-    name: String,
-    change: Change,
-    /// What it is now, or was if it is gone.
-    detail: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display)]
-#[serde(rename_all = "lowercase")]
-#[strum(serialize_all = "lowercase")]
-enum Change {
-    New,
-    Changed,
-    Gone,
-}
-
-#[derive(Serialize)]
-struct Review {
-    plugin: String,
-    version: String,
-    digest: BundleDigest,
-    against: Option<String>,
-    differences: Vec<Difference>,
-}
+/// Components of a bill of materials that are told.
+const COMPONENTS_MAX: usize = 2000;
 
 pub(super) fn run(options: &ReviewOptions, terminal: &Terminal) -> Result<(), Failure> {
     let bundle = read(&options.file)?;
-    check_author(options, &bundle)?;
+    let author = verify_author(options, &bundle)?;
     let approved = options.against.as_deref().map(read).transpose()?;
     let plugin = &bundle.manifest().plugin;
     if let Some(approved) = &approved
@@ -69,23 +51,42 @@ pub(super) fn run(options: &ReviewOptions, terminal: &Terminal) -> Result<(), Fa
         let message = format!("`{}` is no version of {}", approved.manifest().plugin.id, plugin.id);
         return Err(Failure::new(ExitCode::Usage, "bundle.review_other_plugin", message));
     }
-    let differences = differences(&aspects(&bundle), &approved.as_ref().map(aspects).unwrap_or_default());
-    let review = Review {
+    let report = Report {
         plugin: plugin.id.clone(),
-        version: plugin.version.to_string(),
+        version: plugin.version.clone(),
         digest: bundle.digest(),
-        against: approved.map(|approved| approved.manifest().plugin.version.to_string()),
-        differences,
+        author: author.signer.subject().to_owned(),
+        differences: differences(&aspects(&bundle), &approved.as_ref().map(aspects).unwrap_or_default()),
+        against: approved.map(|approved| approved.manifest().plugin.version.clone()),
+        trial: options.trial.then(|| examine(&bundle)),
+        components: components(&bundle),
     };
-    if review.differences.is_empty() {
-        terminal.result("uuk.cli/bundle-review/v1", &review, "nothing to look at: as it was approved");
+    if let Some(path) = &options.report {
+        let json = serde_json::to_vec(&report).map_err(|error| {
+            Failure::new(ExitCode::Remote, "bundle.file_unwritable", "cannot write the report").note(error)
+        })?;
+        write_file(path, &json)?;
+    }
+    verdict(&report, terminal)
+}
+
+/// Whether people have to look.
+fn verdict(report: &Report, terminal: &Terminal) -> Result<(), Failure> {
+    let wrong = report.trial.iter().filter(|trial| !trial.passed()).flat_map(|trial| {
+        let fixtures = trial.fixtures.iter().flat_map(|fixture| &fixture.problems);
+        trial.problem.iter().chain(fixtures).chain(&trial.wrong_answers)
+    });
+    let lines: Vec<_> =
+        report.differences.iter().map(line).chain(wrong.map(|wrong| harmless(wrong))).collect();
+    if lines.is_empty() {
+        terminal.result("uuk.cli/bundle-review/v1", report, "nothing to look at: as it was approved");
         return Ok(());
     }
-    let message = format!("{} {}: {} to look at", review.plugin, review.version, review.differences.len());
+    let message = format!("{} {}: {} to look at", report.plugin, report.version, lines.len());
     let failure = Failure::new(ExitCode::CheckFailed, "bundle.review_needed", message).help(
         "`uuk bundle inspect` shows the whole; two people approve, then `uuk bundle sign --role vetting`",
     );
-    Err(review.differences.iter().fold(failure, |failure, difference| failure.note(difference.line())))
+    Err(lines.into_iter().fold(failure, Failure::note))
 }
 
 fn read(path: &Path) -> Result<Bundle, Failure> {
@@ -94,20 +95,34 @@ fn read(path: &Path) -> Result<Bundle, Failure> {
     Bundle::read(&bytes, &limits).map_err(|error| refusal(path, &error))
 }
 
-/// The author's signature holds, and is trusted if there is a list of whom to trust.
-fn check_author(options: &ReviewOptions, bundle: &Bundle) -> Result<(), Failure> {
+/// The author's signature, which holds, and is trusted if there is a list of whom to trust.
+fn verify_author(options: &ReviewOptions, bundle: &Bundle) -> Result<BundleSignature, Failure> {
     let refused = |error| refusal(&options.file, &error);
     match &options.trust {
         Some(path) => {
             let anchors = trust::read(path)?.author_anchors;
             let now = uuk_process::Clock::system().now();
-            uuk_bundle::AuthoredBundle::verify(bundle.clone(), &anchors, now).map(drop).map_err(refused)
+            let authored = uuk_bundle::AuthoredBundle::verify(bundle.clone(), &anchors, now);
+            Ok(authored.map_err(refused)?.author().clone())
         }
         None => {
             let missing = uuk_bundle::BundleError::AuthorSignatureMissing;
-            bundle.signatures().author.unwrap_or(Err(missing)).map(drop).map_err(refused)
+            bundle.signatures().author.unwrap_or(Err(missing)).map_err(refused)
         }
     }
+}
+
+/// What the bundle says that it is made of, in CycloneDX.
+fn components(bundle: &Bundle) -> Vec<Component> {
+    #[derive(Deserialize)]
+    struct Bill {
+        #[serde(default)]
+        components: Vec<Component>,
+    }
+    let bill = bundle.part("sbom.json").and_then(|bytes| serde_json::from_slice::<Bill>(bytes).ok());
+    let mut components = bill.map(|bill| bill.components).unwrap_or_default();
+    components.truncate(COMPONENTS_MAX);
+    components
 }
 
 type Aspects = BTreeMap<(&'static str, String), String>;
@@ -159,7 +174,7 @@ fn aspects(bundle: &Bundle) -> Aspects {
 
 fn differences(now: &Aspects, before: &Aspects) -> Vec<Difference> {
     let of = |(what, name): &(&'static str, String), change, detail: &str| Difference {
-        what,
+        what: (*what).to_owned(),
         name: name.clone(),
         change,
         detail: detail.to_owned(),
@@ -173,13 +188,10 @@ fn differences(now: &Aspects, before: &Aspects) -> Vec<Difference> {
     here.chain(gone.map(|(key, detail)| of(key, Change::Gone, detail))).collect()
 }
 
-impl Difference {
-    fn line(&self) -> String {
-        let detail: String = self.detail.split_whitespace().collect::<Vec<_>>().join(" ");
-        let detail = super::inspect::harmless(&detail);
-        let name = super::inspect::harmless(&self.name);
-        format!("{} {} `{name}`  {detail}", self.change, self.what).trim_end().to_owned()
-    }
+fn line(difference: &Difference) -> String {
+    let Difference { what, name, change, detail } = difference;
+    let detail: String = detail.split_whitespace().collect::<Vec<_>>().join(" ");
+    format!("{change} {what} `{}`  {}", harmless(name), harmless(&detail)).trim_end().to_owned()
 }
 
 #[cfg(test)]
@@ -198,7 +210,7 @@ mod tests {
         let before =
             aspects(&[("sql", "find", "SELECT 1"), ("import", "log", ""), ("upstream", "api", "GET /")]);
         let now = aspects(&[("sql", "find", "SELECT *"), ("import", "log", ""), ("import", "http", "")]);
-        let lines: Vec<_> = differences(&now, &before).iter().map(Difference::line).collect();
+        let lines: Vec<_> = differences(&now, &before).iter().map(line).collect();
         assert_eq!(
             lines,
             ["new import `http`", "changed sql `find`  SELECT *", "gone upstream `api`  GET /"]

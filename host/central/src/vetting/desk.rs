@@ -1,0 +1,229 @@
+//! Where submissions are kept, and what people want of them becomes an act.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::Value;
+use uuk_asic::Profile;
+use uuk_bundle::{AuthoredBundle, Bundle, BundleError};
+use uuk_identifiers::MemberId;
+use uuk_pki::Sha256;
+
+use super::report::Report;
+use super::submission::{Doer, Outcome, Submission, SubmissionStage, Terms, VettingError, VettingStep};
+use crate::audit::Actor;
+use crate::central::{Central, CentralError, Recorded};
+use crate::people::Person;
+use crate::registry::Refusal;
+use crate::store::StoreError;
+
+/// Submissions on their way at once.
+const OPEN_MAX: usize = 200;
+
+/// The largest bundle that is taken, in bytes.
+pub const BUNDLE_BYTES_MAX: usize = Profile::bundle().limits.container_bytes_max;
+
+impl Recorded for Report {
+    const KIND: &'static str = "report";
+
+    fn told(&self) -> Value {
+        Value::Null
+    }
+}
+
+impl Central {
+    /// Takes a bundle in for vetting, if somebody whom the instance trusts signed it as its author.
+    ///
+    /// # Errors
+    /// [`VettingError::Bundle`], [`VettingError::AlreadySubmitted`], [`VettingError::QueueFull`], or if the database
+    /// cannot be used.
+    pub async fn submit_bundle(
+        &self,
+        actor: &Actor,
+        member: Option<&MemberId>,
+        file: Bytes,
+    ) -> Result<Submission, VettingError> {
+        let (registry, now) = (self.snapshot().await?.registry, self.clock().now());
+        let anchors = registry.bundle_trust().trust().map_err(Refusal::from).map_err(CentralError::from)?;
+        let read = file.clone();
+        let bundle = off_thread(move || {
+            let bundle = Bundle::read(&read, &Profile::bundle().limits)?;
+            AuthoredBundle::verify(bundle, &anchors.author_anchors, now)
+        });
+        let bundle = bundle.await?;
+        let submissions = self.submissions().await?;
+        let digest = bundle.bundle().digest();
+        let is_same = |one: &&Submission| {
+            one.bundle == digest && (one.is_open() || one.stage() == SubmissionStage::Vetted)
+        };
+        if let Some(Submission { number, .. }) = submissions.iter().find(is_same) {
+            return Err(VettingError::AlreadySubmitted { number: *number });
+        }
+        let open = submissions.iter().filter(|one| one.is_open()).count();
+        if open >= OPEN_MAX {
+            return Err(VettingError::QueueFull { open });
+        }
+        self.store().keep_file(&digest, &file).await.map_err(CentralError::from)?;
+        let number = submissions.last().map_or(1, |last| last.number + 1);
+        let by = Doer { actor, full_name: "", now };
+        let submission = Submission::new(number, &bundle, by, member.cloned());
+        let id = number.to_string();
+        self.change_record(actor, "vetting-submit", &id, |taken: Option<Submission>| match taken {
+            None => Ok(submission.clone()),
+            // Somebody else handed one in at the same moment, and has the number.
+            Some(_) => Err(CentralError::Busy.into()),
+        })
+        .await
+    }
+
+    /// All submissions, in the order in which they came.
+    ///
+    /// # Errors
+    /// If the database cannot be used.
+    pub async fn submissions(&self) -> Result<Vec<Submission>, CentralError> {
+        let mut submissions: Vec<Submission> =
+            self.records().await?.into_iter().map(|(_, submission)| submission).collect();
+        submissions.sort_by_key(|submission| submission.number);
+        Ok(submissions)
+    }
+
+    /// A submission.
+    ///
+    /// # Errors
+    /// [`VettingError::Unknown`], or if the database cannot be used.
+    pub async fn submission(&self, number: u64) -> Result<Submission, VettingError> {
+        self.record(&number.to_string()).await?.ok_or(VettingError::Unknown)
+    }
+
+    /// What a program found in a submission, once it has looked.
+    ///
+    /// # Errors
+    /// If the database cannot be used.
+    pub async fn report(&self, submission: &Submission) -> Result<Option<Report>, CentralError> {
+        match &submission.report {
+            None => Ok(None),
+            Some(digest) => self.record(&digest.to_string()).await,
+        }
+    }
+
+    /// The file of a bundle that was handed in or vetted, by its digest.
+    ///
+    /// # Errors
+    /// If the database cannot be used.
+    pub async fn bundle_file(&self, digest: &Sha256) -> Result<Option<Bytes>, CentralError> {
+        Ok(self.store().file(digest).await?)
+    }
+
+    /// Does what a person wants of a submission.
+    ///
+    /// # Errors
+    /// [`VettingError`]; the submission is where it was.
+    pub async fn vetting_step(
+        &self,
+        person: &Person,
+        number: u64,
+        step: VettingStep,
+    ) -> Result<Submission, VettingError> {
+        let actor = person.actor().map_err(|_| VettingError::Unknown)?;
+        let by = Doer { actor: &actor, full_name: &person.full_name, now: self.clock().now() };
+        match step {
+            VettingStep::Approve { bundle, tier, grants } => {
+                let registry = self.snapshot().await?.registry;
+                let tiers = registry.bundle_trust().tiers();
+                let rules = tiers.get(&tier).ok_or(VettingError::Tier)?;
+                let asked = self.submitted(&self.submission(number).await?).await?;
+                let terms = Terms { tier, grants };
+                self.change_submission(&actor, "vetting-approve", number, |submission| {
+                    submission.approve(by, &bundle, terms.clone(), rules, asked.manifest())
+                })
+                .await
+            }
+            VettingStep::Refuse { bundle, explanation } => {
+                self.change_submission(&actor, "vetting-refuse", number, |submission| {
+                    submission.refuse(by, &bundle, explanation.clone())
+                })
+                .await
+            }
+            VettingStep::Withdraw => {
+                self.change_submission(&actor, "vetting-withdraw", number, |one| one.withdraw(by)).await
+            }
+            VettingStep::Revoke { reason } => {
+                let submission = self.submission(number).await?;
+                submission.check_stage(SubmissionStage::Vetted)?;
+                let revoke = self.change(&actor, "revoke-bundle", |registry| {
+                    registry.revoke_bundle(submission.contents, &reason, by.now)
+                });
+                revoke.await?;
+                Ok(submission)
+            }
+        }
+    }
+
+    /// The bundle of a submission.
+    pub(super) async fn submitted(&self, submission: &Submission) -> Result<Arc<Bundle>, VettingError> {
+        let file = self.bundle_file(&submission.bundle).await?.ok_or(VettingError::Unknown)?;
+        Ok(Arc::new(off_thread(move || Bundle::read(&file, &Profile::bundle().limits)).await?))
+    }
+
+    /// The version of a plugin that was vetted last.
+    pub(super) async fn approved_before(&self, plugin: &str) -> Result<Option<Submission>, CentralError> {
+        let mut submissions = self.submissions().await?;
+        submissions.retain(|one| one.plugin == plugin);
+        let vetted_at = |one: &Submission| match &one.outcome {
+            Some(Outcome::Vetted { stamped_at, .. }) => Some(*stamped_at),
+            _ => None,
+        };
+        Ok(submissions.into_iter().filter(|one| vetted_at(one).is_some()).max_by_key(vetted_at))
+    }
+
+    pub(super) async fn note_report(
+        &self,
+        actor: &Actor,
+        number: u64,
+        report: &Report,
+    ) -> Result<Submission, VettingError> {
+        let content = serde_json::to_vec(report).map_err(CentralError::Unwritable)?;
+        let digest = Sha256::of(&content);
+        self.keep(&digest.to_string(), Some(report)).await?;
+        self.change_submission(actor, "vetting-examine", number, |one| one.reported(digest)).await
+    }
+
+    pub(super) async fn note_vetted(
+        &self,
+        actor: &Actor,
+        number: u64,
+        file: &[u8],
+        (stamped_at, expires): (Timestamp, Timestamp),
+    ) -> Result<Submission, VettingError> {
+        let digest = Sha256::of(file);
+        self.store().keep_file(&digest, file).await.map_err(CentralError::from)?;
+        let outcome = Outcome::Vetted { file: digest, stamped_at, expires };
+        self.change_submission(actor, "vetting-sign", number, |one| one.vetted(outcome.clone())).await
+    }
+
+    async fn change_submission(
+        &self,
+        actor: &Actor,
+        act: &str,
+        number: u64,
+        mut change: impl FnMut(&mut Submission) -> Result<(), VettingError>,
+    ) -> Result<Submission, VettingError> {
+        self.change_record(actor, act, &number.to_string(), |submission: Option<Submission>| {
+            let mut submission = submission.ok_or(VettingError::Unknown)?;
+            change(&mut submission)?;
+            Ok(submission)
+        })
+        .await
+    }
+}
+
+/// Reading and verifying a large bundle takes a while, in which others are answered.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BundleError> + Send + 'static,
+) -> Result<T, VettingError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(CentralError::Store(StoreError::Busy).into()),
+    }
+}
