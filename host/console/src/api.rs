@@ -8,8 +8,8 @@ use uuk_central::{Person, Step};
 
 use crate::console::Asked;
 use crate::desk::{Beginning, Desk, Invitation};
-use crate::openapi;
 use crate::problem::Problem;
+use crate::public_api;
 use crate::reply::Reply;
 
 pub(crate) const PREFIX: &str = "/api/";
@@ -21,6 +21,11 @@ const REASON_CHARS_MAX: usize = 300;
 #[strum(serialize_all = "camelCase")]
 pub(crate) enum Operation {
     DescribeApi,
+    SearchCatalog,
+    ListCatalogMembers,
+    ShowCatalogMember,
+    ShowCatalogService,
+    DownloadContract,
     ShowMyself,
     ListProfiles,
     ListProcedures,
@@ -33,9 +38,49 @@ pub(crate) enum Operation {
     ShowAudit,
 }
 
+impl Operation {
+    /// Whether it is for everybody, without a token.
+    pub(crate) fn is_public(self) -> bool {
+        matches!(
+            self,
+            Self::DescribeApi
+                | Self::SearchCatalog
+                | Self::ListCatalogMembers
+                | Self::ShowCatalogMember
+                | Self::ShowCatalogService
+                | Self::DownloadContract
+        )
+    }
+}
+
 /// Where each is, and what it does.
-pub(crate) const ROUTES: [(Operation, &str, &str, &str); 11] = [
+pub(crate) const ROUTES: &[(Operation, &str, &str, &str)] = &[
     (Operation::DescribeApi, "GET", "/api/v1/openapi.json", "This description"),
+    (
+        Operation::SearchCatalog,
+        "GET",
+        "/api/v1/catalog/services",
+        "Published services by the beginnings of words",
+    ),
+    (Operation::ListCatalogMembers, "GET", "/api/v1/catalog/members", "The members that serve others"),
+    (
+        Operation::ShowCatalogMember,
+        "GET",
+        "/api/v1/catalog/members/{instance}/{class}/{member}",
+        "A member's information systems and what they have published",
+    ),
+    (
+        Operation::ShowCatalogService,
+        "GET",
+        "/api/v1/catalog/services/{instance}/{class}/{member}/{subsystem}/{service}",
+        "A published service, with the operations and fields of its contract",
+    ),
+    (
+        Operation::DownloadContract,
+        "GET",
+        "/api/v1/catalog/services/{instance}/{class}/{member}/{subsystem}/{service}/contract",
+        "The exact bytes of a published service's contract",
+    ),
     (Operation::ShowMyself, "GET", "/api/v1/me", "For whom the token acts"),
     (Operation::ListProfiles, "GET", "/api/v1/profiles", "The rules by which institutions join"),
     (Operation::ListProcedures, "GET", "/api/v1/procedures", "The procedures that the person may see"),
@@ -60,13 +105,19 @@ pub(crate) const ROUTES: [(Operation, &str, &str, &str); 11] = [
 
 pub(crate) async fn answer(desk: &Desk, asked: &Asked) -> Result<Reply, Problem> {
     let (operation, parameter) = find(&asked.method, &asked.path)?;
-    if operation == Operation::DescribeApi {
-        return Ok(Reply::json(StatusCode::OK, &openapi::description()));
+    if let Some(reply) = public_api::answer(desk, asked, operation, parameter).await? {
+        return Ok(reply);
     }
     let person = &bearer(desk, asked).await?;
     let number = || parameter.parse::<u64>().map_err(|_| Problem::NoSuchPage);
     let (status, answer) = match operation {
-        Operation::DescribeApi => return Err(Problem::NoSuchPage),
+        // Answered already.
+        Operation::DescribeApi
+        | Operation::SearchCatalog
+        | Operation::ListCatalogMembers
+        | Operation::ShowCatalogMember
+        | Operation::ShowCatalogService
+        | Operation::DownloadContract => return Err(Problem::Internal),
         Operation::ShowMyself => (StatusCode::OK, tell(person)),
         Operation::ListProfiles => (StatusCode::OK, json!({ "profiles": Profile::all() })),
         Operation::ListProcedures => {
@@ -107,26 +158,32 @@ pub(crate) async fn answer(desk: &Desk, asked: &Asked) -> Result<Reply, Problem>
 /// The operation at a path, and what stands there for its parameter.
 fn find<'a>(method: &Method, path: &'a str) -> Result<(Operation, &'a str), Problem> {
     let here: Vec<_> = ROUTES
-        .into_iter()
+        .iter()
         .filter_map(|(operation, method, pattern, _)| Some((operation, method, parameter(pattern, path)?)))
         .collect();
     if here.is_empty() {
         return Err(Problem::NoSuchPage);
     }
-    let allowed = || here.iter().map(|(_, method, _)| *method).collect::<Vec<_>>().join(", ");
-    let found = here.iter().find(|(_, one, _)| *one == method.as_str());
+    let allowed = || here.iter().map(|(_, method, _)| **method).collect::<Vec<_>>().join(", ");
+    let found = here.iter().find(|(_, one, _)| **one == method.as_str());
     let (operation, _, parameter) = found.ok_or_else(|| Problem::Method { allowed: allowed() })?;
-    Ok((*operation, parameter))
+    Ok((**operation, parameter))
 }
 
-/// What stands for the parameter of `pattern`, if `path` is of that pattern; nothing if it has none.
+/// What stands for the parameter of `pattern`, or for several with the slashes between them, if `path` is of that
+/// pattern; nothing if it has none.
 fn parameter<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
-    let Some((before, rest)) = pattern.split_once('{') else {
-        return (pattern == path).then_some("");
+    let (names, parts) = (pattern.split('/'), path.split('/'));
+    let fits = |(name, part): (&str, &str)| match name.starts_with('{') {
+        true => !part.is_empty(),
+        false => name == part,
     };
-    let after = rest.split_once('}').map_or("", |(_, after)| after);
-    let value = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!value.is_empty() && !value.contains('/')).then_some(value)
+    if names.clone().count() != parts.clone().count() || !names.zip(parts).all(fits) {
+        return None;
+    }
+    let Some((before, rest)) = pattern.split_once('{') else { return Some("") };
+    let after = rest.rsplit_once('}').map_or("", |(_, after)| after);
+    path.get(before.len()..path.len() - after.len())
 }
 
 async fn bearer(desk: &Desk, asked: &Asked) -> Result<Person, Problem> {

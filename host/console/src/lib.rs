@@ -15,6 +15,7 @@ mod form;
 mod openapi;
 mod pages;
 mod problem;
+mod public_api;
 mod reply;
 mod texts;
 

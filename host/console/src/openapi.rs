@@ -11,7 +11,7 @@ use crate::desk::{Beginning, Invitation};
 pub(crate) fn description() -> Value {
     let mut schemas = SchemaGenerator::default();
     let mut paths = Map::new();
-    for (operation, method, path, summary) in ROUTES {
+    for (operation, method, path, summary) in ROUTES.iter().copied() {
         let item = paths.entry(path).or_insert_with(|| json!({}));
         if let Some(item) = item.as_object_mut() {
             item.insert(method.to_lowercase(), describe(operation, path, summary, &mut schemas));
@@ -45,6 +45,10 @@ pub(crate) fn description() -> Value {
 }
 
 fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut SchemaGenerator) -> Value {
+    let (media_type, schema) = match operation {
+        Operation::DownloadContract => ("*/*", json!({ "type": "string" })),
+        _ => ("application/json", json!({ "type": "object" })),
+    };
     let status = match operation {
         Operation::BeginProcedure | Operation::InvitePerson => "201",
         _ => "200",
@@ -55,7 +59,7 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
         "responses": {
             status: {
                 "description": "Done",
-                "content": { "application/json": { "schema": { "type": "object" } } },
+                "content": { media_type: { "schema": schema } },
             },
             "default": { "$ref": "#/components/responses/Problem" },
         },
@@ -71,19 +75,23 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
         let content = json!({ "application/json": { "schema": schema } });
         fields.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
-    let parameter = path.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
-    if let Some((name, _)) = parameter {
-        let schema = if name == "number" {
-            json!({ "type": "integer", "minimum": 1 })
-        } else {
-            json!({ "type": "string" })
-        };
-        fields.insert(
-            "parameters".to_owned(),
-            json!([{ "name": name, "in": "path", "required": true, "schema": schema }]),
-        );
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let mut parameters: Vec<_> = names
+        .map(|name| {
+            let schema = match name {
+                "number" => json!({ "type": "integer", "minimum": 1 }),
+                _ => json!({ "type": "string" }),
+            };
+            json!({ "name": name, "in": "path", "required": true, "schema": schema })
+        })
+        .collect();
+    if operation == Operation::SearchCatalog {
+        parameters.push(json!({ "name": "q", "in": "query", "schema": { "type": "string" } }));
     }
-    if operation == Operation::DescribeApi {
+    if !parameters.is_empty() {
+        fields.insert("parameters".to_owned(), json!(parameters));
+    }
+    if operation.is_public() {
         fields.insert("security".to_owned(), json!([]));
     }
     described

@@ -5,6 +5,7 @@ mod layout;
 mod people;
 mod procedure;
 mod procedures;
+mod public;
 mod sign_in;
 
 use http::{Method, StatusCode};
@@ -14,6 +15,7 @@ use uuk_pki::Sha256;
 use uuk_process::Secret;
 
 use self::layout::layout;
+pub(crate) use self::public::question;
 use crate::console::Asked;
 use crate::desk::Desk;
 use crate::form;
@@ -48,7 +50,8 @@ pub(crate) async fn answer(desk: &Desk, asked: &Asked) -> Reply {
     // What a form was sent to is no page; the one above it is.
     let path = match asked.method == Method::POST {
         true => asked.path.rsplit_once('/').map_or("", |(above, _)| above).to_owned(),
-        false => asked.path.clone(),
+        false if asked.query.is_empty() => asked.path.clone(),
+        false => format!("{}?{}", asked.path, asked.query),
     };
     let mut visit = Visit { language, path, session: None };
     match visit.answer(desk, asked).await {
@@ -81,6 +84,7 @@ impl Visit {
             ["language", code] => return Ok(choose_language(code, &asked.query)),
             ["sign-in"] => return Ok(self.page("page/sign_in", sign_in::form(self, None))),
             ["invitation"] => return Ok(self.page("page/invitation", sign_in::invitation(self, None))),
+            ["catalog", id @ ..] => return public::answer(self, desk, asked, &id.join("/")).await,
             _ => {}
         }
         let person = self.person()?;

@@ -1,9 +1,12 @@
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use maud::Markup;
 use serde::Serialize;
+use uuk_pki::Sha256;
+
+use crate::console::Asked;
 
 /// Nothing from elsewhere, no script at all, and no frame around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -11,11 +14,11 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img
 
 /// What is answered.
 #[derive(Debug)]
-pub(crate) struct Reply(Response<Full<Bytes>>);
+pub(crate) struct Reply(Response<Bytes>);
 
 impl Reply {
     pub(crate) fn new(status: StatusCode, media_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let mut response = Response::new(Full::new(body.into()));
+        let mut response = Response::new(body.into());
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -47,6 +50,19 @@ impl Reply {
         reply.header(LOCATION.as_str(), path)
     }
 
+    /// For anybody to keep for a minute, and then to ask whether it has changed.
+    pub(crate) fn keepable(mut self, asked: &Asked) -> Self {
+        let tag = format!("\"{}\"", Sha256::of(self.0.body()));
+        let known = asked.header("if-none-match").unwrap_or_default().split(',');
+        // A proxy that compresses makes the tag a weak one.
+        if known.into_iter().any(|one| one.trim().trim_start_matches("W/") == tag) {
+            *self.0.status_mut() = StatusCode::NOT_MODIFIED;
+            *self.0.body_mut() = Bytes::new();
+        }
+        self.0.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+        self.header("etag", &tag)
+    }
+
     pub(crate) fn cookie(self, cookie: &str) -> Self {
         self.header(SET_COOKIE.as_str(), cookie)
     }
@@ -59,6 +75,6 @@ impl Reply {
     }
 
     pub(crate) fn into_response(self) -> Response<Full<Bytes>> {
-        self.0
+        self.0.map(Full::new)
     }
 }

@@ -22,6 +22,7 @@ pub(super) fn layout(visit: &Visit, title: &str, content: Markup) -> Markup {
                 header {
                     nav aria-label=(visit.text("page/navigation")) {
                         a.home href="/" { (visit.text("page/home")) }
+                        a href="/catalog" { (visit.text("page/catalog")) }
                         @if let Some((person, _)) = &visit.session {
                             a href="/procedures" { (visit.text("page/procedures")) }
                             @if may(person, Action::SeePeople) {

@@ -187,5 +187,5 @@ async fn the_description_refers_to_what_it_defines() {
     for reference in references {
         assert!(description.pointer(reference).is_some(), "{reference} is not defined");
     }
-    assert_eq!(description["paths"].as_object().unwrap().len(), 9);
+    assert!(description["paths"].as_object().unwrap().len() > 13);
 }

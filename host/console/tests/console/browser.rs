@@ -110,6 +110,17 @@ impl Browser {
         panic!("`{selector}` leads nowhere: {}", self.text().await);
     }
 
+    /// Waits until the page is this one.
+    pub(crate) async fn wait_for_path(&self, path: &str) {
+        for _ in 0..TRIES_MAX {
+            if self.path().await == path {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{} is not {path}", self.path().await);
+    }
+
     /// A picture of the whole page, as wide as a screen of so many pixels.
     pub(crate) async fn picture(&self, width: u32, file: &Path) {
         self.post("window/rect", &json!({ "width": width, "height": 900 })).await;

@@ -21,7 +21,7 @@ fn pictures() -> PathBuf {
     folder
 }
 
-async fn look(browser: &Browser, name: &str) {
+pub(crate) async fn look(browser: &Browser, name: &str) {
     for width in [DESK, PHONE] {
         browser.picture(width, &pictures().join(format!("{name}-{width}.png"))).await;
         assert!(browser.overflow().await <= 0, "{name} is wider than {width} pixels");

@@ -10,6 +10,7 @@
 
 mod api;
 mod browser;
+mod catalog;
 mod joining;
 mod pages;
 mod roles;
