@@ -45,5 +45,5 @@ pub use message_signature::{
     SignatureDocuments, VerifiedMessage, check_signer, verify_message, verify_message_by,
 };
 pub use time_stamp::{DetachedTimeStamp, PendingTimeStamp, Stamped};
-pub use verify::{SignedPart, VerifiedSignature, VerifyError, verify};
+pub use verify::{SignatureTimeStamp, SignedPart, VerifiedSignature, VerifyError, verify};
 pub use xades::{PartReference, SignError, Signer, sign};

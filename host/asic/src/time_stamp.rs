@@ -95,18 +95,34 @@ fn insert(signatures: &[u8], token: &[u8]) -> Result<Vec<u8>, VerifyError> {
     const PROPERTIES: &str = "UnsignedSignatureProperties";
     let structure = || VerifyError::Structure { element: PROPERTIES };
     let document = xml::parse(signatures)?;
-    let elements = document.get_elements_by_tag_name_ns(XADES, PROPERTIES);
-    let [node] = elements.as_slice() else { return Err(structure()) };
-    let properties = Element { document: &document, node: *node };
-    let first = properties.children().next().ok_or_else(structure)?;
-    let position = document.node_range(first.node).ok_or_else(structure)?.start;
-    let (before, after) = document.input_text().split_at_checked(position).ok_or_else(structure)?;
+    let only = |name| match document.get_elements_by_tag_name_ns(XADES, name).as_slice() {
+        [] => Ok(None),
+        [node] => Ok(Some(Element { document: &document, node: *node })),
+        _ => Err(structure()),
+    };
     // Verifiers look for these very prefixes.
-    let stamped = format!(
-        "{before}<xades:SignatureTimeStamp><xades:EncapsulatedTimeStamp>{token}</xades:EncapsulatedTimeStamp>\
-         </xades:SignatureTimeStamp>{after}",
+    let stamp = format!(
+        "<xades:SignatureTimeStamp><xades:EncapsulatedTimeStamp>{token}</xades:EncapsulatedTimeStamp>\
+         </xades:SignatureTimeStamp>",
         token = BASE64.encode(token),
     );
+    let (position, inserted) = match only(PROPERTIES)? {
+        Some(properties) => {
+            let first = properties.children().next().ok_or_else(structure)?;
+            (document.node_range(first.node).ok_or_else(structure)?.start, stamp)
+        }
+        // Whose certificate leads to its authority by itself has nothing to tell unsigned.
+        None => {
+            let signed = only("SignedProperties")?.ok_or_else(structure)?;
+            let properties = format!(
+                "<xades:UnsignedProperties><xades:{PROPERTIES}>{stamp}</xades:{PROPERTIES}>\
+                 </xades:UnsignedProperties>"
+            );
+            (document.node_range(signed.node).ok_or_else(structure)?.end, properties)
+        }
+    };
+    let (before, after) = document.input_text().split_at_checked(position).ok_or_else(structure)?;
+    let stamped = [before, &inserted, after].concat();
     // With other prefixes in the document, or a time-stamp already there, this fails.
     SignatureDocument::parse(stamped.as_bytes())?;
     Ok(stamped.into_bytes())
@@ -205,11 +221,27 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_signature_without_a_place_for_it() {
+    fn makes_a_place_where_nothing_is_unsigned() {
         let sound = String::from_utf8(signed("message")).unwrap();
         let start = sound.find("<xades:UnsignedProperties>").unwrap();
         let end = sound.find("</xades:QualifyingProperties>").unwrap();
-        refuses(&[&sound[..start], &sound[end..]].concat(), "structure");
+        let bare = [&sound[..start], &sound[end..]].concat();
+        let pending = PendingTimeStamp::new(&[bare.as_bytes()]).unwrap().unwrap();
+        let stamped = pending.complete(TOKEN).unwrap();
+        let [Stamped::Inside(stamped)] = stamped.as_slice() else { panic!("{stamped:?}") };
+        let verified = crate::verify(stamped, |_, algorithm| Some(algorithm.digest(b"message"))).unwrap();
+        assert_eq!(verified.time_stamp.unwrap().token, TOKEN);
+    }
+
+    #[test]
+    fn refuses_a_signature_with_an_empty_place_for_it() {
+        let sound = String::from_utf8(signed("message")).unwrap();
+        let start = sound.find("<xades:UnsignedSignatureProperties>").unwrap();
+        let end = sound.find("</xades:UnsignedProperties>").unwrap();
+        refuses(
+            &[&sound[..start], "<xades:UnsignedSignatureProperties/>", &sound[end..]].concat(),
+            "structure",
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use uuk_pki::{CHAIN_LENGTH_MAX, Certificate, CertificateError, Digest, DigestAlg
 
 use crate::c14n::{Canonicalization, canonicalize};
 use crate::entry_name::quote;
+use crate::time_stamp::signature_imprint;
 use crate::xades::SIGNED_PROPERTIES_TYPE;
 use crate::xml::{self, Element};
 
@@ -32,6 +33,17 @@ pub struct VerifiedSignature {
     pub parts: Vec<SignedPart>,
     /// When the signer says it signed.
     pub claimed_time: Timestamp,
+    /// The time-stamp in it, unchecked.
+    pub time_stamp: Option<SignatureTimeStamp>,
+}
+
+/// A time-stamp that stands in a signature. Nothing is said about whether to believe it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureTimeStamp {
+    /// DER `TimeStampToken`.
+    pub token: Vec<u8>,
+    /// What it should stamp.
+    pub imprint: Digest,
 }
 
 /// A part covered by a signature.
@@ -202,7 +214,9 @@ pub fn verify(
     let signature = SignatureDocument::parse(document)?;
     signature.verify_value()?;
     signature.verify_parts(part_digest)?;
+    let imprint = signature_imprint(&signature);
     Ok(VerifiedSignature {
+        time_stamp: signature.time_stamp.map(|token| SignatureTimeStamp { token, imprint }),
         signer: signature.signer,
         intermediates: signature.intermediates,
         parts: signature.parts,

@@ -32,8 +32,10 @@ pub use mapping::MAPPING;
 pub use pack::pack;
 pub use signature::{BundleSignature, Signatures};
 pub use trust::Trust;
-pub use uuk_asic::Limits as SizeLimits;
-pub use vetting::{Step, VettedBundle, VettingStatement, verify, verify_in_steps, vet};
+pub use uuk_asic::{Limits as SizeLimits, SignatureTimeStamp};
+pub use vetting::{
+    PendingVetting, Step, VettedBundle, VettingStatement, prepare_vetting, verify, verify_in_steps, vet,
+};
 
 /// The digest that names a bundle, or a part of it.
 pub type BundleDigest = uuk_pki::Sha256;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use uuk_asic::{Entry, EntryName, PartReference, Signer, VerifiedSignature};
+use uuk_asic::{Entry, EntryName, PartReference, SignatureTimeStamp, Signer, VerifiedSignature};
 use uuk_pki::{Anchors, Certificate, DigestAlgorithm};
 
 use crate::contents::{Bundle, Part};
@@ -22,6 +22,8 @@ pub struct BundleSignature {
     pub intermediates: Vec<Certificate>,
     /// When the signer says it signed.
     pub claimed_time: Timestamp,
+    /// The time-stamp in it, unchecked.
+    pub time_stamp: Option<SignatureTimeStamp>,
 }
 
 /// What can be said about a bundle's signatures without trusting anyone.
@@ -71,8 +73,8 @@ impl Bundle {
         let signature = uuk_asic::verify(document, |uri, algorithm| self.container().digest(uri, algorithm))
             .map_err(|source| BundleError::Signature { role, source })?;
         check_coverage(role, &role.covered(self), &signature)?;
-        let VerifiedSignature { signer, intermediates, claimed_time, .. } = signature;
-        Ok(BundleSignature { role, signer, intermediates, claimed_time })
+        let VerifiedSignature { signer, intermediates, claimed_time, time_stamp, .. } = signature;
+        Ok(BundleSignature { role, signer, intermediates, claimed_time, time_stamp })
     }
 
     /// Makes the entry with the signature over what `role` covers in this bundle.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use semver::Version;
 use serde::{Deserialize, Serialize};
-use uuk_asic::{Entry, EntryName, Profile, Signer};
+use uuk_asic::{Entry, EntryName, PendingTimeStamp, Profile, Signer, Stamped};
+use uuk_pki::Digest;
 
 use crate::author::AuthoredBundle;
 use crate::contents::{Bundle, VETTING_STATEMENT, assemble};
@@ -185,6 +186,40 @@ fn check_time(
     Ok(())
 }
 
+/// A bundle that its vetter has signed, and whose signature may be time-stamped.
+#[derive(Debug)]
+pub struct PendingVetting {
+    parts: Vec<Entry>,
+    author: Entry,
+    signature: Entry,
+    time_stamp: PendingTimeStamp,
+}
+
+impl PendingVetting {
+    /// What an authority is to stamp, SHA-512.
+    pub fn imprint(&self) -> &Digest {
+        self.time_stamp.imprint()
+    }
+
+    /// The new file, with the DER `token`, already verified, in the signature.
+    ///
+    /// # Errors
+    /// [`BundleError::Signature`] or [`BundleError::Container`].
+    pub fn complete(self, token: &[u8]) -> Result<Vec<u8>, BundleError> {
+        let refused = |source| BundleError::Signature { role: Role::Vetting, source };
+        let Self { parts, author, mut signature, time_stamp } = self;
+        if let [Stamped::Inside(stamped)] = time_stamp.complete(token).map_err(refused)?.as_slice() {
+            signature.bytes = Arc::from(stamped.as_slice());
+        }
+        assemble(parts, vec![author, signature])
+    }
+
+    /// The new file, without a time-stamp.
+    fn unstamped(self) -> Result<Vec<u8>, BundleError> {
+        assemble(self.parts, vec![self.author, self.signature])
+    }
+}
+
 /// Adds `statement` to a bundle, signs everything as its vetter and returns the new file. An earlier vetting is
 /// replaced.
 ///
@@ -200,6 +235,19 @@ pub fn vet(
     signer: &Signer<'_>,
     time: Timestamp,
 ) -> Result<Vec<u8>, BundleError> {
+    prepare_vetting(bundle, statement, signer, time)?.unstamped()
+}
+
+/// The same as [`vet`], for a time-stamp in the signature.
+///
+/// # Errors
+/// As [`vet`].
+pub fn prepare_vetting(
+    bundle: &Bundle,
+    statement: &VettingStatement,
+    signer: &Signer<'_>,
+    time: Timestamp,
+) -> Result<PendingVetting, BundleError> {
     let author = bundle.verify_signature(Role::Author)?;
     if author.signer == *signer.certificate {
         return Err(BundleError::SelfVetted { subject: author.signer.subject().to_owned() });
@@ -226,7 +274,11 @@ pub fn vet(
     let stated = assemble(parts.clone(), vec![author.clone()])?;
     let stated = Bundle::read(&stated, &Profile::bundle().limits)?;
     let signature = stated.sign(Role::Vetting, signer, time)?;
-    assemble(parts, vec![author, signature])
+    let missing = BundleError::VettingMissing { name: Role::Vetting.entry() };
+    let time_stamp = PendingTimeStamp::new(&[&signature.bytes])
+        .map_err(|source| BundleError::Signature { role: Role::Vetting, source })?
+        .ok_or(missing)?;
+    Ok(PendingVetting { parts, author, signature, time_stamp })
 }
 
 #[cfg(test)]

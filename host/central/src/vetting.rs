@@ -1,7 +1,8 @@
 //! Which plugin bundles may serve in the instance: what is handed in, who approves it, whose signatures count, and what
 //! was revoked.
 //!
-//! A [`Submission`] waits until a program has looked at it ([`Examiner`]) and two people have approved it.
+//! A [`Submission`] waits until a program has looked at it ([`Examiner`]) and two people have approved it; then the
+//! [`VettingService`] has it signed and time-stamped by a [`Vetter`].
 
 mod desk;
 mod examiner;
@@ -10,6 +11,7 @@ mod service;
 mod submission;
 mod tier;
 mod trust;
+mod vetter;
 
 pub use desk::BUNDLE_BYTES_MAX;
 pub use examiner::{Examiner, ExaminerError};
@@ -20,3 +22,4 @@ pub use submission::{
 };
 pub use tier::{BeyondTier, Tier};
 pub use trust::{BundleSigner, BundleTrust, MinimumVersion, Revocation};
+pub use vetter::{Vetter, VetterError, VettingConfig};

@@ -4,13 +4,14 @@ use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use uuk_central::joining::Profile;
+use uuk_central::vetting::VettingStep;
 use uuk_central::{Person, Step};
 
-use crate::console::Asked;
+use crate::console::{Asked, Received};
 use crate::desk::{Beginning, Desk, Invitation};
 use crate::problem::Problem;
 use crate::public_api;
-use crate::reply::Reply;
+use crate::reply::{MIMETYPE, Reply};
 
 pub(crate) const PREFIX: &str = "/api/";
 /// A reason that quotes a request is cut.
@@ -32,6 +33,12 @@ pub(crate) enum Operation {
     BeginProcedure,
     ShowProcedure,
     TakeStep,
+    ListSubmissions,
+    SubmitBundle,
+    ShowSubmission,
+    TakeVettingStep,
+    DownloadSubmitted,
+    DownloadVetted,
     ListPeople,
     InvitePerson,
     DismissPerson,
@@ -92,6 +99,37 @@ pub(crate) const ROUTES: &[(Operation, &str, &str, &str)] = &[
     ),
     (Operation::ShowProcedure, "GET", "/api/v1/procedures/{number}", "A procedure with all its data"),
     (Operation::TakeStep, "POST", "/api/v1/procedures/{number}/steps", "Do something in a procedure"),
+    (
+        Operation::ListSubmissions,
+        "GET",
+        "/api/v1/submissions",
+        "The bundles in vetting that the person may see",
+    ),
+    (Operation::SubmitBundle, "POST", "/api/v1/submissions", "Hand in a bundle that its author has signed"),
+    (
+        Operation::ShowSubmission,
+        "GET",
+        "/api/v1/submissions/{number}",
+        "A bundle in vetting, with what was found in it",
+    ),
+    (
+        Operation::TakeVettingStep,
+        "POST",
+        "/api/v1/submissions/{number}/steps",
+        "Approve, refuse, take back or revoke a bundle",
+    ),
+    (
+        Operation::DownloadSubmitted,
+        "GET",
+        "/api/v1/submissions/{number}/submitted",
+        "The bundle as it was handed in",
+    ),
+    (
+        Operation::DownloadVetted,
+        "GET",
+        "/api/v1/submissions/{number}/vetted",
+        "The bundle with the operator's signature",
+    ),
     (Operation::ListPeople, "GET", "/api/v1/people", "Who works with this server"),
     (
         Operation::InvitePerson,
@@ -103,7 +141,12 @@ pub(crate) const ROUTES: &[(Operation, &str, &str, &str)] = &[
     (Operation::ShowAudit, "GET", "/api/v1/audit", "The last 500 entries of the audit log"),
 ];
 
-pub(crate) async fn answer(desk: &Desk, asked: &Asked) -> Result<Reply, Problem> {
+pub(crate) async fn answer(
+    desk: &Desk,
+    asked: &Asked,
+    received: Result<Received, Problem>,
+) -> Result<Reply, Problem> {
+    let _received = received?;
     let (operation, parameter) = find(&asked.method, &asked.path)?;
     if let Some(reply) = public_api::answer(desk, asked, operation, parameter).await? {
         return Ok(reply);
@@ -111,7 +154,6 @@ pub(crate) async fn answer(desk: &Desk, asked: &Asked) -> Result<Reply, Problem>
     let person = &bearer(desk, asked).await?;
     let number = || parameter.parse::<u64>().map_err(|_| Problem::NoSuchPage);
     let (status, answer) = match operation {
-        // Answered already.
         Operation::DescribeApi
         | Operation::SearchCatalog
         | Operation::ListCatalogMembers
@@ -137,6 +179,26 @@ pub(crate) async fn answer(desk: &Desk, asked: &Asked) -> Result<Reply, Problem>
             let step: Step = read(asked)?;
             (StatusCode::OK, json!(desk.step(person, number()?, step).await?))
         }
+        Operation::ListSubmissions => {
+            let submissions = desk.submissions(person).await?;
+            let told = submissions.iter().map(|one| {
+                json!({ "number": one.number, "plugin": one.plugin, "version": one.version, "stage": one.stage() })
+            });
+            (StatusCode::OK, json!({ "submissions": told.collect::<Vec<_>>() }))
+        }
+        Operation::SubmitBundle => {
+            asked.check_type(MIMETYPE)?;
+            (StatusCode::CREATED, json!(desk.submit(person, asked.body.clone()).await?))
+        }
+        Operation::ShowSubmission => (StatusCode::OK, json!(desk.submission(person, number()?).await?)),
+        Operation::TakeVettingStep => {
+            let step: VettingStep = read(asked)?;
+            (StatusCode::OK, json!(desk.vet(person, number()?, step).await?))
+        }
+        Operation::DownloadSubmitted => {
+            return Ok(Reply::download(desk.submitted_file(person, number()?).await?));
+        }
+        Operation::DownloadVetted => return Ok(Reply::download(desk.vetted_file(person, number()?).await?)),
         Operation::ListPeople => {
             let people = desk.people(person).await?;
             (StatusCode::OK, json!({ "people": people.iter().map(tell).collect::<Vec<_>>() }))
@@ -186,7 +248,7 @@ fn parameter<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     path.get(before.len()..path.len() - after.len())
 }
 
-async fn bearer(desk: &Desk, asked: &Asked) -> Result<Person, Problem> {
+pub(crate) async fn bearer(desk: &Desk, asked: &Asked) -> Result<Person, Problem> {
     let token = asked.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let token = token.ok_or(Problem::NotSignedIn)?;
     desk.central.token_holder(token).await?.ok_or(Problem::NotSignedIn)

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use uuk_central::vetting::VettingStepName;
 use uuk_central::{Person, Role, StepName};
 
 /// What a person may want to do.
@@ -8,6 +9,9 @@ pub(crate) enum Action {
     SeeProcedures,
     BeginProcedure,
     Step(StepName),
+    SeeSubmissions,
+    SubmitBundle,
+    Vet(VettingStepName),
     SeePeople,
     Invite,
     Dismiss,
@@ -21,6 +25,9 @@ impl fmt::Display for Action {
             Self::SeeProcedures => f.write_str("see-procedures"),
             Self::BeginProcedure => f.write_str("joining-begin"),
             Self::Step(step) => write!(f, "joining-{}", step.to_string().replace('_', "-")),
+            Self::SeeSubmissions => f.write_str("see-submissions"),
+            Self::SubmitBundle => f.write_str("vetting-submit"),
+            Self::Vet(step) => write!(f, "vetting-{step}"),
             Self::SeePeople => f.write_str("see-people"),
             Self::Invite => f.write_str("invite-person"),
             Self::Dismiss => f.write_str("dismiss-person"),
@@ -35,6 +42,11 @@ pub(crate) fn roles(action: Action) -> &'static [Role] {
     match action {
         Action::SeeProcedures => &[Operator, Reviewer, Auditor, Head, Specialist, CatalogEditor],
         Action::BeginProcedure => &[Head, Specialist],
+        Action::SeeSubmissions => &[Operator, Reviewer, Auditor, Head, Specialist],
+        Action::SubmitBundle | Action::Vet(VettingStepName::Withdraw) => &[Operator, Head, Specialist],
+        // Who handed a bundle in does not review it, whatever else they are.
+        Action::Vet(VettingStepName::Approve | VettingStepName::Refuse) => &[Reviewer],
+        Action::Vet(VettingStepName::Revoke) => &[Operator, Reviewer],
         Action::SeePeople => &[Operator, Auditor],
         Action::Invite | Action::Dismiss => &[Operator],
         Action::SeeAudit => &[Operator, Auditor],

@@ -7,8 +7,10 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use uuk_central::Central;
+use uuk_central::vetting::BUNDLE_BYTES_MAX;
 use uuk_transport::{Listener, ListenerError, read_body};
 
 use crate::api;
@@ -16,10 +18,15 @@ use crate::config::ConsoleConfig;
 use crate::desk::Desk;
 use crate::pages;
 use crate::problem::Problem;
+use crate::upload;
 
 /// An application with all its persons and systems is a tenth of that.
 const BODY_BYTES_MAX: u64 = 512 << 10;
 const READ_TIME_MAX: Duration = Duration::from_secs(30);
+/// What a browser puts around a bundle.
+const FORM_BYTES_MAX: u64 = 4 << 10;
+const UPLOAD_TIME_MAX: Duration = Duration::from_secs(300);
+const UPLOADS_AT_ONCE: usize = 4;
 
 /// The pages and the API, on one address.
 #[derive(Debug)]
@@ -28,7 +35,7 @@ pub struct Console {
     desk: Desk,
 }
 
-/// What is asked, whole.
+/// What is asked, whole once the body is received.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) method: Method,
@@ -44,7 +51,8 @@ impl Console {
     /// # Errors
     /// [`ListenerError`]
     pub fn build(config: ConsoleConfig, central: Arc<Central>) -> Result<Self, ListenerError> {
-        Ok(Self { listener: Listener::bind(config.listener())?, desk: Desk { central } })
+        let uploads = Arc::new(Semaphore::new(UPLOADS_AT_ONCE));
+        Ok(Self { listener: Listener::bind(config.listener())?, desk: Desk { central, uploads } })
     }
 
     /// Where it listens, with the port the system chose.
@@ -64,22 +72,37 @@ impl Console {
 }
 
 async fn answer(desk: &Desk, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let is_api = request.uri().path().starts_with(api::PREFIX);
-    let reply = match (Asked::read(request).await, is_api) {
-        (Ok(asked), true) => api::answer(desk, &asked).await.unwrap_or_else(|problem| problem.reply()),
-        (Ok(asked), false) => pages::answer(desk, &asked).await,
-        (Err(problem), _) => problem.reply(),
+    let (parts, body) = request.into_parts();
+    let mut asked = Asked::of(parts);
+    let received = asked.receive(desk, body).await;
+    let reply = match asked.path.starts_with(api::PREFIX) {
+        true => api::answer(desk, &asked, received).await.unwrap_or_else(|problem| problem.reply()),
+        false => pages::answer(desk, &asked, received).await,
     };
     reply.into_response()
 }
 
+/// A body is here whole; if it is a bundle, this holds its place in memory.
+pub(crate) struct Received {
+    _place: Option<OwnedSemaphorePermit>,
+}
+
 impl Asked {
-    async fn read(request: Request<Incoming>) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        let body = read_body(body, BODY_BYTES_MAX, Instant::now() + READ_TIME_MAX).await?;
+    fn of(parts: Parts) -> Self {
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
         let query = parts.uri.query().unwrap_or_default().to_owned();
-        Ok(Self { method, path, query, parts, body })
+        Self { method, path, query, parts, body: Bytes::new() }
+    }
+
+    /// Reads the body: a small one from anybody, a bundle only from those who may hand one in.
+    async fn receive(&mut self, desk: &Desk, body: Incoming) -> Result<Received, Problem> {
+        let place = upload::admit(desk, self).await?;
+        let (bytes_max, time_max) = match place {
+            Some(_) => (BUNDLE_BYTES_MAX as u64 + FORM_BYTES_MAX, UPLOAD_TIME_MAX),
+            None => (BODY_BYTES_MAX, READ_TIME_MAX),
+        };
+        self.body = read_body(body, bytes_max, Instant::now() + time_max).await?;
+        Ok(Received { _place: place })
     }
 
     /// The value of a header, if it is text and stands there once.

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use uuk_central::joining::{
     Act, Application, Deadline, Event, Gate, Party, Problem as FieldProblem, Stage, Turn,
 };
@@ -23,6 +24,8 @@ const ENTRIES_MAX: usize = 500;
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
     pub(crate) central: Arc<Central>,
+    /// Bundles that may be on their way here at once: each is held in memory.
+    pub(crate) uploads: Arc<Semaphore>,
 }
 
 /// What begins a procedure.
@@ -172,7 +175,12 @@ impl Desk {
         }
     }
 
-    async fn check(&self, person: &Person, action: Action, object: &str) -> Result<Actor, Problem> {
+    pub(crate) async fn check(
+        &self,
+        person: &Person,
+        action: Action,
+        object: &str,
+    ) -> Result<Actor, Problem> {
         match may(person, action) {
             true => actor(person),
             false => Err(self.denied(person, action, object).await?),
@@ -180,7 +188,12 @@ impl Desk {
     }
 
     /// Whoever tries what they may not do stands in the audit log.
-    async fn denied(&self, person: &Person, action: Action, object: &str) -> Result<Problem, Problem> {
+    pub(crate) async fn denied(
+        &self,
+        person: &Person,
+        action: Action,
+        object: &str,
+    ) -> Result<Problem, Problem> {
         self.central.note_denied(&actor(person)?, &action.to_string(), object).await?;
         Ok(Problem::Denied)
     }
@@ -256,6 +269,6 @@ pub(crate) fn party(person: &Person) -> Party {
     if person.member.is_some() { Party::Applicant } else { Party::Operator }
 }
 
-fn actor(person: &Person) -> Result<Actor, Problem> {
+pub(crate) fn actor(person: &Person) -> Result<Actor, Problem> {
     person.actor().map_err(|_| Problem::Internal)
 }

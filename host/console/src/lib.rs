@@ -19,5 +19,7 @@ mod public_api;
 mod reply;
 mod texts;
 
+mod upload;
+mod vetting_desk;
 pub use config::ConsoleConfig;
 pub use console::Console;

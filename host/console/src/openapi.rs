@@ -3,9 +3,11 @@
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use uuk_central::Step;
+use uuk_central::vetting::VettingStep;
 
 use crate::api::{Operation, ROUTES};
 use crate::desk::{Beginning, Invitation};
+use crate::reply::MIMETYPE;
 
 /// OpenAPI 3.1.
 pub(crate) fn description() -> Value {
@@ -47,10 +49,11 @@ pub(crate) fn description() -> Value {
 fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut SchemaGenerator) -> Value {
     let (media_type, schema) = match operation {
         Operation::DownloadContract => ("*/*", json!({ "type": "string" })),
+        Operation::DownloadSubmitted | Operation::DownloadVetted => (MIMETYPE, json!({ "type": "string" })),
         _ => ("application/json", json!({ "type": "object" })),
     };
     let status = match operation {
-        Operation::BeginProcedure | Operation::InvitePerson => "201",
+        Operation::BeginProcedure | Operation::InvitePerson | Operation::SubmitBundle => "201",
         _ => "200",
     };
     let mut described = json!({
@@ -67,12 +70,17 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
     let body = match operation {
         Operation::BeginProcedure => Some(reference::<Beginning>(schemas)),
         Operation::TakeStep => Some(reference::<Step>(schemas)),
+        Operation::TakeVettingStep => Some(reference::<VettingStep>(schemas)),
         Operation::InvitePerson => Some(reference::<Invitation>(schemas)),
         _ => None,
     };
     let Some(fields) = described.as_object_mut() else { return described };
     if let Some(schema) = body {
         let content = json!({ "application/json": { "schema": schema } });
+        fields.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
+    }
+    if operation == Operation::SubmitBundle {
+        let content = json!({ MIMETYPE: { "schema": { "type": "string" } } });
         fields.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));

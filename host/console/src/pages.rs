@@ -7,21 +7,25 @@ mod procedure;
 mod procedures;
 mod public;
 mod sign_in;
+mod vetting;
 
+use bytes::Bytes;
 use http::{Method, StatusCode};
 use maud::{Markup, html};
+use uuk_central::vetting::VettingStep;
 use uuk_central::{Passed, PeopleError, Person, Step};
 use uuk_pki::Sha256;
 use uuk_process::Secret;
 
 use self::layout::layout;
 pub(crate) use self::public::question;
-use crate::console::Asked;
+use crate::console::{Asked, Received};
 use crate::desk::Desk;
 use crate::form;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::texts::Language;
+use crate::upload;
 
 /// Sent by browsers over TLS and to this machine only, to this host only, and not from other sites.
 const SESSION_COOKIE: &str = "__Host-session";
@@ -43,9 +47,11 @@ struct Visit {
 struct Filled {
     content: serde_json::Value,
     others: Vec<(String, String)>,
+    /// The file that came with it.
+    file: Bytes,
 }
 
-pub(crate) async fn answer(desk: &Desk, asked: &Asked) -> Reply {
+pub(crate) async fn answer(desk: &Desk, asked: &Asked, received: Result<Received, Problem>) -> Reply {
     let language = Language::choose(asked.cookie(LANGUAGE_COOKIE), asked.header("accept-language"));
     // What a form was sent to is no page; the one above it is.
     let path = match asked.method == Method::POST {
@@ -54,7 +60,7 @@ pub(crate) async fn answer(desk: &Desk, asked: &Asked) -> Reply {
         false => format!("{}?{}", asked.path, asked.query),
     };
     let mut visit = Visit { language, path, session: None };
-    match visit.answer(desk, asked).await {
+    match visit.answer(desk, asked, received).await {
         Ok(reply) => reply,
         Err(Problem::NotSignedIn) => Reply::see_other("/sign-in"),
         Err(problem) => {
@@ -65,12 +71,22 @@ pub(crate) async fn answer(desk: &Desk, asked: &Asked) -> Reply {
     }
 }
 
+/// Who asks, and the secret of their session.
+pub(crate) async fn visitor(desk: &Desk, asked: &Asked) -> Result<Option<(Person, Secret<String>)>, Problem> {
+    let Some(shown) = asked.cookie(SESSION_COOKIE) else { return Ok(None) };
+    let person = desk.central.session(shown).await?;
+    Ok(person.map(|person| (person, Secret::new(shown.to_owned()))))
+}
+
 impl Visit {
-    async fn answer(&mut self, desk: &Desk, asked: &Asked) -> Result<Reply, Problem> {
-        if let Some(shown) = asked.cookie(SESSION_COOKIE) {
-            let person = desk.central.session(shown).await?;
-            self.session = person.map(|person| (person, Secret::new(shown.to_owned())));
-        }
+    async fn answer(
+        &mut self,
+        desk: &Desk,
+        asked: &Asked,
+        received: Result<Received, Problem>,
+    ) -> Result<Reply, Problem> {
+        self.session = visitor(desk, asked).await?;
+        let _received = received?;
         let segments = asked.segments();
         if asked.method == Method::POST {
             let form = self.read_form(asked, &segments)?;
@@ -105,6 +121,20 @@ impl Visit {
             ["procedures", number, "print"] => {
                 let case = desk.procedure(person, read_number(number)?).await?;
                 self.page("page/print", application::print(self, &case))
+            }
+            ["vetting"] => {
+                let submissions = desk.submissions(person).await?;
+                self.page("page/vetting", vetting::list(self, person, &submissions, None))
+            }
+            ["vetting", number] => {
+                let view = desk.submission(person, read_number(number)?).await?;
+                self.page("page/submission", vetting::show(self, &view, None))
+            }
+            ["vetting", number, "submitted"] => {
+                Reply::download(desk.submitted_file(person, read_number(number)?).await?)
+            }
+            ["vetting", number, "vetted"] => {
+                Reply::download(desk.vetted_file(person, read_number(number)?).await?)
             }
             ["people"] => {
                 let people = desk.people(person).await?;
@@ -160,6 +190,33 @@ impl Visit {
                     Err(problem) => Err(problem),
                 }
             }
+            ["vetting"] => match desk.submit(person, form.file).await {
+                Ok(view) => Ok(Reply::see_other(&format!("/vetting/{}", view.submission.number))),
+                Err(problem @ Problem::Vetting(_)) => {
+                    problem.log();
+                    let submissions = desk.submissions(person).await?;
+                    let page = vetting::list(self, person, &submissions, Some(&problem));
+                    Ok(Reply::page(problem.status(), layout(self, &self.text("page/vetting"), page)))
+                }
+                Err(problem) => Err(problem),
+            },
+            ["vetting", number, act] => {
+                let number = read_number(number)?;
+                let done = match form.vetting_step(act) {
+                    Ok(step) => desk.vet(person, number, step).await,
+                    Err(problem) => Err(problem),
+                };
+                match done {
+                    Ok(_) => Ok(Reply::see_other(&format!("/vetting/{number}"))),
+                    Err(problem @ (Problem::Vetting(_) | Problem::Malformed { .. })) => {
+                        problem.log();
+                        let view = desk.submission(person, number).await?;
+                        let page = vetting::show(self, &view, Some(&problem));
+                        Ok(Reply::page(problem.status(), layout(self, &self.text("page/submission"), page)))
+                    }
+                    Err(problem) => Err(problem),
+                }
+            }
             ["people"] => {
                 let invited = match form.content() {
                     Ok(invitation) => desk.invite(person, invitation).await,
@@ -180,11 +237,16 @@ impl Visit {
 
     /// A form, if it comes from a page of ours; of a session, from a page of the same one.
     fn read_form(&self, asked: &Asked, segments: &[&str]) -> Result<Filled, Problem> {
-        asked.check_type("application/x-www-form-urlencoded")?;
+        let form = match segments {
+            ["vetting"] | ["services", .., "contract"] => Filled::with_file(asked)?,
+            _ => {
+                asked.check_type("application/x-www-form-urlencoded")?;
+                let (content, others) = form::read(&asked.body);
+                Filled { content, others, file: Bytes::new() }
+            }
+        };
         let is_ours =
             asked.header("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
-        let (content, others) = form::read(&asked.body);
-        let form = Filled { content, others };
         let needs_token = !matches!(segments, ["sign-in"] | ["invitation"]);
         let token = self.session.as_ref().map(|(_, session)| form_token(session));
         match is_ours && (!needs_token || token.is_none() || token == Some(form.field(FORM_TOKEN))) {
@@ -231,6 +293,20 @@ impl Visit {
 }
 
 impl Filled {
+    /// A form with a bundle or a contract.
+    fn with_file(asked: &Asked) -> Result<Self, Problem> {
+        const EXPECTED: &str = "multipart/form-data";
+        asked.check_type(EXPECTED)?;
+        let content_type = asked.header("content-type").unwrap_or_default();
+        let fields = upload::fields(content_type, &asked.body);
+        let mut fields = fields.ok_or(Problem::MediaType { expected: EXPECTED })?;
+        let of_file = fields.iter().position(|(name, _)| name == "bundle" || name == "contract");
+        let file = of_file.map(|index| fields.swap_remove(index).1).unwrap_or_default();
+        let text = |(name, value): (String, Bytes)| (name, String::from_utf8_lossy(&value).into_owned());
+        let others = fields.into_iter().map(text).collect();
+        Ok(Self { content: serde_json::Value::Null, others, file })
+    }
+
     fn field(&self, name: &str) -> String {
         let found = self.others.iter().find(|(one, _)| one == name);
         found.map(|(_, value)| value.clone()).unwrap_or_default()
@@ -249,6 +325,12 @@ impl Filled {
             fields.retain(|name, _| name == "review");
         }
         fields.insert("act".to_owned(), act.into());
+        self.content()
+    }
+
+    /// The step of a bundle's form that was sent to the address of `act`.
+    fn vetting_step(mut self, act: &str) -> Result<VettingStep, Problem> {
+        self.content.as_object_mut().ok_or(Problem::Internal)?.insert("act".to_owned(), act.into());
         self.content()
     }
 }

@@ -3,6 +3,7 @@ use serde::Serialize;
 use serde_json::json;
 use tracing::{error, info};
 use uuk_central::joining::{JoiningRefusal, Problem as FieldProblem};
+use uuk_central::vetting::VettingError;
 use uuk_central::{CentralError, JoiningError, PeopleError};
 use uuk_process::ErrorChain;
 use uuk_transport::BodyError;
@@ -48,6 +49,9 @@ pub(crate) enum Problem {
     /// The procedure does not go on.
     #[error(transparent)]
     Joining(#[from] JoiningError),
+    /// The bundle does not go on.
+    #[error(transparent)]
+    Vetting(#[from] VettingError),
     /// Somebody is not let in, or cannot be invited.
     #[error(transparent)]
     People(#[from] PeopleError),
@@ -82,6 +86,7 @@ impl Problem {
             Self::Internal => "console.internal",
             Self::Body(error) => error.code(),
             Self::Joining(error) => error.code(),
+            Self::Vetting(error) => error.code(),
             Self::People(error) => error.code(),
             Self::Central(error) => error.code(),
         }
@@ -91,7 +96,9 @@ impl Problem {
         match self {
             Self::NotSignedIn => StatusCode::UNAUTHORIZED,
             Self::Denied | Self::Forged => StatusCode::FORBIDDEN,
-            Self::NoSuchPage | Self::Joining(JoiningError::Unknown) => StatusCode::NOT_FOUND,
+            Self::NoSuchPage
+            | Self::Joining(JoiningError::Unknown)
+            | Self::Vetting(VettingError::Unknown) => StatusCode::NOT_FOUND,
             Self::Method { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Malformed { .. } | Self::Body(BodyError::Broken(_)) => StatusCode::BAD_REQUEST,
@@ -100,9 +107,19 @@ impl Problem {
             Self::Joining(JoiningError::Refused(_) | JoiningError::AlreadyBegun { .. })
             | Self::Joining(JoiningError::NotRegistered { .. }) => StatusCode::CONFLICT,
             Self::Joining(JoiningError::Central(error))
+            | Self::Vetting(VettingError::Central(error))
             | Self::People(PeopleError::Central(error))
             | Self::Central(error) => of_central(error),
             Self::Joining(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Vetting(VettingError::OwnSubmission | VettingError::NotYours) => StatusCode::FORBIDDEN,
+            Self::Vetting(VettingError::QueueFull { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Vetting(
+                VettingError::Bundle(_)
+                | VettingError::Tier
+                | VettingError::BeyondTier(_)
+                | VettingError::Text,
+            ) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Vetting(_) => StatusCode::CONFLICT,
             Self::People(PeopleError::Wrong | PeopleError::Invitation) => StatusCode::UNAUTHORIZED,
             Self::People(PeopleError::Locked) => StatusCode::TOO_MANY_REQUESTS,
             Self::People(PeopleError::Busy) => StatusCode::SERVICE_UNAVAILABLE,

@@ -8,9 +8,14 @@ use uuk_pki::Sha256;
 
 use crate::console::Asked;
 
+use crate::vetting_desk::BundleFile;
+
 /// Nothing from elsewhere, no script at all, and no frame around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
                                        frame-ancestors 'none'; base-uri 'none'";
+
+/// Of a bundle.
+pub(crate) const MIMETYPE: &str = "application/vnd.etsi.asic-e+zip";
 
 /// What is answered.
 #[derive(Debug)]
@@ -42,6 +47,11 @@ impl Reply {
             Ok(body) => Self::new(status, "application/json", body),
             Err(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", Bytes::new()),
         }
+    }
+
+    pub(crate) fn download(file: BundleFile) -> Self {
+        let disposition = format!("attachment; filename=\"{}\"", file.name);
+        Self::new(StatusCode::OK, MIMETYPE, file.content).header("content-disposition", &disposition)
     }
 
     /// After a form: the browser loads `path`, and loading it anew does nothing twice.

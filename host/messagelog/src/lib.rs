@@ -38,7 +38,7 @@ pub use message_log::{BuildError, Health, MessageLog, Unstamped};
 pub use reader::LogReader;
 pub use record::{Direction, FoundRecord, LoggedAttachment, NewRecord, Query, RecordId};
 pub use store::StoreError;
-pub use time_stamper::TimeStampingError;
+pub use time_stamper::{TimeStampingAuthority, TimeStampingError};
 pub use verification::{
     ArchiveReport, ContainerReport, Disproof, ExplainedStep, Judge, MessageNames, Report, verify,
 };

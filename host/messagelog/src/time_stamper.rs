@@ -90,7 +90,7 @@ impl TimeStampingError {
 #[derive(Debug)]
 pub(crate) struct TimeStamper {
     config: TimeStampingConfig,
-    authorities: Vec<Authority>,
+    authorities: Vec<TimeStampingAuthority>,
     clock: Clock,
     store: Store,
     configuration: watch::Receiver<Option<Arc<GlobalConfiguration>>>,
@@ -102,8 +102,9 @@ pub(crate) struct TimeStamper {
     round: Mutex<()>,
 }
 
+/// An authority that is asked for time-stamps, at its very URL.
 #[derive(Debug)]
-struct Authority {
+pub struct TimeStampingAuthority {
     url: String,
     path: String,
     upstream: Upstream,
@@ -124,7 +125,8 @@ impl TimeStamper {
         store: Store,
         configuration: watch::Receiver<Option<Arc<GlobalConfiguration>>>,
     ) -> Result<Self, BuildError> {
-        let authorities = config.authorities.iter().map(Authority::build).collect::<Result<_, _>>()?;
+        let authorities =
+            config.authorities.iter().map(TimeStampingAuthority::build).collect::<Result<_, _>>()?;
         let failing_since = StdMutex::new(store.recall(FAILED_SINCE).await?);
         Ok(Self {
             config,
@@ -290,8 +292,12 @@ impl TimeStamper {
     }
 }
 
-impl Authority {
-    fn build(config: &UpstreamConfig) -> Result<Self, BuildError> {
+impl TimeStampingAuthority {
+    /// Gets ready to ask at the address `base`.
+    ///
+    /// # Errors
+    /// [`BuildError::Authority`] if it cannot be asked there.
+    pub fn build(config: &UpstreamConfig) -> Result<Self, BuildError> {
         let url = config.base.clone();
         // An upstream puts requests below its path; this one is called at its very URL.
         let host_at = url.find("://").map_or(0, |position| position + 3);
@@ -303,7 +309,11 @@ impl Authority {
         Ok(Self { url, path, upstream })
     }
 
-    async fn stamp(
+    /// A DER token over `imprint` by one of `approved`, with its certificate in it, and the time that it states.
+    ///
+    /// # Errors
+    /// [`TimeStampingError`], of the variants about one authority.
+    pub async fn stamp(
         &self,
         imprint: &Digest,
         approved: &Authorities,

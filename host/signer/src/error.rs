@@ -192,6 +192,14 @@ pub enum TokenError {
         /// The token.
         token: String,
     },
+    /// The device has no key of the certificate.
+    #[error("the token `{token}` has no key for the certificate of `{subject}`")]
+    NoKey {
+        /// The token.
+        token: String,
+        /// Whose certificate it is.
+        subject: String,
+    },
     /// The system has no random numbers.
     #[error("the system gives no random numbers")]
     NoRandomness,

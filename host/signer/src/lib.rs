@@ -12,6 +12,7 @@ mod batch;
 mod config;
 mod control;
 mod device;
+mod device_key;
 mod error;
 mod identity;
 mod inspection;
@@ -28,6 +29,7 @@ mod token;
 
 pub use config::{Pkcs11Config, SignerConfig, TokenConfig};
 pub use control::{Control, ControlError};
+pub use device_key::open_device_key;
 pub use error::{OrderError, SignerError, TokenError, Unusable};
 pub use identity::AuthenticationIdentity;
 pub use inspection::inspect;

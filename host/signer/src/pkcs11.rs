@@ -28,6 +28,8 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 /// ECDSA takes the leftmost bits of a longer digest, as many as the field has. Some devices refuse to cut.
 const P256_FIELD_BYTES: usize = 32;
 const UNCOMPRESSED_POINT: u8 = 4;
+/// What an RSA key is made of.
+const RSA: [AttributeType; 2] = [AttributeType::Modulus, AttributeType::PublicExponent];
 const PUBLIC_EXPONENT: [u8; 3] = [1, 0, 1];
 /// A module is not restarted more often, since that also ends the sessions of its other tokens.
 const RESTART_PAUSE: Duration = Duration::from_secs(5);
@@ -290,7 +292,7 @@ impl Device for Pkcs11Token {
         let attributes = self.0.call(|OpenSession { session, .. }| {
             let (public, _) = session.generate_key_pair(&mechanism, &public, &private)?;
             let wanted = match algorithm.rsa_bits() {
-                Some(_) => &[AttributeType::Modulus, AttributeType::PublicExponent][..],
+                Some(_) => &RSA[..],
                 None => &[AttributeType::EcPoint],
             };
             session.get_attributes(public, wanted)
@@ -316,6 +318,34 @@ impl Device for Pkcs11Token {
             let objects = open.session.find_objects(&[Attribute::Id(id.bytes())])?;
             objects.into_iter().try_for_each(|object| open.session.destroy_object(object))
         })
+    }
+}
+
+impl Pkcs11Token {
+    /// The key whose public half lies in the token.
+    pub(crate) fn find(&self, wanted: &PublicKey) -> Result<Option<Arc<dyn SigningKey>>, TokenError> {
+        let found = self.0.call(|OpenSession { session, .. }| {
+            for object in session.find_objects(&[Attribute::Class(ObjectClass::PUBLIC_KEY)])? {
+                // What a key of the other kind has not is left out.
+                let rsa = session.get_attributes(object, &RSA)?;
+                let found = public_key(&rsa);
+                let found = match found {
+                    Some(found) => Some(found),
+                    None => public_key(&session.get_attributes(object, &[AttributeType::EcPoint])?),
+                };
+                if found.as_ref() == Some(wanted) {
+                    return session.get_attributes(object, &[AttributeType::Id]);
+                }
+            }
+            Ok(Vec::new())
+        })?;
+        let [Attribute::Id(id)] = found.as_slice() else { return Ok(None) };
+        // Of RSA only the scheme counts here, which is the same for every length.
+        let algorithm = match wanted {
+            PublicKey::Rsa(_) => KeyAlgorithm::Rsa2048,
+            _ => KeyAlgorithm::EcP256,
+        };
+        Ok(Some(Arc::new(DeviceKey { connection: self.0.clone(), id: KeyId::of_device(id), algorithm })))
     }
 }
 

@@ -192,6 +192,11 @@ impl KeyId {
         Ok(Self(hex::encode_upper(bytes)))
     }
 
+    /// That of a key in a device, whoever made it and however long its `CKA_ID` is.
+    pub(crate) fn of_device(id: &[u8]) -> Self {
+        Self(hex::encode_upper(id))
+    }
+
     /// The bytes of `CKA_ID`.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         hex::decode(&self.0).unwrap_or_default()

@@ -90,7 +90,7 @@ enum CentralCommand {
     /// Information systems, services, and who may use them
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
-    /// Whose signatures on plugin bundles count, and which bundles are revoked
+    /// Plugin bundles: what is handed in and vetted, whose signatures count, what is revoked
     #[command(subcommand)]
     Vetting(vetting::VettingCommand),
     /// Keys that sign the configuration

@@ -12,7 +12,7 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 73] = [
+const PASSED_ON: [&str; 82] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
@@ -86,6 +86,15 @@ const PASSED_ON: [&str; 73] = [
     "transport.multipart",
     "transport.rest",
     "transport.soap",
+    "vetter.bundle",
+    "vetter.certificate",
+    "vetter.key",
+    "vetter.password",
+    "vetter.time_stamping",
+    "vetter.time_stamping_address",
+    "vetter.token",
+    "vetting.bundle",
+    "vetting.central",
 ];
 /// Texts of the same form that are something else: files, hosts, X-Road's own codes, a field of a plugin's log,
 /// and tables of a mapping.

@@ -95,6 +95,16 @@ fn accepts_an_author_whose_certificate_expired_after_the_vetting() {
 }
 
 #[test]
+fn accepts_a_vetting_with_a_time_stamp_in_its_signature() {
+    let parties = Parties::new();
+    let pending = prepare_vetting(&parties.signed(), &statement(), &parties.vetter.signer(), now()).unwrap();
+    let imprint = pending.imprint().clone();
+    let verified = parties.verify(&pending.complete(b"token").unwrap()).unwrap();
+    let stamp = verified.vetter().time_stamp.clone().unwrap();
+    assert_eq!((stamp.token.as_slice(), stamp.imprint), (b"token".as_slice(), imprint));
+}
+
+#[test]
 fn refuses_a_bundle_without_any_signature() {
     let parties = Parties::new();
     let error = parties.verify(&sample::unsigned().container().write()).unwrap_err();

@@ -11,6 +11,7 @@ use uuk_identifiers::MemberId;
 use uuk_pki::Sha256;
 
 use super::report::Report;
+use super::service::Hindrance;
 use super::submission::{Doer, Outcome, Submission, SubmissionStage, Terms, VettingError, VettingStep};
 use crate::audit::Actor;
 use crate::central::{Central, CentralError, Recorded};
@@ -105,6 +106,15 @@ impl Central {
             None => Ok(None),
             Some(digest) => self.record(&digest.to_string()).await,
         }
+    }
+
+    /// What keeps a submission from being examined or signed, if something does.
+    ///
+    /// # Errors
+    /// If the database cannot be used.
+    pub async fn hindrance(&self, submission: &Submission) -> Result<Option<String>, CentralError> {
+        let hindrance = self.record::<Hindrance>(&submission.number.to_string()).await?;
+        Ok(hindrance.map(|hindrance| hindrance.0))
     }
 
     /// The file of a bundle that was handed in or vetted, by its digest.

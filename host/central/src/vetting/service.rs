@@ -1,26 +1,45 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use uuk_bundle::VettingStatement;
 use uuk_process::ErrorChain;
 
 use super::examiner::{Examiner, ExaminerError};
-use super::submission::{Submission, SubmissionStage, VettingError};
+use super::submission::{Submission, SubmissionStage, Terms, VettingError};
+use super::vetter::{Judges, Vetter, VetterError};
 use crate::audit::Actor;
-use crate::central::Central;
+use crate::central::{Central, CentralError, Recorded};
 
 /// How often it looks whether something has been handed in or approved.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// After a failure it waits, since what failed will fail again for a while.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// What failed will fail again for a while.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What of the vetting is done without people: looking at what was handed in, and signing what was approved.
 #[derive(Debug)]
 pub struct VettingService {
     central: Arc<Central>,
     examiner: Examiner,
+    /// Without one, what is approved waits.
+    vetter: Option<Vetter>,
     actor: Actor,
+}
+
+/// What keeps a submission from going on by itself, for the operator.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Hindrance(pub(super) String);
+
+impl Recorded for Hindrance {
+    const KIND: &'static str = "vetting_hindrance";
+
+    fn told(&self) -> Value {
+        Value::Null
+    }
 }
 
 /// Why a submission does not go on by itself.
@@ -29,36 +48,47 @@ enum Trouble {
     #[error(transparent)]
     Examiner(#[from] ExaminerError),
     #[error(transparent)]
+    Vetter(#[from] VetterError),
+    #[error(transparent)]
     Vetting(#[from] VettingError),
+}
+
+impl From<CentralError> for Trouble {
+    fn from(error: CentralError) -> Self {
+        Self::Vetting(error.into())
+    }
 }
 
 impl Trouble {
     fn code(&self) -> &'static str {
         match self {
             Self::Examiner(error) => error.code(),
+            Self::Vetter(error) => error.code(),
             Self::Vetting(error) => error.code(),
         }
     }
 }
 
 impl VettingService {
-    /// Nothing is begun yet.
-    pub fn build(central: Arc<Central>, examiner: Examiner, actor: Actor) -> Self {
-        Self { central, examiner, actor }
+    /// Nothing is begun yet. `actor` is how the audit log names it.
+    pub fn build(central: Arc<Central>, examiner: Examiner, vetter: Option<Vetter>, actor: Actor) -> Self {
+        Self { central, examiner, vetter, actor }
     }
 
     /// Works until `stop`; a bundle that is being looked at then is looked at anew later.
     pub async fn run(self, stop: CancellationToken) {
-        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-            let Some(troubled) = stop.run_until_cancelled(self.look()).await else { return };
-            if troubled && stop.run_until_cancelled(tokio::time::sleep(RETRY_AFTER)).await.is_none() {
-                return;
-            }
+        let mut told = BTreeMap::new();
+        let mut pause = LOOK_EVERY;
+        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+            let Some(hindrances) = stop.run_until_cancelled(self.look(&told)).await else { return };
+            pause = if hindrances.is_empty() { LOOK_EVERY } else { RETRY_AFTER };
+            told = hindrances;
         }
     }
 
-    /// Takes every submission as far as it goes; whether one does not go on.
-    async fn look(&self) -> bool {
+    /// Takes every submission as far as it goes. What keeps one from going on is kept and answered; the log has it
+    /// unless it was `told` before.
+    async fn look(&self, told: &BTreeMap<u64, String>) -> BTreeMap<u64, String> {
         let open = match self.central.submissions().await {
             Ok(submissions) => submissions.into_iter().filter(Submission::is_open).collect(),
             Err(error) => {
@@ -66,41 +96,81 @@ impl VettingService {
                 Vec::new()
             }
         };
-        let mut troubled = false;
+        let mut hindrances = BTreeMap::new();
         for submission in open {
-            if let Err(trouble) = self.go_on(&submission).await {
-                let (number, told) = (submission.number, ErrorChain(&trouble).to_string());
-                warn!(error = %told, fault.code = trouble.code(), "Submission {number} does not go on: {told}");
-                troubled = true;
+            let number = submission.number;
+            let hindrance = self.go_on(&submission).await.err().map(|trouble| {
+                let hindrance = ErrorChain(&trouble).to_string();
+                if told.get(&number) != Some(&hindrance) {
+                    let code = trouble.code();
+                    warn!(error = %hindrance, fault.code = code, "Submission {number} does not go on: {hindrance}");
+                }
+                hindrance
+            });
+            if hindrance.as_ref() != told.get(&number) {
+                let kept = hindrance.clone().map(Hindrance);
+                // What cannot be kept is in the log.
+                let _ = self.central.keep(&number.to_string(), kept.as_ref()).await;
             }
+            hindrances.extend(hindrance.map(|hindrance| (number, hindrance)));
         }
-        troubled
+        hindrances
     }
 
     async fn go_on(&self, submission: &Submission) -> Result<(), Trouble> {
-        match submission.stage() {
+        let done = match submission.stage() {
             SubmissionStage::Examination => self.examine(submission).await,
+            SubmissionStage::Signing => self.sign(submission).await,
             _ => Ok(()),
+        };
+        match done {
+            // Another central server was faster, or it was withdrawn.
+            Err(Trouble::Vetting(VettingError::Stage { .. })) => Ok(()),
+            done => done,
         }
     }
 
     async fn examine(&self, submission: &Submission) -> Result<(), Trouble> {
-        let (central, number) = (&self.central, submission.number);
-        let file = central.bundle_file(&submission.bundle).await.map_err(VettingError::from)?;
-        let file = file.ok_or(VettingError::Unknown)?;
-        let approved = central.approved_before(&submission.plugin).await.map_err(VettingError::from)?;
+        let central = &self.central;
+        let file = central.bundle_file(&submission.bundle).await?.ok_or(VettingError::Unknown)?;
+        let approved = central.approved_before(&submission.plugin).await?;
         let approved = match approved.and_then(|one| one.vetted_file()) {
-            Some(digest) => central.bundle_file(&digest).await.map_err(VettingError::from)?,
+            Some(digest) => central.bundle_file(&digest).await?,
             None => None,
         };
         let report = self.examiner.examine(submission, &file, approved.as_deref()).await?;
-        match central.note_report(&self.actor, number, &report).await {
-            // Another central server was faster, or it was withdrawn.
-            Ok(_) | Err(VettingError::Stage { .. }) => {
-                info!("Submission {number}, {} {}, has been examined", report.plugin, report.version);
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+        central.note_report(&self.actor, submission.number, &report).await?;
+        info!("Submission {}, {} {}, is examined", submission.number, report.plugin, report.version);
+        Ok(())
+    }
+
+    async fn sign(&self, submission: &Submission) -> Result<(), Trouble> {
+        let Submission { number, plugin, version, approvals, terms, .. } = submission;
+        let vetter = self.vetter.as_ref().ok_or(VetterError::NoKey)?;
+        let central = &self.central;
+        let (registry, now) = (central.snapshot().await?.registry, central.clock().now());
+        let trust = registry.bundle_trust();
+        let Terms { tier, grants } = terms.clone().ok_or(VettingError::Tier)?;
+        let days = trust.tiers().get(&tier).ok_or(VettingError::Tier)?.valid_days;
+        let expires = now + Duration::from_secs(u64::from(days) * 24 * 3600);
+        let statement = VettingStatement {
+            plugin: plugin.clone(),
+            version: version.clone(),
+            reviewers: approvals.iter().map(|approval| approval.full_name.clone()).collect(),
+            tier,
+            grants,
+            expires,
+        };
+        let judges = Judges {
+            time_stamping: registry.time_stamping.values().cloned().collect(),
+            authorities: registry.authorities(),
+            trust: trust.trust().map_err(VetterError::from)?,
+        };
+        let bundle = central.submitted(submission).await?;
+        let vetted = vetter.vet(bundle, statement, &judges, now).await?;
+        let times = (vetted.stamped_at, expires);
+        central.note_vetted(&self.actor, *number, &vetted.content, times).await?;
+        info!("Submission {number}, {plugin} {version}, is signed");
+        Ok(())
     }
 }

@@ -171,7 +171,7 @@ pub(crate) struct Doer<'a> {
 #[non_exhaustive]
 pub enum VettingError {
     /// The bundle is unsound, or nobody who is trusted signed it as its author.
-    #[error("the bundle is not taken")]
+    #[error(transparent)]
     Bundle(#[from] BundleError),
     /// One of the same file is on its way.
     #[error("the bundle was handed in already, as submission {number}")]

@@ -25,6 +25,9 @@ pub(super) fn layout(visit: &Visit, title: &str, content: Markup) -> Markup {
                         a href="/catalog" { (visit.text("page/catalog")) }
                         @if let Some((person, _)) = &visit.session {
                             a href="/procedures" { (visit.text("page/procedures")) }
+                            @if may(person, Action::SeeSubmissions) {
+                                a href="/vetting" { (visit.text("page/vetting")) }
+                            }
                             @if may(person, Action::SeePeople) {
                                 a href="/people" { (visit.text("page/people")) }
                             }

@@ -78,6 +78,12 @@ impl Browser {
         self.post(&format!("element/{field}/value"), &json!({ "text": text })).await;
     }
 
+    /// Chooses a file of this machine.
+    pub(crate) async fn choose_file(&self, name: &str, file: &Path) {
+        let field = self.find(&format!("[name='{name}']")).await;
+        self.post(&format!("element/{field}/value"), &json!({ "text": file })).await;
+    }
+
     /// Sets the day of a field, whatever the order of its parts in the browser's language.
     pub(crate) async fn fill_day(&self, name: &str, day: &str) {
         let set = "document.querySelector(arguments[0]).value = arguments[1]";

@@ -29,7 +29,7 @@ pub(crate) async fn look(browser: &Browser, name: &str) {
     browser.picture(DESK, &pictures().join(format!("{name}-{DESK}.png"))).await;
 }
 
-async fn accept(browser: &Browser, invitation: &str) {
+pub(crate) async fn accept(browser: &Browser, invitation: &str) {
     browser.open("/invitation").await;
     browser.fill("invitation", invitation).await;
     browser.fill("password", PASSWORD).await;

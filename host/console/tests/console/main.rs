@@ -14,4 +14,5 @@ mod catalog;
 mod joining;
 mod pages;
 mod roles;
+mod vetting;
 mod world;

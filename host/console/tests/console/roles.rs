@@ -30,6 +30,17 @@ fn steps() -> Vec<(&'static str, Value)> {
     ]
 }
 
+/// What can be done with a bundle in vetting.
+fn vetting_steps() -> Vec<(&'static str, Value)> {
+    let bundle = digest("x");
+    vec![
+        ("approve_bundle", json!({ "act": "approve", "bundle": bundle, "tier": "standard", "grants": "x" })),
+        ("refuse_bundle", json!({ "act": "refuse", "bundle": bundle, "explanation": "x" })),
+        ("withdraw_bundle", json!({ "act": "withdraw" })),
+        ("revoke_bundle", json!({ "act": "revoke", "reason": "x" })),
+    ]
+}
+
 /// What each role may do, as the operator's manual says.
 fn permitted(role: Role) -> &'static [&'static str] {
     match role {
@@ -50,8 +61,16 @@ fn permitted(role: Role) -> &'static [&'static str] {
             "invite",
             "dismiss",
             "audit",
+            "submissions",
+            "submit_bundle",
+            "withdraw_bundle",
+            "revoke_bundle",
         ],
         Role::Reviewer => &[
+            "submissions",
+            "approve_bundle",
+            "refuse_bundle",
+            "revoke_bundle",
             "review",
             "return",
             "approve",
@@ -61,6 +80,9 @@ fn permitted(role: Role) -> &'static [&'static str] {
             "reject_certificates",
         ],
         Role::Head => &[
+            "submissions",
+            "submit_bundle",
+            "withdraw_bundle",
             "begin",
             "write",
             "submit",
@@ -74,6 +96,9 @@ fn permitted(role: Role) -> &'static [&'static str] {
             "submit_certificates",
         ],
         Role::Specialist => &[
+            "submissions",
+            "submit_bundle",
+            "withdraw_bundle",
             "begin",
             "write",
             "sign",
@@ -84,7 +109,7 @@ fn permitted(role: Role) -> &'static [&'static str] {
             "submit_certificates",
         ],
         Role::CatalogEditor => &[],
-        Role::Auditor => &["people", "audit"],
+        Role::Auditor => &["people", "audit", "submissions"],
     }
 }
 
@@ -113,6 +138,12 @@ async fn what_a_role_may_not_do_is_denied_and_noted() {
         let somebody = json!({ "name": "x", "full_name": "X", "roles": ["auditor"] });
         tried.push(("invite", world.post(token, "/api/v1/people", &somebody).await));
         tried.push(("dismiss", world.call("DELETE", token, "/api/v1/people/x", None).await));
+
+        tried.push(("submissions", world.get(token, "/api/v1/submissions").await));
+        tried.push(("submit_bundle", world.post(token, "/api/v1/submissions", &json!({})).await));
+        for (name, step) in vetting_steps() {
+            tried.push((name, world.post(token, "/api/v1/submissions/1/steps", &step).await));
+        }
 
         let mut denied = 0;
         for (action, (status, told)) in tried {

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -27,7 +28,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) address: String,
     pub(crate) instance: Instance,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
     _stop: DropGuard,
 }
 
@@ -56,7 +57,7 @@ impl World {
         let address = console.address().to_string();
         let stop = CancellationToken::new();
         tokio::spawn(console.run(stop.clone()));
-        Self { central, clock, address, instance, _folder: folder, _stop: stop.drop_guard() }
+        Self { central, clock, address, instance, folder, _stop: stop.drop_guard() }
     }
 
     pub(crate) fn advance(&self, days: u64) {
@@ -134,15 +135,27 @@ impl World {
         headers: &[(&str, String)],
         body: &str,
     ) -> Answer {
+        let (parts, body) = self.exchange(method, path, headers, body.to_owned().into()).await;
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// As [`World::send`], where bodies are no text.
+    pub(crate) async fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Bytes,
+    ) -> (http::response::Parts, Bytes) {
         let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         for (name, value) in headers {
             request = request.header(*name, value);
         }
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let request = request.body(Full::<bytes::Bytes>::from(body.to_owned())).unwrap();
+        let request = request.body(Full::new(body)).unwrap();
         let (parts, body) = client.request(request).await.unwrap().into_parts();
-        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { status: parts.status, headers: parts.headers, text }
+        (parts, body.collect().await.unwrap().to_bytes())
     }
 
     pub(crate) async fn audit(&self) -> Vec<AuditEntry> {

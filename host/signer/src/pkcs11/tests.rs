@@ -98,6 +98,33 @@ fn keys_made_in_the_device_sign_messages_that_peers_accept() {
 }
 
 #[test]
+fn a_key_is_found_in_the_device_by_its_certificate() {
+    with_softhsm(async |_device| {
+        for algorithm in [KeyAlgorithm::EcP256, KeyAlgorithm::Rsa2048] {
+            let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+            let signer = signer(&world, folder.path()).await;
+            world.enrol(&signer, "software", &member("1"), algorithm).await;
+            let documents = signer.sign(&member("1"), digests(&["message"])).await.unwrap();
+            let configuration = world.configuration();
+            let authorities = configuration.instance("KG", world.clock.now()).unwrap().authorities();
+            let [message] = digests(&["message"]).try_into().unwrap();
+            let parts = [MessagePart::message(PartContent::Digest(&message))];
+            let now = world.clock.now();
+            let verified = verify_message(&documents, &parts, &member("1"), authorities, now).unwrap();
+            let certificate = verified.certificate();
+
+            let pin_file = folder.path().join("pin");
+            fs::write(&pin_file, "1234\n").unwrap();
+            let config = device().pkcs11.unwrap();
+            let key = crate::open_device_key(&config, &pin_file, certificate).unwrap();
+            let digest = DigestAlgorithm::Sha512.digest(b"bundle");
+            let signature = key.sign_digest(&digest).unwrap();
+            certificate.public_key().unwrap().verify(key.scheme(), &digest, &signature).unwrap();
+        }
+    });
+}
+
+#[test]
 fn a_private_key_cannot_leave_the_device() {
     with_softhsm(async |_device| {
         let mut modules = Modules::default();

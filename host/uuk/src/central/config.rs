@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use uuk_central::vetting::VettingConfig;
 use uuk_central::{
     DatabaseConfig, KeyFolder, KeysConfig, ManagementConfig, PublicationConfig, read_password,
 };
@@ -29,6 +30,8 @@ pub(super) struct CentralConfig {
     /// Where security servers ask to be registered.
     #[serde(default)]
     pub(super) requests: ManagementConfig,
+    /// With which key approved bundles are signed.
+    pub(super) vetting: Option<VettingConfig>,
     /// Pages and API for people.
     pub(super) console: Option<ConsoleConfig>,
     /// What is logged, and how.
@@ -47,7 +50,8 @@ impl CentralConfig {
         };
         let text = std::fs::read_to_string(path).map_err(|error| invalid(&error))?;
         let mut config: Self = from_toml(&text).map_err(|error| invalid(&error))?;
-        let problems = [config.publication.problems(), config.requests.problems()].concat();
+        let vetting = config.vetting.as_ref().map(VettingConfig::problems).unwrap_or_default();
+        let problems = [config.publication.problems(), config.requests.problems(), vetting].concat();
         if let [problem, others @ ..] = problems.as_slice() {
             return Err(others.iter().fold(invalid(problem), Failure::note));
         }
@@ -55,6 +59,9 @@ impl CentralConfig {
         config.database.resolve(folder);
         config.keys.resolve(folder);
         config.requests.resolve(folder);
+        if let Some(vetting) = &mut config.vetting {
+            vetting.resolve(folder);
+        }
         if let Some(console) = &mut config.console {
             console.resolve(folder);
         }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use uuk_central::vetting::{Examiner, VettingService};
+use uuk_central::vetting::{Examiner, Vetter, VettingService};
 use uuk_central::{Actor, Central, ManagementService, Publisher};
 use uuk_console::Console;
 use uuk_process::Clock;
@@ -30,7 +30,10 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
         let unusable =
             |error: ListenerError| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error);
         let management = ManagementService::build(config.requests, Arc::clone(&central)).map_err(unusable)?;
-        let vetting = VettingService::build(Arc::clone(&central), examiner(), this_server()?);
+        let vetter = config.vetting.as_ref().map(Vetter::open).transpose();
+        let vetter = vetter
+            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+        let vetting = VettingService::build(Arc::clone(&central), examiner(), vetter, this_server()?);
         let console = config.console.map(|config| Console::build(config, central)).transpose();
         let console = console.map_err(unusable)?;
         let stop = CancellationToken::new();

@@ -37,7 +37,7 @@ pub(crate) fn run(command: &BundleCommand, terminal: &Terminal) -> Result<(), Fa
 }
 
 /// Reads a file of at most `bytes_max` bytes.
-fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     let unreadable = |reason: &dyn std::fmt::Display| {
         let message = format!("cannot read `{}`", path.display());
         Failure::new(ExitCode::Remote, "bundle.file_unreadable", message).note(reason)
@@ -50,7 +50,7 @@ fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
 }
 
 /// Puts a file in its place in one step: a server that watches the folder never sees half of it.
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let unwritable = |error: &std::io::Error| {
         let message = format!("cannot write `{}`", path.display());
         Failure::new(ExitCode::Remote, "bundle.file_unwritable", message).note(error)

@@ -1,0 +1,152 @@
+//! What people do about plugin bundles, as far as they may.
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
+use uuk_central::vetting::{
+    Report, Submission, SubmissionStage, Tier, VettingError, VettingStep, VettingStepName,
+};
+use uuk_central::{CentralError, Person, Revocation};
+
+use crate::authorize::{Action, may};
+use crate::desk::{Desk, actor};
+use crate::problem::Problem;
+
+/// A submission as a person sees it.
+#[derive(Debug, Serialize)]
+pub(crate) struct SubmissionView {
+    #[serde(flatten)]
+    pub(crate) submission: Submission,
+    pub(crate) stage: SubmissionStage,
+    /// What this person can do now.
+    pub(crate) steps: Vec<VettingStepName>,
+    /// What a program found in it.
+    pub(crate) findings: Option<Report>,
+    /// What keeps this server from examining or signing it, for the operator.
+    pub(crate) hindrance: Option<String>,
+    /// If it was revoked, why.
+    pub(crate) revocation: Option<Revocation>,
+    /// In which it can be approved, by name.
+    pub(crate) tiers: Vec<(String, Tier)>,
+}
+
+/// A file to hand out.
+#[derive(Debug)]
+pub(crate) struct BundleFile {
+    pub(crate) name: String,
+    pub(crate) content: Bytes,
+}
+
+impl Desk {
+    /// Lets somebody send a bundle, for as long as the permit is held.
+    pub(crate) async fn admit_upload(&self, person: &Person) -> Result<OwnedSemaphorePermit, Problem> {
+        self.check(person, Action::SubmitBundle, "submissions").await?;
+        let place = self.uploads.clone().try_acquire_owned();
+        place.map_err(|_| Problem::Central(CentralError::Busy))
+    }
+
+    pub(crate) async fn submit(&self, person: &Person, bundle: Bytes) -> Result<SubmissionView, Problem> {
+        let actor = self.check(person, Action::SubmitBundle, "submissions").await?;
+        let submission = self.central.submit_bundle(&actor, person.member.as_ref(), bundle).await?;
+        self.view_submission(person, submission).await
+    }
+
+    pub(crate) async fn submissions(&self, person: &Person) -> Result<Vec<Submission>, Problem> {
+        self.check(person, Action::SeeSubmissions, "submissions").await?;
+        let mut submissions = self.central.submissions().await?;
+        submissions.retain(|submission| is_for(person, submission));
+        Ok(submissions)
+    }
+
+    pub(crate) async fn submission(&self, person: &Person, number: u64) -> Result<SubmissionView, Problem> {
+        let submission = self.find_submission(person, Action::SeeSubmissions, number).await?;
+        self.view_submission(person, submission).await
+    }
+
+    pub(crate) async fn vet(
+        &self,
+        person: &Person,
+        number: u64,
+        step: VettingStep,
+    ) -> Result<SubmissionView, Problem> {
+        let action = Action::Vet(VettingStepName::from(&step));
+        self.find_submission(person, action, number).await?;
+        match self.central.vetting_step(person, number, step).await {
+            Ok(submission) => self.view_submission(person, submission).await,
+            Err(VettingError::OwnSubmission | VettingError::NotYours) => {
+                Err(self.denied(person, action, &object(number)).await?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The file as it was handed in.
+    pub(crate) async fn submitted_file(&self, person: &Person, number: u64) -> Result<BundleFile, Problem> {
+        let submission = self.find_submission(person, Action::SeeSubmissions, number).await?;
+        let content = self.central.bundle_file(&submission.bundle).await?;
+        file(&submission, "-submitted", content)
+    }
+
+    /// The file with the operator's signature.
+    pub(crate) async fn vetted_file(&self, person: &Person, number: u64) -> Result<BundleFile, Problem> {
+        let submission = self.find_submission(person, Action::SeeSubmissions, number).await?;
+        let digest = submission.vetted_file().ok_or(VettingError::Stage { stage: submission.stage() })?;
+        let content = self.central.bundle_file(&digest).await?;
+        file(&submission, "", content)
+    }
+
+    async fn find_submission(
+        &self,
+        person: &Person,
+        action: Action,
+        number: u64,
+    ) -> Result<Submission, Problem> {
+        self.check(person, action, &object(number)).await?;
+        let submission = self.central.submission(number).await?;
+        match is_for(person, &submission) {
+            true => Ok(submission),
+            false => Err(self.denied(person, action, &object(number)).await?),
+        }
+    }
+
+    async fn view_submission(
+        &self,
+        person: &Person,
+        submission: Submission,
+    ) -> Result<SubmissionView, Problem> {
+        let registry = self.central.snapshot().await?.registry;
+        let trust = registry.bundle_trust();
+        let revocation = trust.revoked.get(&submission.contents).cloned();
+        let mut steps = submission.open_steps(&actor(person)?);
+        steps.retain(|step| may(person, Action::Vet(*step)));
+        if revocation.is_some() {
+            steps.clear();
+        }
+        Ok(SubmissionView {
+            stage: submission.stage(),
+            steps,
+            findings: self.central.report(&submission).await?,
+            hindrance: match person.member {
+                None => self.central.hindrance(&submission).await?,
+                Some(_) => None,
+            },
+            revocation,
+            tiers: trust.tiers().into_iter().collect(),
+            submission,
+        })
+    }
+}
+
+/// Members see their own.
+fn is_for(person: &Person, submission: &Submission) -> bool {
+    person.member.is_none() || person.member == submission.member
+}
+
+fn object(number: u64) -> String {
+    format!("submission {number}")
+}
+
+fn file(submission: &Submission, mark: &str, content: Option<Bytes>) -> Result<BundleFile, Problem> {
+    let name = format!("{}-{}{mark}.asice", submission.plugin, submission.version);
+    Ok(BundleFile { name, content: content.ok_or(Problem::NoSuchPage)? })
+}
