@@ -1,7 +1,8 @@
 //! The component: a call by the mapping, and the probe that checks it.
 
+use std::collections::BTreeMap;
+
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use uuk_adapter::http::Request as HttpRequest;
 use uuk_adapter::probe::{Depth, Finding};
 use uuk_adapter::sql::{self, SqlError};
@@ -9,9 +10,10 @@ use uuk_adapter::{Context, Fault, config, handler, not_answered, probe, types};
 
 use crate::answer::{Row, Scope, Unfit, look_up, value_of, write_answer, write_fields};
 use crate::check::{CODES, check};
-use crate::declared::{Declared, StatementDeclaration};
+use crate::declared::{Declared, ParamTypes, typed};
 use crate::expression::{CodeTables, Fields};
 use crate::found::Found;
+use crate::node::Members;
 use crate::operation::{Faults, Operation, Page, Request, Segment, Source};
 use crate::pointer::Pointer;
 use crate::soap::{self, Said};
@@ -35,7 +37,8 @@ impl handler::Guest for Declarative {
 
 impl probe::Guest for Declarative {
     fn run(_: Depth) -> Vec<Finding> {
-        let checked = tables().map_err(|error| error.to_string());
+        let document = config::document();
+        let checked = tables(&document).map_err(|error| error.to_string());
         let checked = checked.and_then(|(mapping, declared)| {
             check(&mapping, &declared).map_err(|refusal| refusal.to_string())
         });
@@ -50,29 +53,30 @@ impl probe::Guest for Declarative {
 /// The operation `name`, from what the host gives as configuration.
 fn operation(name: &str) -> Result<Operation, Fault> {
     let table = config::get(&format!("map.{name}")).ok_or_else(|| not_answered(name))?;
-    let table: Value = serde_json::from_str(&table)?;
     // Code tables may be long, and most operations need none.
-    let codes = match config::get(&format!("map.{CODES}")) {
+    let codes = table.contains("\"codes\"").then(|| config::get(&format!("map.{CODES}"))).flatten();
+    let codes = match codes {
         Some(codes) => CodeTables::parse(&serde_json::from_str(&codes)?),
         None => Ok(CodeTables::default()),
     };
+    let table = serde_json::from_str(&table)?;
     let parsed = codes.and_then(|codes| Operation::parse(name, &table, &codes));
     parsed.map_err(|refusal| Fault::internal("MAPPING_REFUSED", refusal))
 }
 
 /// All of `map.toml`, and what the manifest declares.
-fn tables() -> Result<(Map<String, Value>, Declared), serde_json::Error> {
-    let (mut mapping, mut declared) = (Map::new(), Declared::default());
-    for (key, table) in serde_json::from_str::<Map<String, Value>>(&config::document())? {
+fn tables(document: &str) -> Result<(Members<'_>, Declared), serde_json::Error> {
+    let (mut mapping, mut declared) = (Members::new(), Declared::default());
+    for (key, table) in serde_json::from_str::<BTreeMap<String, &RawValue>>(document)? {
         match key.split_once('.') {
             Some(("map", name)) => {
-                mapping.insert(name.to_owned(), table);
+                mapping.push((name.to_owned().into(), serde_json::from_str(table.get())?));
             }
             Some(("sql", name)) => {
-                declared.statements.insert(name.to_owned(), serde_json::from_value(table)?);
+                declared.statements.insert(name.to_owned(), serde_json::from_str(table.get())?);
             }
             Some(("upstream", name)) => {
-                declared.upstreams.insert(name.to_owned(), serde_json::from_value(table)?);
+                declared.upstreams.insert(name.to_owned(), serde_json::from_str(table.get())?);
             }
             _ => {}
         }
@@ -144,20 +148,20 @@ fn run(
     faults: &Faults,
 ) -> Result<sql::RowSet, Fault> {
     let declaration = config::get(&format!("sql.{statement}")).ok_or(SqlError::UnknownStatement)?;
-    let declaration: StatementDeclaration = serde_json::from_str(&declaration)?;
+    let ParamTypes { params: types } = serde_json::from_str(&declaration)?;
     let key = Key::new(operation);
     let key = key.child("params");
-    let mut values = Vec::with_capacity(declaration.params.len());
+    let mut values = Vec::with_capacity(types.len());
     for (name, expression) in &params.0 {
         let key = key.child(name);
         let found = value_of(expression, Scope::Document(request), request, &key)?;
-        let value = declaration.param(name, found).map_err(|reason| Unfit::new(&key, reason))?;
+        let value = typed(types.get(name), found).map_err(|reason| Unfit::new(&key, reason))?;
         values.push((name.clone(), value));
     }
     values.extend(wanted.map(|(name, rows)| (name.clone(), sql::Value::Integer(*rows))));
-    for name in declaration.params.keys() {
-        if !values.iter().any(|(given, _)| given == name) {
-            values.push((name.clone(), sql::Value::Null));
+    for name in types.into_keys() {
+        if !values.iter().any(|(given, _)| *given == name) {
+            values.push((name, sql::Value::Null));
         }
     }
     sql::run(statement, &values).map_err(|error| match &error {

@@ -58,7 +58,7 @@ pub(crate) fn value_of<'a>(
     key: &Key<'_>,
 ) -> Result<Found<'a>, Unfit> {
     match expression {
-        Expression::Constant(value) => Ok(Found::in_mapping(value)),
+        Expression::Constant(value) => Ok(value.borrowed()),
         Expression::Lookup(lookup) => look_up(lookup, scope, request, key),
         Expression::Object(_) | Expression::Each(..) => {
             let mut document = String::new();
@@ -139,7 +139,7 @@ fn write_expression(
             }
             document.push(']');
         }
-        Expression::Constant(value) => Found::in_mapping(value).write(document),
+        Expression::Constant(value) => value.write(document),
         Expression::Lookup(lookup) => {
             let found = look_up(lookup, scope, request, key)?;
             if found == Found::Nothing && !lookup.nullable {

@@ -1,9 +1,8 @@
 //! Whether a mapping can be run at all: what the host's probe asks before the first call.
 
-use serde_json::{Map, Value};
-
 use crate::declared::{Declared, StatementDeclaration};
 use crate::expression::{CodeTables, Expression, Fields, Origin};
+use crate::node::Members;
 use crate::operation::{Operation, Page, Source};
 use crate::table::{Key, Reason, Refusal};
 
@@ -14,9 +13,10 @@ pub(crate) const CODES: &str = "codes";
 ///
 /// # Errors
 /// [`Refusal`] with the key of the first thing that is wrong.
-pub fn check(mapping: &Map<String, Value>, declared: &Declared) -> Result<(), Refusal> {
-    let codes = mapping.get(CODES).map(CodeTables::parse).transpose()?.unwrap_or_default();
-    for (name, table) in mapping.iter().filter(|(name, _)| *name != CODES) {
+pub fn check(mapping: &Members<'_>, declared: &Declared) -> Result<(), Refusal> {
+    let (codes, operations): (Vec<_>, Vec<_>) = mapping.iter().partition(|(name, _)| name == CODES);
+    let codes = codes.first().map(|(_, codes)| CodeTables::parse(codes)).transpose()?.unwrap_or_default();
+    for (name, table) in operations {
         let operation = Operation::parse(name, table, &codes)?;
         let key = Key::new(name);
         match &operation.source {

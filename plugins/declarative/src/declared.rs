@@ -37,29 +37,34 @@ pub struct Declared {
     pub upstreams: BTreeMap<String, UpstreamDeclaration>,
 }
 
-impl StatementDeclaration {
-    /// `found` as the parameter `name` takes it; or what is wrong with it.
-    pub(crate) fn param(&self, name: &str, found: Found<'_>) -> Result<Value, &'static str> {
-        let declared = self.params.get(name).ok_or("is no parameter of the statement")?;
-        let text = |found| match found {
-            Found::Text(text) => Ok(text.into_owned()),
-            _ => Err("is no text, as the parameter is"),
-        };
-        Ok(match (declared.trim_end_matches('?'), found) {
-            (_, Found::Nothing) => Value::Null,
-            ("boolean", Found::Boolean(boolean)) => Value::Boolean(boolean),
-            ("integer", Found::Number(number)) => {
-                Value::Integer(number.parse().map_err(|_| "is no whole number of 64 bits")?)
-            }
-            ("float", Found::Number(number)) => Value::Float(number.parse().map_err(|_| "is no number")?),
-            ("decimal", Found::Number(number)) => Value::Decimal(number.into_owned()),
-            ("json", Found::Json(json)) => Value::Json(json.into_owned()),
-            ("text", found) => Value::Text(text(found)?),
-            ("date", found) => Value::Date(text(found)?),
-            ("time", found) => Value::Time(text(found)?),
-            ("timestamp", found) => Value::Timestamp(text(found)?),
-            ("uuid", found) => Value::Uuid(text(found)?),
-            _ => return Err("is not of the parameter's type"),
-        })
-    }
+/// What a call needs to know of a statement.
+#[derive(Deserialize)]
+pub(crate) struct ParamTypes {
+    #[serde(default)]
+    pub(crate) params: BTreeMap<String, String>,
+}
+
+/// `found` as a parameter of the type `declared` takes it; or what is wrong with it.
+pub(crate) fn typed(declared: Option<&String>, found: Found<'_>) -> Result<Value, &'static str> {
+    let declared = declared.ok_or("is no parameter of the statement")?;
+    let text = |found| match found {
+        Found::Text(text) => Ok(text.into_owned()),
+        _ => Err("is no text, as the parameter is"),
+    };
+    Ok(match (declared.trim_end_matches('?'), found) {
+        (_, Found::Nothing) => Value::Null,
+        ("boolean", Found::Boolean(boolean)) => Value::Boolean(boolean),
+        ("integer", Found::Number(number)) => {
+            Value::Integer(number.parse().map_err(|_| "is no whole number of 64 bits")?)
+        }
+        ("float", Found::Number(number)) => Value::Float(number.parse().map_err(|_| "is no number")?),
+        ("decimal", Found::Number(number)) => Value::Decimal(number.into_owned()),
+        ("json", Found::Json(json)) => Value::Json(json.into_owned()),
+        ("text", found) => Value::Text(text(found)?),
+        ("date", found) => Value::Date(text(found)?),
+        ("time", found) => Value::Time(text(found)?),
+        ("timestamp", found) => Value::Timestamp(text(found)?),
+        ("uuid", found) => Value::Uuid(text(found)?),
+        _ => return Err("is not of the parameter's type"),
+    })
 }

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
-
 use crate::calendar::DatePattern;
 use crate::decimal;
 use crate::found::Found;
+use crate::node::{Members, Node};
 use crate::pointer::Pointer;
-use crate::table::{Key, Reason, Refusal, Table};
+use crate::table::{Key, Reason, Refusal, Table, members};
 
 const DEPTH_MAX: usize = 8;
 const FIELDS_MAX: usize = 1000;
@@ -24,7 +23,7 @@ pub struct Fields(pub(crate) Vec<(String, Expression)>);
 #[derive(Debug, Clone)]
 pub enum Expression {
     /// The value itself: `{ value = "KG" }`, `true`, `7`.
-    Constant(Value),
+    Constant(Found<'static>),
     /// A value that is looked up and converted: `"/sex"`, `{ from = "/sex", codes = "sex" }`.
     Lookup(Box<Lookup>),
     /// An object: `{ object = { … } }`.
@@ -38,7 +37,7 @@ pub enum Expression {
 pub struct Lookup {
     pub(crate) origin: Origin,
     pub(crate) pointer: Pointer,
-    default: Option<Value>,
+    default: Option<Found<'static>>,
     date: Option<(DatePattern, DatePattern)>,
     codes: Option<Rc<CodeTable>>,
     prefix: String,
@@ -65,7 +64,7 @@ enum Form {
     Decimal,
 }
 
-type CodeTable = BTreeMap<String, Value>;
+type CodeTable = BTreeMap<String, Found<'static>>;
 
 /// The tables `[codes.NAME]`.
 #[derive(Debug, Clone, Default)]
@@ -76,26 +75,26 @@ impl CodeTables {
     ///
     /// # Errors
     /// [`Refusal`], if it is not a table of tables of scalars.
-    pub fn parse(tables: &Value) -> Result<Self, Refusal> {
+    pub fn parse(tables: &Node<'_>) -> Result<Self, Refusal> {
         let key = Key::new("codes");
         let mut read = BTreeMap::new();
-        for (name, table) in object(key, tables)? {
+        for (name, table) in members(key, tables)? {
             let key = key.child(name);
             let mut codes = CodeTable::new();
-            for (code, value) in object(key, table)? {
-                if value.is_array() || value.is_object() {
-                    return Err(key.child(code).refuse(Reason::NotA("a text, a number, true or false")));
-                }
-                codes.insert(code.clone(), value.clone());
+            for (code, value) in members(key, table)? {
+                codes.insert(code.to_string(), scalar(key.child(code), value)?);
             }
-            read.insert(name.clone(), Rc::new(codes));
+            read.insert(name.to_string(), Rc::new(codes));
         }
         Ok(Self(read))
     }
 }
 
-fn object<'a>(key: Key<'_>, value: &'a Value) -> Result<&'a Map<String, Value>, Refusal> {
-    value.as_object().ok_or_else(|| key.refuse(Reason::NotA("a table")))
+fn scalar(key: Key<'_>, node: &Node<'_>) -> Result<Found<'static>, Refusal> {
+    match node {
+        Node::List(_) | Node::Table(_) => Err(key.refuse(Reason::NotA("a text, a number, true or false"))),
+        _ => Ok(Found::in_mapping(node)),
+    }
 }
 
 /// Reads the expressions of one operation.
@@ -111,27 +110,27 @@ impl<'c> Reader<'c> {
     }
 
     /// Fields with values of any shape.
-    pub(crate) fn fields(&mut self, key: Key<'_>, value: &Value) -> Result<Fields, Refusal> {
+    pub(crate) fn fields(&mut self, key: Key<'_>, node: &Node<'_>) -> Result<Fields, Refusal> {
         if self.depth == DEPTH_MAX {
             return Err(key.refuse(Reason::TooDeep(DEPTH_MAX)));
         }
         self.depth += 1;
         let mut fields = Vec::new();
-        for (name, value) in object(key, value)? {
+        for (name, value) in members(key, node)? {
             let key = key.child(name);
             self.fields_left = match self.fields_left.checked_sub(1) {
                 Some(left) => left,
                 None => return Err(key.refuse(Reason::TooMany(FIELDS_MAX))),
             };
-            fields.push((name.clone(), self.expression(key, value)?));
+            fields.push((name.to_string(), self.expression(key, value)?));
         }
         self.depth -= 1;
         Ok(Fields(fields))
     }
 
     /// Fields whose values are scalars: parameters.
-    pub(crate) fn scalars(&mut self, key: Key<'_>, value: &Value) -> Result<Fields, Refusal> {
-        let fields = self.fields(key, value)?;
+    pub(crate) fn scalars(&mut self, key: Key<'_>, node: &Node<'_>) -> Result<Fields, Refusal> {
+        let fields = self.fields(key, node)?;
         let is_composite =
             |expression: &Expression| matches!(expression, Expression::Object(_) | Expression::Each(..));
         match fields.0.iter().find(|(_, expression)| is_composite(expression)) {
@@ -140,20 +139,18 @@ impl<'c> Reader<'c> {
         }
     }
 
-    pub(crate) fn expression(&mut self, key: Key<'_>, value: &Value) -> Result<Expression, Refusal> {
-        match value {
-            Value::String(path) => Ok(Expression::Lookup(Box::new(Lookup::plain(pointer(key, path)?)))),
-            Value::Bool(_) | Value::Number(_) => Ok(Expression::Constant(value.clone())),
-            Value::Object(members) => self.table(Table::read(key, value)?, members),
-            Value::Null | Value::Array(_) => {
-                Err(key.refuse(Reason::NotA("a path, a number, a table, true or false")))
-            }
+    pub(crate) fn expression(&mut self, key: Key<'_>, node: &Node<'_>) -> Result<Expression, Refusal> {
+        match node {
+            Node::Text(path) => Ok(Expression::Lookup(Box::new(Lookup::plain(pointer(key, path)?)))),
+            Node::Boolean(_) | Node::Number(_) => Ok(Expression::Constant(Found::in_mapping(node))),
+            Node::Table(members) => self.table(Table::read(key, node)?, members),
+            Node::List(_) => Err(key.refuse(Reason::NotA("a path, a number, a table, true or false"))),
         }
     }
 
-    fn table(&mut self, mut table: Table<'_>, members: &Map<String, Value>) -> Result<Expression, Refusal> {
+    fn table(&mut self, mut table: Table<'_>, members: &Members<'_>) -> Result<Expression, Refusal> {
         const KINDS: [&str; 5] = ["from", "request", "value", "object", "each"];
-        let mut kinds = KINDS.into_iter().filter(|kind| members.contains_key(*kind));
+        let mut kinds = KINDS.into_iter().filter(|kind| members.iter().any(|(name, _)| name == kind));
         let (Some(kind), None) = (kinds.next(), kinds.next()) else {
             return Err(table
                 .key
@@ -161,15 +158,11 @@ impl<'c> Reader<'c> {
         };
         let key = table.key;
         let expression = match kind {
-            "value" => Expression::Constant(table.take("value").cloned().unwrap_or_default()),
-            "object" => {
-                let fields = table.take("object").unwrap_or(&Value::Null);
-                Expression::Object(self.fields(key.child("object"), fields)?)
-            }
+            "value" => Expression::Constant(Found::in_mapping(table.required("value")?)),
+            "object" => Expression::Object(self.fields(key.child("object"), table.required("object")?)?),
             "each" => {
                 let list = pointer(key.child("each"), table.required_text("each")?)?;
-                let item = table.take("item").ok_or_else(|| key.child("item").refuse(Reason::Missing))?;
-                Expression::Each(list, self.fields(key.child("item"), item)?)
+                Expression::Each(list, self.fields(key.child("item"), table.required("item")?)?)
             }
             _ => Expression::Lookup(Box::new(self.lookup(&mut table)?)),
         };
@@ -199,24 +192,22 @@ impl<'c> Reader<'c> {
         };
         let digits = match table.take("digits") {
             None => None,
-            Some(digits) => match digits.as_u64().filter(|digits| *digits <= DIGITS_MAX) {
-                Some(digits) => Some(digits as usize),
-                None => return Err(key.child("digits").refuse(Reason::NotA("a number from 0 to 18"))),
-            },
+            Some(Node::Number(digits)) if digits.as_u64().is_some_and(|digits| digits <= DIGITS_MAX) => {
+                digits.as_u64().map(|digits| digits as usize)
+            }
+            Some(_) => return Err(key.child("digits").refuse(Reason::NotA("a number from 0 to 18"))),
         };
         let nullable = match table.take("nullable") {
             None => false,
-            Some(Value::Bool(nullable)) => *nullable,
+            Some(Node::Boolean(nullable)) => *nullable,
             Some(_) => return Err(key.child("nullable").refuse(Reason::NotA("true or false"))),
         };
         let default = table.take("default");
-        if default.is_some_and(|default| default.is_array() || default.is_object()) {
-            return Err(key.child("default").refuse(Reason::NotA("a text, a number, true or false")));
-        }
+        let default = default.map(|default| scalar(key.child("default"), default)).transpose()?;
         Ok(Lookup {
             origin,
             pointer: pointer(key.child(name), path)?,
-            default: default.cloned(),
+            default,
             date: dates(table)?,
             codes,
             prefix: table.text("prefix")?.unwrap_or_default().to_owned(),
@@ -268,7 +259,7 @@ impl Lookup {
         let mut found = match (found, &self.default) {
             (Found::Nothing, None) => return Ok(Found::Nothing),
             // What the mapping says itself needs no conversion.
-            (Found::Nothing, Some(default)) => return Ok(Found::in_mapping(default)),
+            (Found::Nothing, Some(default)) => return Ok(default.borrowed()),
             (found, _) => found,
         };
         if let Some((read, write)) = &self.date {
@@ -277,7 +268,7 @@ impl Lookup {
         }
         if let Some(codes) = &self.codes {
             let value = found.as_text().and_then(|code| codes.get(code));
-            found = Found::in_mapping(value.ok_or("is none of the codes")?);
+            found = value.ok_or("is none of the codes")?.borrowed();
         }
         if !(self.prefix.is_empty() && self.suffix.is_empty()) {
             let text = found.as_text().ok_or("is no single value")?;

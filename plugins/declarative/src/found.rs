@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 use uuk_adapter::sql;
 
 use crate::decimal::is_decimal;
+use crate::node::{Node, Text};
 
 /// A value that was found. Numbers keep their digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,27 +24,26 @@ pub enum Found<'a> {
     Json(Cow<'a, str>),
 }
 
+impl Found<'static> {
+    pub(crate) fn in_mapping(node: &Node<'_>) -> Self {
+        match node {
+            Node::Boolean(boolean) => Self::Boolean(*boolean),
+            Node::Number(number) => Self::Number(number.to_string().into()),
+            Node::Text(text) => Self::Text(text.to_string().into()),
+            Node::List(_) | Node::Table(_) => Self::Json(node.to_string().into()),
+        }
+    }
+}
+
 impl<'a> Found<'a> {
     pub(crate) fn in_document(node: Option<&'a RawValue>) -> Self {
         let Some(text) = node.map(RawValue::get) else { return Self::Nothing };
         match text.bytes().next() {
-            Some(b'"') => {
-                serde_json::from_str(text).map_or(Self::Nothing, |text| Self::Text(Cow::Owned(text)))
-            }
+            Some(b'"') => serde_json::from_str(text).map_or(Self::Nothing, |Text(text)| Self::Text(text)),
             Some(b'{' | b'[') => Self::Json(text.into()),
             Some(b't' | b'f') => Self::Boolean(text == "true"),
             Some(b'-' | b'0'..=b'9') => Self::Number(text.into()),
             _ => Self::Nothing,
-        }
-    }
-
-    pub(crate) fn in_mapping(value: &'a Value) -> Self {
-        match value {
-            Value::Null => Self::Nothing,
-            Value::Bool(boolean) => Self::Boolean(*boolean),
-            Value::Number(number) => Self::Number(number.to_string().into()),
-            Value::String(text) => Self::Text(text.into()),
-            Value::Array(_) | Value::Object(_) => Self::Json(value.to_string().into()),
         }
     }
 
@@ -66,6 +65,17 @@ impl<'a> Found<'a> {
             sql::Value::Json(text) => Self::in_document(serde_json::from_str(text).ok()?),
             sql::Value::Bytes(_) | sql::Value::Other(_) => return None,
         })
+    }
+
+    /// The same value.
+    pub(crate) fn borrowed(&self) -> Found<'_> {
+        match self {
+            Self::Nothing => Found::Nothing,
+            Self::Boolean(boolean) => Found::Boolean(*boolean),
+            Self::Number(text) => Found::Number(Cow::Borrowed(text)),
+            Self::Text(text) => Found::Text(Cow::Borrowed(text)),
+            Self::Json(text) => Found::Json(Cow::Borrowed(text)),
+        }
     }
 
     /// The value by itself, whatever it was read from.
@@ -106,5 +116,12 @@ impl<'a> Found<'a> {
 
 /// Adds a text, quoted and escaped.
 pub(crate) fn write_text(text: &str, document: &mut String) {
-    document.push_str(&serde_json::to_string(text).unwrap_or_default());
+    let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+    if text.bytes().all(is_plain) {
+        document.push('"');
+        document.push_str(text);
+        document.push('"');
+    } else {
+        document.push_str(&serde_json::to_string(text).unwrap_or_default());
+    }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use uuk_adapter::{Fault, FaultKind};
 
 use crate::expression::{CodeTables, Expression, Fields, Lookup, Reader, pointer};
+use crate::node::Node;
 use crate::pointer::Pointer;
 use crate::soap::Soap;
-use crate::table::{Key, Reason, Refusal, Table};
+use crate::table::{Key, Reason, Refusal, Table, members};
 
 /// A table of `map.toml`, named by an operation of the contract.
 #[derive(Debug, Clone)]
@@ -114,7 +114,7 @@ impl Operation {
     ///
     /// # Errors
     /// [`Refusal`] with the key of the first thing that is wrong.
-    pub fn parse(name: &str, table: &Value, codes: &CodeTables) -> Result<Self, Refusal> {
+    pub fn parse(name: &str, table: &Node<'_>, codes: &CodeTables) -> Result<Self, Refusal> {
         let mut table = Table::read(Key::new(name), table)?;
         let mut reader = Reader::new(codes);
         let source = source(&mut table, &mut reader)?;
@@ -154,12 +154,11 @@ fn source(table: &mut Table<'_>, reader: &mut Reader<'_>) -> Result<Source, Refu
     Ok(Source::Rows { statement, params, page })
 }
 
-fn page(key: Key<'_>, value: &Value, reader: &mut Reader<'_>) -> Result<Box<Page>, Refusal> {
-    let mut table = Table::read(key, value)?;
+fn page(key: Key<'_>, node: &Node<'_>, reader: &mut Reader<'_>) -> Result<Box<Page>, Refusal> {
+    let mut table = Table::read(key, node)?;
     let mut lookup = |name| {
         let key = key.child(name);
-        let value = table.take(name).ok_or_else(|| key.refuse(Reason::Missing))?;
-        match reader.expression(key, value)? {
+        match reader.expression(key, table.required(name)?)? {
             Expression::Lookup(lookup) => Ok(*lookup),
             _ => Err(key.refuse(Reason::Path)),
         }
@@ -214,18 +213,16 @@ fn segments(path: &str) -> Option<Vec<Segment>> {
 }
 
 fn faults(table: &mut Table<'_>) -> Result<Faults, Refusal> {
-    let Some(value) = table.take("faults") else { return Ok(Faults::default()) };
+    let Some(node) = table.take("faults") else { return Ok(Faults::default()) };
     let key = table.key.child("faults");
-    let mut table = Table::read(key, value)?;
+    let mut table = Table::read(key, node)?;
     let none = table.take("none");
     let none = none.map(|line| fault_line(key.child("none"), line, Some(FaultKind::NotFound)));
     let mut lines = |name| {
         let key = key.child(name);
-        let Some(value) = table.take(name) else { return Ok(BTreeMap::new()) };
-        let lines = value.as_object().ok_or_else(|| key.refuse(Reason::NotA("a table")))?;
-        let line =
-            |(value, line): (&String, &Value)| Ok((value.clone(), fault_line(key.child(value), line, None)?));
-        lines.iter().map(line).collect()
+        let Some(node) = table.take(name) else { return Ok(BTreeMap::new()) };
+        let lines = members(key, node)?.iter();
+        lines.map(|(said, line)| Ok((said.to_string(), fault_line(key.child(said), line, None)?))).collect()
     };
     let (sqlstate, status, outcome) = (lines("sqlstate")?, lines("status")?, lines("outcome")?);
     let soap = lines("soap")?;
@@ -233,8 +230,8 @@ fn faults(table: &mut Table<'_>) -> Result<Faults, Refusal> {
     Ok(Faults { none: none.transpose()?, sqlstate, status, soap, outcome })
 }
 
-fn fault_line(key: Key<'_>, value: &Value, default: Option<FaultKind>) -> Result<FaultLine, Refusal> {
-    let mut table = Table::read(key, value)?;
+fn fault_line(key: Key<'_>, node: &Node<'_>, default: Option<FaultKind>) -> Result<FaultLine, Refusal> {
+    let mut table = Table::read(key, node)?;
     let kind = match (table.text("kind")?, default) {
         (Some(name), _) => fault_kind(name).ok_or_else(|| key.child("kind").refuse(Reason::FaultKind))?,
         (None, Some(kind)) => kind,

@@ -1,10 +1,11 @@
 //! JSON Pointers (RFC 6901) into documents whose text is kept.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::node::Text;
 
 const SEGMENTS_MAX: usize = 16;
 
@@ -43,6 +44,9 @@ impl Pointer {
 
 /// `~1` stands for a slash and `~0` for a tilde.
 fn unescaped(segment: &str) -> Option<String> {
+    if !segment.contains('~') {
+        return Some(segment.to_owned());
+    }
     let stray = segment.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1']));
     (!stray).then(|| segment.replace("~1", "/").replace("~0", "~"))
 }
@@ -67,7 +71,7 @@ impl<'de> Visitor<'de> for Member<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut found = None;
-        while let Some(name) = members.next_key::<Cow<'de, str>>()? {
+        while let Some(Text(name)) = members.next_key()? {
             if name == self.0 {
                 found = Some(members.next_value()?);
             } else {

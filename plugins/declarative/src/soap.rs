@@ -11,6 +11,7 @@ use uuk_adapter::http::{Request as HttpRequest, Response};
 use crate::answer::{Scope, Unfit, look_up};
 use crate::expression::{Expression, Fields};
 use crate::found::Found;
+use crate::node::Node;
 use crate::operation::FaultLine;
 use crate::table::{Key, Reason, Refusal, Table};
 
@@ -39,8 +40,8 @@ pub(crate) enum Said {
 
 impl Soap {
     /// Reads the table `soap` of an operation.
-    pub(crate) fn parse(key: Key<'_>, value: &Value) -> Result<Self, Refusal> {
-        let mut table = Table::read(key, value)?;
+    pub(crate) fn parse(key: Key<'_>, node: &Node<'_>) -> Result<Self, Refusal> {
+        let mut table = Table::read(key, node)?;
         let element = table.required_text("element")?.to_owned();
         if !is_name(&element) {
             return Err(key.child("element").refuse(Reason::NotA("a name of XML, without a prefix")));
@@ -53,7 +54,7 @@ impl Soap {
         }
         let qualified = match table.take("qualified") {
             None => true,
-            Some(Value::Bool(qualified)) => *qualified,
+            Some(Node::Boolean(qualified)) => *qualified,
             Some(_) => return Err(key.child("qualified").refuse(Reason::NotA("true or false"))),
         };
         table.end()?;
@@ -149,7 +150,7 @@ fn write_elements(
                 }
                 continue;
             }
-            Expression::Constant(value) => Found::in_mapping(value),
+            Expression::Constant(value) => value.borrowed(),
             Expression::Lookup(lookup) => {
                 let found = look_up(lookup, scope, request, key)?;
                 if found == Found::Nothing {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use crate::node::{Members, Node};
 
 /// Why a mapping is refused, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -104,24 +104,30 @@ impl fmt::Display for Key<'_> {
 /// A table being read. What was not taken from it when it ends means nothing and is refused.
 pub(crate) struct Table<'a> {
     pub(crate) key: Key<'a>,
-    members: &'a Map<String, Value>,
+    members: &'a Members<'a>,
     taken: Vec<&'static str>,
 }
 
 impl<'a> Table<'a> {
-    pub(crate) fn read(key: Key<'a>, value: &'a Value) -> Result<Self, Refusal> {
-        let members = value.as_object().ok_or_else(|| key.refuse(Reason::NotA("a table")))?;
-        Ok(Self { key, members, taken: Vec::new() })
+    pub(crate) fn read(key: Key<'a>, node: &'a Node<'a>) -> Result<Self, Refusal> {
+        Ok(Self { key, members: members(key, node)?, taken: Vec::new() })
     }
 
-    pub(crate) fn take(&mut self, name: &'static str) -> Option<&'a Value> {
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<&'a Node<'a>> {
         self.taken.push(name);
-        self.members.get(name)
+        self.members.iter().find(|(member, _)| member == name).map(|(_, node)| node)
+    }
+
+    pub(crate) fn required(&mut self, name: &'static str) -> Result<&'a Node<'a>, Refusal> {
+        self.take(name).ok_or_else(|| self.key.child(name).refuse(Reason::Missing))
     }
 
     pub(crate) fn text(&mut self, name: &'static str) -> Result<Option<&'a str>, Refusal> {
-        let Some(value) = self.take(name) else { return Ok(None) };
-        value.as_str().map(Some).ok_or_else(|| self.key.child(name).refuse(Reason::NotA("a text")))
+        match self.take(name) {
+            None => Ok(None),
+            Some(Node::Text(text)) => Ok(Some(text)),
+            Some(_) => Err(self.key.child(name).refuse(Reason::NotA("a text"))),
+        }
     }
 
     pub(crate) fn required_text(&mut self, name: &'static str) -> Result<&'a str, Refusal> {
@@ -129,9 +135,17 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn end(self) -> Result<(), Refusal> {
-        match self.members.keys().find(|name| !self.taken.contains(&name.as_str())) {
-            Some(name) => Err(self.key.child(name).refuse(Reason::Unknown)),
+        match self.members.iter().find(|(name, _)| !self.taken.contains(&name.as_ref())) {
+            Some((name, _)) => Err(self.key.child(name).refuse(Reason::Unknown)),
             None => Ok(()),
         }
+    }
+}
+
+/// The members of a table at `key`.
+pub(crate) fn members<'a>(key: Key<'_>, node: &'a Node<'a>) -> Result<&'a Members<'a>, Refusal> {
+    match node {
+        Node::Table(members) => Ok(members),
+        _ => Err(key.refuse(Reason::NotA("a table"))),
     }
 }

@@ -26,6 +26,8 @@ fn written(answer: &str, scope: Scope<'_>) -> Result<String, String> {
     let codes = json!({ "sex": { "1": "male", "true": "yes" }, "yes": { "Y": true } });
     let answer: Value = toml::from_str(answer).unwrap();
     let table = json!({ "upstream": "api", "path": "/v1", "answer": answer });
+    let [table, codes] = [table, codes].map(|tables| tables.to_string());
+    let [table, codes] = [&table, &codes].map(|tables| serde_json::from_str(tables).unwrap());
     let operation = Operation::parse("get", &table, &CodeTables::parse(&codes).unwrap()).unwrap();
     let request: &RawValue = serde_json::from_str(REQUEST).unwrap();
     write_answer(&operation.answer.unwrap(), scope, request, "get").map_err(|unfit| unfit.to_string())

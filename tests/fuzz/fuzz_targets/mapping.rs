@@ -5,10 +5,10 @@
 
 #![no_main]
 
-use declarative::{CodeTables, Declared, Operation, Scope, check, write_answer};
+use declarative::{CodeTables, Declared, Members, Node, Operation, Scope, check, write_answer};
 use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 const DOCUMENT: &str = r#"{"pin":"17","born":"31.12.1999","sum":12.50,"plate":null,"items":[{"id":1},[]],"status":203}"#;
 /// A key is quoted whole, and escaped; the file is bounded by the host.
@@ -16,13 +16,14 @@ const REFUSAL_BYTES_MAX: usize = 1024;
 
 fuzz_target!(|text: &str| {
     let (mapping, document) = text.split_once("\n---\n").unwrap_or((text, DOCUMENT));
-    let Ok(mapping) = toml::from_str::<Map<String, Value>>(mapping) else { return };
+    let Ok(Node::Table(mapping)) = toml::from_str(mapping) else { return };
     let bounded = |text: String| assert!(text.len() <= REFUSAL_BYTES_MAX + 12 * mapping_bytes(&mapping));
     if let Err(refusal) = check(&mapping, &Declared::default()) {
         bounded(refusal.to_string());
     }
     let Ok(document) = serde_json::from_str::<&RawValue>(document) else { return };
-    let codes = mapping.get("codes").map_or(Ok(CodeTables::default()), CodeTables::parse).unwrap_or_default();
+    let codes = mapping.iter().find(|(name, _)| name == "codes");
+    let codes = codes.and_then(|(_, codes)| CodeTables::parse(codes).ok()).unwrap_or_default();
     for (name, table) in &mapping {
         let Ok(Operation { answer: Some(answer), .. }) = Operation::parse(name, table, &codes) else { continue };
         match write_answer(&answer, Scope::Document(document), document, name) {
@@ -32,6 +33,6 @@ fuzz_target!(|text: &str| {
     }
 });
 
-fn mapping_bytes(mapping: &Map<String, Value>) -> usize {
-    serde_json::to_string(mapping).map_or(0, |text| text.len())
+fn mapping_bytes(mapping: &Members<'_>) -> usize {
+    Node::Table(mapping.clone()).to_string().len()
 }
