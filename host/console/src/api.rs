@@ -5,8 +5,10 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use uuk_central::joining::Profile;
 use uuk_central::vetting::VettingStep;
-use uuk_central::{Person, Step};
+use uuk_central::{AccessRequest, Person, Step};
+use uuk_identifiers::ServiceId;
 
+use crate::catalog_desk::Draft;
 use crate::console::{Asked, Received};
 use crate::desk::{Beginning, Desk, Invitation};
 use crate::problem::Problem;
@@ -39,6 +41,15 @@ pub(crate) enum Operation {
     TakeVettingStep,
     DownloadSubmitted,
     DownloadVetted,
+    ListOwnSystems,
+    DescribeSystem,
+    ShowOwnService,
+    DraftService,
+    PublishService,
+    WithdrawService,
+    ListAccesses,
+    AskAccess,
+    DecideAccess,
     ListPeople,
     InvitePerson,
     DismissPerson,
@@ -130,6 +141,55 @@ pub(crate) const ROUTES: &[(Operation, &str, &str, &str)] = &[
         "/api/v1/submissions/{number}/vetted",
         "The bundle with the operator's signature",
     ),
+    (
+        Operation::ListOwnSystems,
+        "GET",
+        "/api/v1/systems",
+        "The institution's systems, with their services and drafts",
+    ),
+    (
+        Operation::DescribeSystem,
+        "PUT",
+        "/api/v1/systems/{instance}/{class}/{member}/{subsystem}",
+        "Describe an information system, or describe it anew",
+    ),
+    (
+        Operation::ShowOwnService,
+        "GET",
+        "/api/v1/services/{instance}/{class}/{member}/{subsystem}/{service}",
+        "A service with its draft, and what keeps that from being published",
+    ),
+    (
+        Operation::DraftService,
+        "PUT",
+        "/api/v1/services/{instance}/{class}/{member}/{subsystem}/{service}",
+        "Keep a description and its contract as the draft of a service",
+    ),
+    (
+        Operation::PublishService,
+        "POST",
+        "/api/v1/services/{instance}/{class}/{member}/{subsystem}/{service}/editions",
+        "Let the draft of a service count",
+    ),
+    (
+        Operation::WithdrawService,
+        "DELETE",
+        "/api/v1/services/{instance}/{class}/{member}/{subsystem}/{service}",
+        "Take a service out of the catalog",
+    ),
+    (
+        Operation::ListAccesses,
+        "GET",
+        "/api/v1/accesses",
+        "Requests for access by the institution or to its services",
+    ),
+    (Operation::AskAccess, "POST", "/api/v1/accesses", "Ask a provider for access to a service"),
+    (
+        Operation::DecideAccess,
+        "POST",
+        "/api/v1/accesses/{number}/decision",
+        "Grant or refuse a request for access, or take a grant back",
+    ),
     (Operation::ListPeople, "GET", "/api/v1/people", "Who works with this server"),
     (
         Operation::InvitePerson,
@@ -152,6 +212,7 @@ pub(crate) async fn answer(
         return Ok(reply);
     }
     let person = &bearer(desk, asked).await?;
+    let service = || parameter.parse::<ServiceId>().map_err(|_| Problem::NoSuchPage);
     let number = || parameter.parse::<u64>().map_err(|_| Problem::NoSuchPage);
     let (status, answer) = match operation {
         Operation::DescribeApi
@@ -199,6 +260,38 @@ pub(crate) async fn answer(
             return Ok(Reply::download(desk.submitted_file(person, number()?).await?));
         }
         Operation::DownloadVetted => return Ok(Reply::download(desk.vetted_file(person, number()?).await?)),
+        Operation::ListOwnSystems => (StatusCode::OK, json!({ "systems": desk.own_systems(person).await? })),
+        Operation::DescribeSystem => {
+            let system = parameter.parse().map_err(|_| Problem::NoSuchPage)?;
+            desk.describe_system(person, &system, read(asked)?).await?;
+            (StatusCode::OK, json!({}))
+        }
+        Operation::ShowOwnService => (StatusCode::OK, json!(desk.own_service(person, &service()?).await?)),
+        Operation::DraftService => {
+            let draft: Draft = read(asked)?;
+            if draft.description.service != service()? {
+                return Err(Problem::Malformed { reason: "the path names another service".to_owned() });
+            }
+            desk.draft(person, draft).await?;
+            (StatusCode::OK, json!({}))
+        }
+        Operation::PublishService => {
+            let edition = desk.publish(person, &service()?, &read(asked)?).await?;
+            (StatusCode::CREATED, json!({ "edition": edition }))
+        }
+        Operation::WithdrawService => {
+            desk.withdraw(person, &service()?).await?;
+            (StatusCode::OK, json!({}))
+        }
+        Operation::ListAccesses => (StatusCode::OK, json!({ "accesses": desk.accesses(person).await? })),
+        Operation::AskAccess => {
+            let request: AccessRequest = read(asked)?;
+            (StatusCode::CREATED, json!({ "number": desk.ask_access(person, &request).await? }))
+        }
+        Operation::DecideAccess => {
+            desk.decide_access(person, number()?, &read(asked)?).await?;
+            (StatusCode::OK, json!({}))
+        }
         Operation::ListPeople => {
             let people = desk.people(person).await?;
             (StatusCode::OK, json!({ "people": people.iter().map(tell).collect::<Vec<_>>() }))

@@ -1,7 +1,7 @@
 //! Forms as the JSON that the API reads: the names of fields are JSON pointers.
 //!
 //! `/persons/0/name` is text. `/persons/0/valid_until:optional` is left out if it is empty, and
-//! `/review/items/server:truth` is true for `yes`. An entry of a list whose every text is empty was not filled in.
+//! `/review/items/server:truth` is true for `yes`, `/level/minutes:number` a number. An entry of a list whose every text is empty was not filled in.
 
 use serde_json::{Map, Value};
 
@@ -22,6 +22,7 @@ pub(crate) fn read(body: &[u8]) -> (Value, Vec<(String, String)>) {
         let value = match kind {
             "optional" if value.is_empty() => continue,
             "truth" => Value::Bool(value == "yes"),
+            "number" => value.parse::<u32>().map_or_else(|_| value.as_ref().into(), Value::from),
             _ => Value::String(value.into_owned()),
         };
         let path: Vec<_> = pointer.split('/').collect();

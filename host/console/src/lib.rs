@@ -8,6 +8,7 @@
 
 mod api;
 mod authorize;
+mod catalog_desk;
 mod config;
 mod console;
 mod desk;
@@ -18,8 +19,8 @@ mod problem;
 mod public_api;
 mod reply;
 mod texts;
-
 mod upload;
 mod vetting_desk;
+
 pub use config::ConsoleConfig;
 pub use console::Console;

@@ -2,10 +2,11 @@
 
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
-use uuk_central::Step;
 use uuk_central::vetting::VettingStep;
+use uuk_central::{AccessRequest, InformationSystem, Step};
 
 use crate::api::{Operation, ROUTES};
+use crate::catalog_desk::{Deciding, Draft, Publishing};
 use crate::desk::{Beginning, Invitation};
 use crate::reply::MIMETYPE;
 
@@ -53,7 +54,11 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
         _ => ("application/json", json!({ "type": "object" })),
     };
     let status = match operation {
-        Operation::BeginProcedure | Operation::InvitePerson | Operation::SubmitBundle => "201",
+        Operation::BeginProcedure
+        | Operation::PublishService
+        | Operation::AskAccess
+        | Operation::InvitePerson
+        | Operation::SubmitBundle => "201",
         _ => "200",
     };
     let mut described = json!({
@@ -70,6 +75,11 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
     let body = match operation {
         Operation::BeginProcedure => Some(reference::<Beginning>(schemas)),
         Operation::TakeStep => Some(reference::<Step>(schemas)),
+        Operation::DescribeSystem => Some(reference::<InformationSystem>(schemas)),
+        Operation::DraftService => Some(reference::<Draft>(schemas)),
+        Operation::PublishService => Some(reference::<Publishing>(schemas)),
+        Operation::AskAccess => Some(reference::<AccessRequest>(schemas)),
+        Operation::DecideAccess => Some(reference::<Deciding>(schemas)),
         Operation::TakeVettingStep => Some(reference::<VettingStep>(schemas)),
         Operation::InvitePerson => Some(reference::<Invitation>(schemas)),
         _ => None,

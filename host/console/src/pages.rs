@@ -1,6 +1,7 @@
 //! The pages: made here whole, without scripts, and doing nothing that the API does not.
 
 mod application;
+mod catalog;
 mod layout;
 mod people;
 mod procedure;
@@ -136,6 +137,9 @@ impl Visit {
             ["vetting", number, "vetted"] => {
                 Reply::download(desk.vetted_file(person, read_number(number)?).await?)
             }
+            [page @ ("services" | "systems" | "accesses"), id @ ..] => {
+                catalog::show(self, desk, person, (page, &id.join("/")), None).await?
+            }
             ["people"] => {
                 let people = desk.people(person).await?;
                 self.page("page/people", people::list(self, person, &people, None))
@@ -216,6 +220,9 @@ impl Visit {
                     }
                     Err(problem) => Err(problem),
                 }
+            }
+            ["services" | "systems" | "accesses", ..] => {
+                catalog::post(self, desk, person, segments, form).await
             }
             ["people"] => {
                 let invited = match form.content() {

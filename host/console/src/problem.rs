@@ -4,7 +4,7 @@ use serde_json::json;
 use tracing::{error, info};
 use uuk_central::joining::{JoiningRefusal, Problem as FieldProblem};
 use uuk_central::vetting::VettingError;
-use uuk_central::{CentralError, JoiningError, PeopleError};
+use uuk_central::{CentralError, JoiningError, PeopleError, PublishingError};
 use uuk_process::ErrorChain;
 use uuk_transport::BodyError;
 
@@ -55,6 +55,9 @@ pub(crate) enum Problem {
     /// Somebody is not let in, or cannot be invited.
     #[error(transparent)]
     People(#[from] PeopleError),
+    /// A service is not described or published.
+    #[error(transparent)]
+    Publishing(#[from] PublishingError),
     /// The database cannot be used.
     #[error(transparent)]
     Central(#[from] CentralError),
@@ -88,6 +91,7 @@ impl Problem {
             Self::Joining(error) => error.code(),
             Self::Vetting(error) => error.code(),
             Self::People(error) => error.code(),
+            Self::Publishing(error) => error.code(),
             Self::Central(error) => error.code(),
         }
     }
@@ -109,7 +113,10 @@ impl Problem {
             Self::Joining(JoiningError::Central(error))
             | Self::Vetting(VettingError::Central(error))
             | Self::People(PeopleError::Central(error))
+            | Self::Publishing(PublishingError::Central(error))
             | Self::Central(error) => of_central(error),
+            Self::Publishing(PublishingError::NoContract) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Publishing(_) => StatusCode::CONFLICT,
             Self::Joining(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Vetting(VettingError::OwnSubmission | VettingError::NotYours) => StatusCode::FORBIDDEN,
             Self::Vetting(VettingError::QueueFull { .. }) => StatusCode::SERVICE_UNAVAILABLE,

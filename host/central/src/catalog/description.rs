@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuk_identifiers::{ClientId, ServiceId};
@@ -13,7 +14,7 @@ pub const LANGUAGES: [&str; 4] = ["ky", "ru", "uz", "en"];
 pub type Texts = BTreeMap<String, String>;
 
 /// An information system; it exchanges messages as the subsystem by which it is named.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InformationSystem {
     /// What it is called.
@@ -26,7 +27,7 @@ pub struct InformationSystem {
 }
 
 /// A register or database of an information system.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resource {
     /// What it is called.
@@ -34,10 +35,11 @@ pub struct Resource {
 }
 
 /// What its provider says about a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceDescription {
     /// The service; its provider is an information system of the catalog.
+    #[schemars(with = "String")]
     pub service: ServiceId,
     /// The register that it answers from, by its code in the system.
     #[serde(default)]
@@ -62,7 +64,7 @@ pub struct ServiceDescription {
 }
 
 /// What consumers of a service can rely on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceLevel {
     /// How many minutes of a month it may be away, planned or not.
@@ -72,7 +74,7 @@ pub struct ServiceLevel {
 }
 
 /// Someone who helps.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Contact {
     /// Whom to ask for.
@@ -87,7 +89,19 @@ pub struct Contact {
 
 /// What the law says about a field.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, strum::Display,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    strum::Display,
+    strum::EnumIter,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -133,12 +147,14 @@ pub struct Published {
 }
 
 /// A consumer asks for access to a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccessRequest {
     /// Who would call.
+    #[schemars(with = "String")]
     pub consumer: ClientId,
     /// What.
+    #[schemars(with = "String")]
     pub service: ServiceId,
     /// What for.
     pub purpose: String,
@@ -147,6 +163,7 @@ pub struct AccessRequest {
     /// The fields of the answer that they need, by JSON Pointer.
     pub fields: BTreeSet<String>,
     /// The last instant at which they would.
+    #[schemars(with = "String")]
     pub until: Timestamp,
     /// How often, at most.
     pub calls_per_day: u32,

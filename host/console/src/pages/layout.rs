@@ -28,6 +28,10 @@ pub(super) fn layout(visit: &Visit, title: &str, content: Markup) -> Markup {
                             @if may(person, Action::SeeSubmissions) {
                                 a href="/vetting" { (visit.text("page/vetting")) }
                             }
+                            @if may(person, Action::SeeCatalog) {
+                                a href="/services" { (visit.text("page/services")) }
+                                a href="/accesses" { (visit.text("page/accesses")) }
+                            }
                             @if may(person, Action::SeePeople) {
                                 a href="/people" { (visit.text("page/people")) }
                             }

@@ -9,6 +9,7 @@ use uuk_identifiers::{MemberId, ServiceId, SubsystemId};
 
 use super::Visit;
 use super::layout::layout;
+use crate::authorize::{Action, may};
 use crate::console::Asked;
 use crate::desk::Desk;
 use crate::problem::Problem;
@@ -166,7 +167,12 @@ async fn service_page(visit: &Visit, desk: &Desk, id: &ServiceId) -> Result<(Str
             dd { (service.edition) ", " (service.published_at.strftime("%Y-%m-%d")) }
         }
         h2 { (visit.text("catalog/contract")) }
-        p { a.button href={ (api) "/contract" } { (visit.text("catalog/download")) } }
+        p {
+            a.button href={ (api) "/contract" } { (visit.text("catalog/download")) }
+            @if visit.session.as_ref().is_some_and(|(person, _)| may(person, Action::AskAccess)) {
+                a.button href={ "/accesses/" (id) } { (visit.text("access/ask")) }
+            }
+        }
         p.code { (service.contract) }
         (operations(visit, &outline.operations))
         (other_languages(visit, &service))

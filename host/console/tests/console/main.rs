@@ -11,6 +11,7 @@
 mod api;
 mod browser;
 mod catalog;
+mod editors;
 mod joining;
 mod pages;
 mod roles;

@@ -1,0 +1,224 @@
+//! A member's editors describe and publish a service; a consumer asks for access; the provider decides.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use uuk_central::Role;
+use uuk_identifiers::SubsystemId;
+
+use crate::browser::Browser;
+use crate::catalog::{CONTRACT, PROVIDER, SERVICE, SYSTEM, description, texts};
+use crate::joining::{accept, look};
+use crate::world::{MEMBER, World, operator};
+
+const CONSUMER: &str = "KG/GOV/70000002/portal";
+
+fn service_path() -> String {
+    format!("/api/v1/services/{SERVICE}")
+}
+
+fn draft() -> Value {
+    json!({ "description": description(), "contract": CONTRACT })
+}
+
+fn request() -> Value {
+    json!({
+        "consumer": CONSUMER, "service": SERVICE, "purpose": "pensions", "legal_basis": "Law 7",
+        "fields": ["/get/answer/name"], "until": "2027-12-31T00:00:00Z", "calls_per_day": 10,
+    })
+}
+
+impl World {
+    /// A subsystem that calls.
+    async fn furnish_consumer(&self) {
+        self.furnish().await;
+        let consumer: SubsystemId = CONSUMER.parse().unwrap();
+        self.central
+            .change(&operator(), "furnish", |registry| registry.add_subsystem(&consumer, None))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_editor_publishes_once_every_field_is_classified() {
+    let world = World::new().await;
+    world.furnish().await;
+    let editor = &world.token("editor", Role::CatalogEditor, PROVIDER).await;
+    let mut incomplete = draft();
+    incomplete["description"]["classification"] = json!({ "/get/request/pin": "personal" });
+    assert_eq!(world.call("PUT", editor, &service_path(), Some(&incomplete)).await.0, StatusCode::OK);
+    let (_, shown) = world.get(editor, &service_path()).await;
+    let codes: Vec<_> = shown["flaws"].as_array().unwrap().iter().map(|flaw| flaw["code"].clone()).collect();
+    assert_eq!(codes, ["catalog_entry.unclassified", "catalog_entry.unclassified"]);
+    let editions = format!("{}/editions", service_path());
+    let (status, refused) = world.post(editor, &editions, &json!({})).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("catalog_publishing.unfit")));
+
+    assert_eq!(world.call("PUT", editor, &service_path(), Some(&draft())).await.0, StatusCode::OK);
+    let (status, published) = world.post(editor, &editions, &json!({})).await;
+    assert_eq!((status, &published["edition"]), (StatusCode::CREATED, &json!(1)));
+    let entry = world.audit().await.pop().unwrap();
+    assert_eq!((entry.actor.to_string().as_str(), entry.act.as_str()), ("person:editor", "publish-service"));
+    let edit = &entry.edits[0];
+    assert!(edit.before.is_some() && edit.after.is_some(), "what was there before is noted too");
+    assert_eq!(world.call("DELETE", editor, &service_path(), None).await.0, StatusCode::OK);
+    assert_eq!(world.get(editor, &service_path()).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_editor_changes_only_what_is_of_their_member() {
+    let world = World::new().await;
+    world.furnish().await;
+    world.publish().await;
+    let other = &world.token("other", Role::CatalogEditor, MEMBER).await;
+    let system = json!({ "title": texts("x"), "description": texts("x") });
+    let tried = [
+        ("PUT", service_path(), Some(draft())),
+        ("POST", format!("{}/editions", service_path()), Some(json!({}))),
+        ("DELETE", service_path(), None),
+        ("GET", service_path(), None),
+        ("PUT", format!("/api/v1/systems/{SYSTEM}"), Some(system)),
+    ];
+    for (method, path, body) in tried {
+        let (status, _) = world.call(method, other, &path, body.as_ref()).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{method} {path}");
+        let noted = world.audit().await.pop().unwrap();
+        assert!(noted.act.starts_with("denied-") && noted.actor.to_string() == "person:other", "{noted:?}");
+    }
+    assert_eq!(world.get(other, "/api/v1/systems").await.1["systems"], json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_provider_decides_on_access_and_may_take_it_back() {
+    let world = World::new().await;
+    world.furnish_consumer().await;
+    world.publish().await;
+    let consumer = &world.token("consumer", Role::Head, MEMBER).await;
+    let provider = &world.token("provider", Role::Head, PROVIDER).await;
+    let (status, asked) = world.post(consumer, "/api/v1/accesses", &request()).await;
+    assert_eq!((status, &asked["number"]), (StatusCode::CREATED, &json!(1)));
+    let decision = "/api/v1/accesses/1/decision";
+    let grant = json!({ "granted": true, "note": "as agreed" });
+    assert_eq!(world.post(consumer, decision, &grant).await.0, StatusCode::FORBIDDEN, "not by who asks");
+    assert_eq!(world.post(provider, decision, &grant).await.0, StatusCode::OK);
+    let (_, listed) = world.get(consumer, "/api/v1/accesses").await;
+    assert_eq!(
+        (&listed["accesses"][0]["counts"], &listed["accesses"][0]["is_provider"]),
+        (&json!(true), &json!(false))
+    );
+    let refuse = json!({ "granted": false, "note": "the law was changed" });
+    assert_eq!(world.post(provider, decision, &refuse).await.0, StatusCode::OK);
+    assert_eq!(world.post(provider, decision, &grant).await.0, StatusCode::CONFLICT);
+    let (_, listed) = world.get(provider, "/api/v1/accesses").await;
+    assert_eq!(listed["accesses"][0]["counts"], false);
+    let third = &world.token("third", Role::Head, "KG/GOV/70000009").await;
+    assert_eq!(world.get(third, "/api/v1/accesses").await.1["accesses"], json!([]));
+    let others = json!({ "consumer": PROVIDER, "service": SERVICE });
+    let mut in_their_name = request();
+    in_their_name["consumer"] = others["consumer"].clone();
+    assert_eq!(world.post(consumer, "/api/v1/accesses", &in_their_name).await.0, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_role_may_not_do_in_the_catalog_is_denied_and_noted() {
+    let world = World::new().await;
+    world.furnish_consumer().await;
+    world.publish().await;
+    for role in
+        [Role::Operator, Role::Reviewer, Role::Head, Role::Specialist, Role::CatalogEditor, Role::Auditor]
+    {
+        let name = role.to_string().replace('_', "-");
+        let token = &world.token(&name, role, PROVIDER).await;
+        let edits = role == Role::CatalogEditor;
+        let decides = edits || role == Role::Head;
+        let system = json!({ "title": texts("x"), "description": texts("x") });
+        let mut own = request();
+        own["consumer"] = json!(PROVIDER);
+        let tried = [
+            ("GET", "/api/v1/systems".to_owned(), None, true),
+            ("GET", "/api/v1/accesses".to_owned(), None, true),
+            ("PUT", format!("/api/v1/systems/{SYSTEM}"), Some(system), edits),
+            ("PUT", service_path(), Some(draft()), edits),
+            ("POST", format!("{}/editions", service_path()), Some(json!({})), edits),
+            ("POST", "/api/v1/accesses".to_owned(), Some(own), decides),
+            (
+                "POST",
+                "/api/v1/accesses/99/decision".to_owned(),
+                Some(json!({ "granted": true, "note": "x" })),
+                decides,
+            ),
+            ("DELETE", format!("{}-none", service_path()), None, edits),
+        ];
+        let expected = tried.iter().filter(|(.., may)| !may).count();
+        for (method, path, body, may) in &tried {
+            let (status, told) = world.call(method, token, path, body.as_ref()).await;
+            assert_eq!(status == StatusCode::FORBIDDEN, !may, "{role} {method} {path}: {status} {told}");
+        }
+        let actor = format!("person:{name}");
+        let noted = world.audit().await.into_iter();
+        let noted =
+            noted.filter(|entry| entry.actor.to_string() == actor && entry.act.starts_with("denied-"));
+        assert_eq!(noted.count(), expected, "{role}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_described_published_and_granted_in_the_browser() {
+    let world = World::new().await;
+    world.furnish_consumer().await;
+    let Some(editor) = Browser::start(&world.address, "ru").await else { return };
+    let Some(consumer) = Browser::start(&world.address, "en").await else { return };
+    accept(&editor, &world.invite("editor", Role::CatalogEditor, PROVIDER).await).await;
+    editor.open("/services").await;
+    editor.fill("code", "person").await;
+    look(&editor, "30-own-services").await;
+    editor.follow("form[action='/services'] button").await;
+    assert_eq!(editor.path().await, format!("/services/{SERVICE}"));
+
+    for language in ["ky", "ru", "uz", "en"] {
+        editor.fill(&format!("/title/{language}"), "Register of people").await;
+        editor.fill(&format!("/description/{language}"), "Who bears a number").await;
+    }
+    editor.fill("/legal_basis", "Law 12").await;
+    editor.fill("/tariff", "free").await;
+    editor.fill("/support/0/name", "Service desk").await;
+    editor.step("describe").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("person.json");
+    std::fs::write(&file, CONTRACT).unwrap();
+    editor.choose_file("contract", &file).await;
+    editor.step("contract").await;
+    // What is missing stands where it is to be given.
+    assert!(editor.text().await.contains("Укажите, что это за поле"), "{}", editor.text().await);
+    look(&editor, "31-findings").await;
+    editor.step("publish").await;
+    assert!(editor.text().await.contains("catalog_publishing.unfit"), "{}", editor.text().await);
+    for (field, class) in [("request/pin", "personal"), ("answer/name", "personal"), ("answer/sex", "none")] {
+        editor.click(&format!("[name='class /get/{field}'][value={class}]")).await;
+    }
+    editor.fill("sample get", r#"{"name":"Invented"}"#).await;
+    editor.step("classify").await;
+    look(&editor, "32-complete").await;
+    editor.step("publish").await;
+    assert!(editor.text().await.contains("опубликована редакция 1"), "{}", editor.text().await);
+
+    accept(&consumer, &world.invite("consumer", Role::Head, MEMBER).await).await;
+    consumer.open(&format!("/catalog/{SERVICE}")).await;
+    consumer.follow("a[href^='/accesses/KG']").await;
+    consumer.fill("purpose", "Paying pensions").await;
+    consumer.fill("legal_basis", "Law 7").await;
+    consumer.click("[name=field][value='/get/answer/name']").await;
+    consumer.fill_day("until", "2027-12-31").await;
+    consumer.fill("calls_per_day", "10").await;
+    look(&consumer, "33-ask").await;
+    consumer.follow("main form button").await;
+    assert!(consumer.text().await.contains("waits for the provider"), "{}", consumer.text().await);
+
+    editor.open("/accesses").await;
+    editor.fill("/note", "по договору").await;
+    look(&editor, "34-accesses").await;
+    editor.follow("button[name='/granted:truth'][value=yes]").await;
+    assert!(editor.text().await.contains("предоставлен"), "{}", editor.text().await);
+    consumer.open("/accesses").await;
+    assert!(consumer.text().await.contains("granted"), "{}", consumer.text().await);
+}
