@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -14,6 +15,8 @@ use crate::server::Server;
 
 /// A central server in a folder, and its operator at the terminal.
 pub struct Central {
+    /// Environment variables that it has besides ours.
+    pub environment: BTreeMap<String, String>,
     program: PathBuf,
     folder: TempDir,
     serving: Option<Child>,
@@ -30,7 +33,8 @@ impl Central {
             format!("[publication]\naddress = '{address}'\ninterval = '1s'\nlifetime = '1m'\n"),
         )?;
         fs::write(folder.path().join("signing-keys-password"), "correct horse battery staple\n")?;
-        let central = Self { program: Server::program()?, folder, serving: None };
+        let environment = BTreeMap::new();
+        let central = Self { environment, program: Server::program()?, folder, serving: None };
         central.run(&["init", "KG", "--source", &address, "--management", "KG/GOV/10000001/management"])?;
         central.run(&["class", "set", "GOV", "Government"])?;
         Ok(central)
@@ -91,6 +95,7 @@ impl Central {
     pub fn serve(&mut self) -> Result<()> {
         let mut command = Command::new(&self.program);
         command.args(["central", "serve", "--no-color", "--config"]).arg(self.path("central.toml"));
+        command.envs(&self.environment);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
         let ready = lines.by_ref().map_while(Result::ok).any(|line| line.trim_start().starts_with("ready"));

@@ -106,9 +106,7 @@ impl Site {
     /// As [`Site::sign`]; the vetting expires after `lifetime`.
     pub fn sign_for(&self, parts: Parts, lifetime: Duration) -> Result<Vec<u8>> {
         let now = Timestamp::now();
-        let bundle = Bundle::read(&uuk_bundle::pack(parts.0)?, &uuk_asic::Profile::bundle().limits)?;
-        let authored = uuk_bundle::sign_author(&bundle, &self.author.signer(), now)?;
-        let authored = Bundle::read(&authored, &uuk_asic::Profile::bundle().limits)?;
+        let authored = Bundle::read(&self.author(parts)?, &uuk_asic::Profile::bundle().limits)?;
         let plugin = &authored.manifest().plugin;
         let statement = VettingStatement {
             plugin: plugin.id.clone(),
@@ -119,6 +117,12 @@ impl Site {
             expires: now.checked_add(lifetime)?,
         };
         Ok(uuk_bundle::vet(&authored, &statement, &self.vetter.signer(), now)?)
+    }
+
+    /// Packs these parts and signs them as their author; nobody vets them.
+    pub fn author(&self, parts: Parts) -> Result<Vec<u8>> {
+        let bundle = Bundle::read(&uuk_bundle::pack(parts.0)?, &uuk_asic::Profile::bundle().limits)?;
+        Ok(uuk_bundle::sign_author(&bundle, &self.author.signer(), Timestamp::now())?)
     }
 
     /// Puts a bundle into the plugin folder the way a careful operator does: written beside, then renamed.
@@ -216,6 +220,16 @@ impl Parts {
         }
         parts.insert("plugin.toml".to_owned(), manifest);
         Ok(Self(parts))
+    }
+
+    /// With the fixtures of an adapter of this project.
+    pub fn with_fixtures(mut self, guest: Guest) -> Result<Self> {
+        for file in fs::read_dir(guest.folder().join("fixtures"))? {
+            let file = file?;
+            let name = format!("fixtures/{}", file.file_name().to_string_lossy());
+            self.0.insert(name, fs::read(file.path())?);
+        }
+        Ok(self)
     }
 
     /// The manifest.
