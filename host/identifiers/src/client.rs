@@ -19,8 +19,8 @@ impl MemberId {
         Ok(Self { instance, class, code })
     }
 
-    pub(crate) fn pieces(&self) -> Vec<&str> {
-        vec![&self.instance, &self.class, &self.code]
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &str> {
+        [&self.instance, &self.class, &self.code].into_iter().map(String::as_str)
     }
 
     fn object_type(&self) -> &'static str {
@@ -47,10 +47,8 @@ impl SubsystemId {
         Ok(Self { member: MemberId { instance, class, code: member }, code })
     }
 
-    fn pieces(&self) -> Vec<&str> {
-        let mut pieces = self.member.pieces();
-        pieces.push(&self.code);
-        pieces
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.member.pieces().chain([self.code.as_str()])
     }
 
     fn object_type(&self) -> &'static str {
@@ -79,11 +77,12 @@ impl ClientId {
         }
     }
 
-    pub(crate) fn pieces(&self) -> Vec<&str> {
-        match self {
-            Self::Member(member) => member.pieces(),
-            Self::Subsystem(subsystem) => subsystem.pieces(),
-        }
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &str> {
+        let subsystem = match self {
+            Self::Member(_) => None,
+            Self::Subsystem(subsystem) => Some(subsystem.code.as_str()),
+        };
+        self.member().pieces().chain(subsystem)
     }
 
     fn object_type(&self) -> &'static str {

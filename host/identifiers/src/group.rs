@@ -1,3 +1,5 @@
+use std::iter;
+
 use crate::IdentifierError;
 use crate::piece::{spoken_form, text_form};
 
@@ -17,8 +19,8 @@ impl GlobalGroupId {
         Ok(Self { instance, code })
     }
 
-    fn pieces(&self) -> Vec<&str> {
-        vec![&self.instance, &self.code]
+    fn pieces(&self) -> impl Iterator<Item = &str> {
+        [&self.instance, &self.code].into_iter().map(String::as_str)
     }
 
     fn object_type(&self) -> &'static str {
@@ -43,8 +45,8 @@ impl LocalGroupId {
         Ok(Self { code })
     }
 
-    fn pieces(&self) -> Vec<&str> {
-        vec![&self.code]
+    fn pieces(&self) -> impl Iterator<Item = &str> {
+        iter::once(self.code.as_str())
     }
 
     fn object_type(&self) -> &'static str {

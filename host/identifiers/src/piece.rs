@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, iter};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -113,7 +113,7 @@ pub(crate) fn check_all<'p>(pieces: impl IntoIterator<Item = &'p str>) -> Result
 
 fn check(position: usize, piece: &str) -> Result<(), IdentifierError> {
     check_text(position, piece)?;
-    match piece.chars().find(|c| "%:;/\\\u{200B}\u{FEFF}".contains(*c)) {
+    match piece.chars().find(|c| matches!(c, '%' | ':' | ';' | '/' | '\\' | '\u{200B}' | '\u{FEFF}')) {
         Some(character) => Err(IdentifierError::Forbidden { position, character }),
         None => Ok(()),
     }
@@ -134,19 +134,31 @@ pub(crate) fn check_text(position: usize, piece: &str) -> Result<(), IdentifierE
 }
 
 /// Writes pieces joined by `/`, percent-encoded.
-pub(crate) fn write(f: &mut fmt::Formatter<'_>, pieces: &[&str]) -> fmt::Result {
-    for (index, piece) in pieces.iter().enumerate() {
+pub(crate) fn write<'p>(
+    f: &mut fmt::Formatter<'_>,
+    pieces: impl IntoIterator<Item = &'p str>,
+) -> fmt::Result {
+    for (index, piece) in pieces.into_iter().enumerate() {
         if index > 0 {
             f.write_str("/")?;
         }
-        write!(f, "{}", utf8_percent_encode(piece, ENCODED))?;
+        utf8_percent_encode(piece, ENCODED).try_for_each(|text| f.write_str(text))?;
     }
     Ok(())
 }
 
 /// Writes the form for people, such as `SERVICE:KG/GOV/70000001/registry/person`. Nothing is encoded in it.
-pub(crate) fn write_titled(f: &mut fmt::Formatter<'_>, object_type: &str, pieces: &[&str]) -> fmt::Result {
-    write!(f, "{object_type}:{}", pieces.join("/"))
+pub(crate) fn write_titled<'p>(
+    f: &mut fmt::Formatter<'_>,
+    object_type: &str,
+    pieces: impl IntoIterator<Item = &'p str>,
+) -> fmt::Result {
+    f.write_str(object_type)?;
+    let before = iter::once(":").chain(iter::repeat("/"));
+    before.zip(pieces).try_for_each(|(before, piece)| {
+        f.write_str(before)?;
+        f.write_str(piece)
+    })
 }
 
 /// `checked` and `titled` for an identifier that has `pieces` and `object_type`.
@@ -164,7 +176,7 @@ macro_rules! spoken_form {
 
             /// The form for people, `TYPE:a/b/c`, as X-Road writes it in its messages. It cannot be read back.
             pub fn titled(&self) -> impl std::fmt::Display {
-                std::fmt::from_fn(|f| crate::piece::write_titled(f, self.object_type(), &self.pieces()))
+                std::fmt::from_fn(|f| crate::piece::write_titled(f, self.object_type(), self.pieces()))
             }
         }
     };
@@ -184,7 +196,7 @@ macro_rules! text_form {
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                crate::piece::write(f, &self.pieces())
+                crate::piece::write(f, self.pieces())
             }
         }
 

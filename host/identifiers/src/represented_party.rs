@@ -18,8 +18,8 @@ pub struct RepresentedParty {
 }
 
 impl RepresentedParty {
-    fn pieces(&self) -> Vec<&str> {
-        self.class.as_deref().into_iter().chain([self.code.as_str()]).collect()
+    fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.class.as_deref().into_iter().chain([self.code.as_str()])
     }
 
     /// This party, if its class and code, which came from elsewhere than a text, can be ones.
@@ -27,10 +27,7 @@ impl RepresentedParty {
     /// # Errors
     /// If one is empty, too long or has a control character; positions count from 1.
     pub fn checked(self) -> Result<Self, IdentifierError> {
-        self.pieces()
-            .into_iter()
-            .enumerate()
-            .try_for_each(|(index, text)| piece::check_text(index + 1, text))?;
+        self.pieces().enumerate().try_for_each(|(index, text)| piece::check_text(index + 1, text))?;
         Ok(self)
     }
 }
@@ -52,7 +49,7 @@ impl FromStr for RepresentedParty {
 
 impl fmt::Display for RepresentedParty {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        piece::write(f, &self.pieces())
+        piece::write(f, self.pieces())
     }
 }
 

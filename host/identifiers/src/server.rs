@@ -17,8 +17,8 @@ impl ServerId {
         Ok(Self { owner: MemberId { instance, class, code: member }, code })
     }
 
-    fn pieces(&self) -> Vec<&str> {
-        vec![&self.owner.instance, &self.owner.class, &self.owner.code, &self.code]
+    fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.owner.pieces().chain([self.code.as_str()])
     }
 
     fn object_type(&self) -> &'static str {

@@ -18,9 +18,8 @@ impl ServiceId {
         Ok(Self { provider: SubsystemId { member, code: subsystem }, code })
     }
 
-    fn pieces(&self) -> Vec<&str> {
-        let SubsystemId { member, code: subsystem } = &self.provider;
-        vec![&member.instance, &member.class, &member.code, subsystem, &self.code]
+    fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.provider.pieces().chain([self.code.as_str()])
     }
 
     fn object_type(&self) -> &'static str {
@@ -45,11 +44,8 @@ pub struct SoapServiceId {
 }
 
 impl SoapServiceId {
-    fn pieces(&self) -> Vec<&str> {
-        let mut pieces = self.provider.pieces();
-        pieces.push(&self.code);
-        pieces.extend(self.version.as_deref());
-        pieces
+    fn pieces(&self) -> impl Iterator<Item = &str> {
+        self.provider.pieces().chain([self.code.as_str()]).chain(self.version.as_deref())
     }
 
     fn object_type(&self) -> &'static str {

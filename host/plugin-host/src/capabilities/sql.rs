@@ -29,6 +29,7 @@ mod value;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio_util::task::TaskTracker;
 use uuk_bundle::{Access, Engine};
 
@@ -243,11 +244,12 @@ fn query_of<'a>(statement: &'a Statement, text: &'a SqlText, arguments: &'a [Arg
 }
 
 /// Gives `work` up at `deadline` or after `timeout`. What it leaves behind on a connection, dropping it stops.
-async fn within<T>(
+fn within<T>(
     deadline: Instant,
     timeout: Duration,
     work: impl Future<Output = Result<T, SqlError>>,
-) -> Result<T, SqlError> {
+) -> impl Future<Output = Result<T, SqlError>> {
     let end = Instant::now().checked_add(timeout).map_or(deadline, |own| own.min(deadline));
-    tokio::time::timeout_at(end.into(), work).await.unwrap_or(Err(SqlError::Deadline))
+    // No `async fn`: it would hold the work twice, and the work is large.
+    tokio::time::timeout_at(end.into(), work).map(|ended| ended.unwrap_or(Err(SqlError::Deadline)))
 }

@@ -99,7 +99,16 @@ pub(super) fn is_decimal(text: &str) -> bool {
 
 /// `YYYY-MM-DD`, all digits written.
 pub(super) fn date(text: &str) -> Option<NaiveDate> {
-    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| date.to_string() == text)
+    let is_digit = |byte: u8| byte.is_ascii_digit();
+    let [year, month, day] = [text.get(..4)?, text.get(5..7)?, text.get(8..)?];
+    let dashes = [text.get(4..5)?, text.get(7..8)?];
+    if text.len() != 10
+        || dashes != ["-"; 2]
+        || ![year, month, day].iter().all(|part| part.bytes().all(is_digit))
+    {
+        return None;
+    }
+    NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
 }
 
 /// `HH:MM:SS[.ffffff]`, all digits written.

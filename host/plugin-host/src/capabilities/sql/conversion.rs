@@ -42,7 +42,7 @@ pub(super) fn declared(value: Value, declared: ValueType) -> Result<Value, Strin
         (Scalar::Decimal, Value::Integer(integer)) => Some(Value::Decimal(integer.to_string())),
         (Scalar::Decimal, Value::Float(float)) => exact_decimal(float).map(Value::Decimal),
         (Scalar::Decimal, Value::Text(text)) => argument::is_decimal(&text).then_some(Value::Decimal(text)),
-        (Scalar::Date, Value::Text(text)) => argument::date(&text).and_then(date),
+        (Scalar::Date, Value::Text(text)) => argument::date(&text).map(|_| Value::Date(text)),
         (Scalar::Time, Value::Text(text)) => argument::time(&text).map(time),
         (Scalar::Timestamp, Value::Text(text)) => any_timestamp(&text).and_then(timestamp),
         (Scalar::Uuid, Value::Text(text)) => argument::uuid(&text).map(uuid),

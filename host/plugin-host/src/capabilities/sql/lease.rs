@@ -73,11 +73,8 @@ impl Leases {
         };
         let pool =
             Pool::builder(connector).max_size(grant.connections_max).runtime(deadpool::Runtime::Tokio1);
-        let timeouts = Timeouts {
-            wait: Some(grant.acquire_time_max),
-            create: Some(CONNECT_TIME_MAX),
-            recycle: Some(CONNECT_TIME_MAX),
-        };
+        let timeouts =
+            Timeouts { wait: Some(grant.acquire_time_max), create: Some(CONNECT_TIME_MAX), recycle: None };
         Ok(Self {
             // Fails only for timeouts without a runtime.
             pool: pool.build().map_err(|_| grant.wrong_address())?,
@@ -267,7 +264,8 @@ impl managed::Manager for Connector {
             return Err(RecycleError::message("old"));
         }
         if metrics.last_used() > IDLE_TIME_UNCHECKED_MAX {
-            Box::pin(session.ping()).await?;
+            let answered = Box::pin(timeout(CONNECT_TIME_MAX, session.ping())).await;
+            answered.map_err(|_| RecycleError::message("silent"))??;
         }
         Ok(())
     }
