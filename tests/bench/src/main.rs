@@ -4,6 +4,7 @@
 //! kind of machine is too noisy for anything else. Start with `adapter.rs`.
 
 mod adapter;
+mod catalog;
 mod exchange;
 mod languages;
 mod load;
@@ -47,11 +48,16 @@ enum Bench {
     Exchange(exchange::ExchangeArguments),
     /// The people look-up in each language: size, compile time, a call, memory
     Languages,
+    /// Public search, configuration and a server's refresh with 1,000 members and 10,000 services
+    Catalog(catalog::CatalogArguments),
     /// Serve what `adapter` measures until interrupted, for a profiler
     Hold,
     /// Send requests and print latencies; the other benches start it as a process of its own
     #[command(hide = true)]
     Load(load::LoadArguments),
+    /// Refresh a global configuration and print the memory it took; `catalog` starts it as a process of its own
+    #[command(hide = true)]
+    Refresh(catalog::RefreshArguments),
 }
 
 fn main() -> Result<ExitCode> {
@@ -62,6 +68,7 @@ fn main() -> Result<ExitCode> {
         Bench::Neighbours => neighbours::run()?,
         Bench::Stages => stages::run()?,
         Bench::Languages => languages::run()?,
+        Bench::Catalog(arguments) => catalog::run(&arguments)?,
         Bench::Exchange(arguments) => exchange::run(&arguments)?,
         Bench::Hold => {
             adapter::hold()?;
@@ -69,6 +76,10 @@ fn main() -> Result<ExitCode> {
         }
         Bench::Load(arguments) => {
             load::run(&arguments)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Bench::Refresh(arguments) => {
+            catalog::refresh(&arguments)?;
             return Ok(ExitCode::SUCCESS);
         }
     };
