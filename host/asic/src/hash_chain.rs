@@ -8,6 +8,7 @@
 
 mod build;
 mod document;
+mod written;
 
 use std::collections::HashSet;
 

@@ -41,8 +41,8 @@ pub use linking_info::{
 pub use manifest::opendocument_manifest;
 pub use message_container::MessageContainer;
 pub use message_signature::{
-    ChainDocuments, MessagePart, MessageSignatureError, MessageSigner, PartContent, PendingSignature,
-    SignatureDocuments, VerifiedMessage, check_signer, verify_message, verify_message_by,
+    ChainDocuments, KnownSignatures, MessagePart, MessageSignatureError, MessageSigner, PartContent,
+    PendingSignature, SignatureDocuments, VerifiedMessage, check_signer, verify_message, verify_message_by,
 };
 pub use time_stamp::{DetachedTimeStamp, PendingTimeStamp, Stamped};
 pub use verify::{SignatureTimeStamp, SignedPart, VerifiedSignature, VerifyError, verify};

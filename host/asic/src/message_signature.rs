@@ -13,8 +13,8 @@ mod verify;
 pub use sign::{MessageSigner, PendingSignature};
 pub(crate) use verify::{AbsentAttachments, MessageSignature};
 pub use verify::{
-    MessagePart, MessageSignatureError, PartContent, VerifiedMessage, check_signer, verify_message,
-    verify_message_by,
+    KnownSignatures, MessagePart, MessageSignatureError, PartContent, VerifiedMessage, check_signer,
+    verify_message, verify_message_by,
 };
 
 /// The URI of a message.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use uuk_asic::{MessagePart, MessageSignatureError, SignatureDocuments, check_signer, verify_message_by};
+use uuk_asic::{
+    KnownSignatures, MessagePart, MessageSignatureError, SignatureDocuments, check_signer, verify_message_by,
+};
 use uuk_globalconf::{GlobalConfiguration, GlobalConfigurationError, Instance};
 use uuk_identifiers::{ClientId, GlobalGroupId, MemberId, ServerId};
 use uuk_pki::{Certificate, CertificateError, CertificateUse, OcspError, OcspResponse, PathError, Sha256};
@@ -122,6 +124,7 @@ pub(crate) struct TrustSource {
     configuration: watch::Receiver<Option<Arc<GlobalConfiguration>>>,
     clock: Clock,
     remembered: Arc<Mutex<Remembered>>,
+    known_signatures: Arc<KnownSignatures>,
 }
 
 /// The global configuration at the time of one message.
@@ -130,6 +133,7 @@ pub(crate) struct Trust {
     configuration: Arc<GlobalConfiguration>,
     now: Timestamp,
     remembered: Arc<Mutex<Remembered>>,
+    known_signatures: Arc<KnownSignatures>,
 }
 
 /// When a message was signed that is verified.
@@ -155,7 +159,7 @@ impl TrustSource {
         configuration: watch::Receiver<Option<Arc<GlobalConfiguration>>>,
         clock: Clock,
     ) -> Self {
-        Self { configuration, clock, remembered: Arc::default() }
+        Self { configuration, clock, remembered: Arc::default(), known_signatures: Arc::default() }
     }
 
     /// What counts now.
@@ -163,7 +167,9 @@ impl TrustSource {
         let now = self.clock.now();
         let configuration = self.configuration.borrow().clone().ok_or(TrustError::NoConfiguration)?;
         configuration.check(now)?;
-        Ok(Trust { configuration, now, remembered: Arc::clone(&self.remembered) })
+        let (remembered, known_signatures) =
+            (Arc::clone(&self.remembered), Arc::clone(&self.known_signatures));
+        Ok(Trust { configuration, now, remembered, known_signatures })
     }
 }
 
@@ -256,13 +262,14 @@ impl Trust {
         let instance = self.configuration.instance(&sender.instance, self.now);
         let no_server = || TrustError::NoServer { client: Box::new(ClientId::Member(sender.clone())) };
         let authorities = instance.ok_or_else(no_server)?.authorities();
-        let verified = verify_message_by(signature, parts, sender, |certificate, answers| {
-            self.remember(&format!("signer of {sender}"), certificate.der(), answers, || {
-                check_signer(certificate, answers, sender, authorities, self.now)
-            })
-        })?;
+        let verified =
+            verify_message_by(signature, parts, sender, &self.known_signatures, |certificate, answers| {
+                self.remember(&format!("signer of {sender}"), certificate.der(), answers, || {
+                    check_signer(certificate, answers, sender, authorities, self.now)
+                })
+            })?;
         let counts_for = authorities.ocsp_freshness;
-        Ok(Signed { at: verified.claimed_time, verified_at: self.now, counts_for })
+        Ok(Signed { at: verified.claimed_time(), verified_at: self.now, counts_for })
     }
 
     fn instance_of(&self, client: &ClientId) -> Result<&Instance, TrustError> {

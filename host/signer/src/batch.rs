@@ -1,6 +1,8 @@
 //! The threads on which the keys of a token sign, and how waiting messages come to share a signature.
 //!
-//! A key that signs in no time does so where it is asked. Others belong to the threads of their token: an idle one signs
+//! A key that signs in no time does so where it is asked, once everything else that was ready to run has run: the messages
+//! that came to it meanwhile share the signature, which the receivers then verify once. On an idle server there are none,
+//! and nobody waits. Other keys belong to the threads of their token: an idle one signs
 //! at once; while it is busy, what arrives waits, and is signed together next: the slower the key is
 //! beside the load, the more messages share each signature, so that a slow device slows messages down without making
 //! them pile up.
@@ -58,7 +60,10 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
+    /// For the threads.
     waiting: VecDeque<Job>,
+    /// For whoever of those who brought them runs next.
+    ready: VecDeque<Job>,
     closed: bool,
 }
 
@@ -101,47 +106,61 @@ impl SigningQueue {
         parts: Vec<Digest>,
     ) -> Result<SignatureDocuments, SignerError> {
         let Self(queue) = self;
-        if is_fast(&*identity.key) {
-            let signed = queue.sign(&identity, &[parts]).map_err(SignerError::Signature)?;
-            return signed.into_iter().next().ok_or(SignerError::Stopped);
+        let (reply, mut answer) = oneshot::channel();
+        let is_fast = is_fast(&*identity.key);
+        queue.push(Job { identity, parts, reply }, is_fast)?;
+        if is_fast {
+            tokio::task::yield_now().await;
+            if let Ok(signed) = answer.try_recv() {
+                return signed;
+            }
+            while let Some(batch) = queue.ready_batch() {
+                queue.sign_batch(batch);
+            }
         }
-        let (reply, answer) = oneshot::channel();
-        queue.push(Job { identity, parts, reply })?;
         answer.await.unwrap_or(Err(SignerError::Stopped))
     }
 }
 
 impl Queue {
-    fn push(&self, job: Job) -> Result<(), SignerError> {
+    fn push(&self, job: Job, is_fast: bool) -> Result<(), SignerError> {
         let mut state = self.lock();
         if state.closed {
             return Err(SignerError::Stopped);
         }
-        if state.waiting.len() >= self.bounds.waiting_max {
+        let waiting = if is_fast { &mut state.ready } else { &mut state.waiting };
+        if waiting.len() >= self.bounds.waiting_max {
             return Err(SignerError::Busy);
         }
-        state.waiting.push_back(job);
+        waiting.push_back(job);
         drop(state);
-        self.changed.notify_one();
+        if !is_fast {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
     fn work(&self) {
         while let Some(batch) = self.next_batch() {
-            let Some(identity) = batch.first().map(|job| job.identity.clone()) else { continue };
-            let (messages, replies): (Vec<_>, Vec<_>) =
-                batch.into_iter().map(|job| (job.parts, job.reply)).unzip();
-            match self.sign(&identity, &messages) {
-                Ok(signed) => {
-                    for (reply, documents) in replies.into_iter().zip(signed) {
-                        // Whoever has stopped waiting has been told why.
-                        let _ = reply.send(Ok(documents));
-                    }
+            self.sign_batch(batch);
+        }
+    }
+
+    /// Signs messages of one certificate, and says so to whoever waits.
+    fn sign_batch(&self, batch: Vec<Job>) {
+        let Some(identity) = batch.first().map(|job| job.identity.clone()) else { return };
+        let (messages, replies): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|job| (job.parts, job.reply)).unzip();
+        match self.sign(&identity, &messages) {
+            Ok(signed) => {
+                for (reply, documents) in replies.into_iter().zip(signed) {
+                    // Whoever has stopped waiting has been told why.
+                    let _ = reply.send(Ok(documents));
                 }
-                Err(reason) => {
-                    for reply in replies {
-                        let _ = reply.send(Err(SignerError::Signature(reason.clone())));
-                    }
+            }
+            Err(reason) => {
+                for reply in replies {
+                    let _ = reply.send(Err(SignerError::Signature(reason.clone())));
                 }
             }
         }
@@ -173,12 +192,20 @@ impl Queue {
         }
     }
 
+    /// The same of those that are ready. `None` if there are none any more.
+    fn ready_batch(&self) -> Option<Vec<Job>> {
+        let mut state = self.lock();
+        state.ready.retain(|job| !job.reply.is_closed());
+        let first = state.ready.pop_front()?;
+        Some(gather(first, &mut state.ready, self.bounds.batch_max))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether a signature takes less than handing it to a thread: a tenth of a hash chain's making, sending and verifying.
+/// Whether a signature takes less than handing it to a thread.
 fn is_fast(key: &dyn SigningKey) -> bool {
     key.is_in_memory() && key.scheme() == SignatureScheme::Ecdsa
 }
@@ -342,6 +369,26 @@ mod tests {
         }
         assert_eq!(alone, 1);
         assert_eq!(site.key.signatures.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn messages_that_come_together_to_a_fast_key_share_a_signature() {
+        let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+        let signer = world.signer(folder.path());
+        login(&signer).await;
+        let id = generate(&signer, "software", CertificateUse::Signing, KeyAlgorithm::EcP256).await;
+        let certificate = world.issue_to(&signer, &id, CertificateUse::Signing, &member("1"));
+        world.take_into_use(&signer, &certificate).await;
+        let owner = member("1");
+        let sign = |text: &'static str| signer.sign(&owner, digests(&[text]));
+
+        let (one, two, three) = tokio::join!(sign("1"), sign("2"), sign("3"));
+        let signed = [one, two, three].map(Result::unwrap);
+        assert!(signed.iter().all(|documents| documents.signatures == signed[0].signatures));
+        for (documents, text) in signed.iter().zip(["1", "2", "3"]) {
+            world.verify(&owner, documents, &[text]);
+        }
+        assert_eq!(sign("alone").await.unwrap().hash_chain, None);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -201,7 +201,7 @@ impl World {
         let (configuration, now) = (self.configuration(), self.clock.now());
         let authorities = configuration.instance("KG", now).unwrap().authorities();
         let verified = verify_message(documents, &parts, signer, authorities, now).unwrap();
-        Sha256::of(verified.certificate.der())
+        Sha256::of(verified.certificate().der())
     }
 
     pub(crate) fn configuration(&self) -> Arc<GlobalConfiguration> {

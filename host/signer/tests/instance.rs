@@ -101,7 +101,7 @@ impl Site {
         let now = self.instance.clock().now();
         let authorities = configuration.instance("KG", now).unwrap().authorities();
         let parts = [MessagePart::message(PartContent::Digest(&digest))];
-        Ok(verify_message(&documents, &parts, &self.member, authorities, now).unwrap().certificate)
+        Ok(verify_message(&documents, &parts, &self.member, authorities, now).unwrap().certificate().clone())
     }
 
     async fn until_signed_by(&self, certificate: &Certificate) {

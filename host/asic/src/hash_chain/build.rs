@@ -10,7 +10,7 @@ use crate::message_signature::ChainDocuments;
 use crate::verify::DS;
 
 /// X-Road hashes parts with SHA-512, and chains that declare anything else are not verified by its servers.
-const ALGORITHM: DigestAlgorithm = DigestAlgorithm::Sha512;
+pub(super) const ALGORITHM: DigestAlgorithm = DigestAlgorithm::Sha512;
 
 /// What the documents of a hash chain call each other and the parts.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +118,7 @@ impl Tree {
 const CHAIN_BYTES: usize = 512;
 const STEP_BYTES: usize = 256;
 
-const HEADER: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n";
+pub(super) const HEADER: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>\n";
 
 fn write_result(names: ChainNames, root: &Digest) -> Vec<u8> {
     format!(

@@ -2,6 +2,7 @@
 
 use uuk_pki::{Digest, DigestAlgorithm};
 
+use super::written;
 use crate::entry_name::quote;
 use crate::verify::{DS, VerifyError};
 use crate::xml::{self, Element};
@@ -10,17 +11,20 @@ use crate::xml::{self, Element};
 pub(super) const HASH_CHAIN: &str = "http://cyber.ee/hashchain";
 
 /// `HashChainResult`: where the chain starts and the value it has there.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct ResultDocument {
     pub(super) uri: String,
     pub(super) digest: Digest,
 }
 
 /// `HashChain`: steps by their identifiers.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct ChainDocument {
     pub(super) steps: Vec<(String, Vec<Value>)>,
 }
 
 /// One value in a step.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Value {
     /// `HashValue`: of someone else's branch.
     Digest(Digest),
@@ -32,6 +36,10 @@ pub(super) enum Value {
 
 impl ResultDocument {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, VerifyError> {
+        written::result(bytes).map_or_else(|| Self::read_xml(bytes), Ok)
+    }
+
+    fn read_xml(bytes: &[u8]) -> Result<Self, VerifyError> {
         let document = xml::parse(bytes)?;
         let root = Element::root(&document)?;
         if !root.is(HASH_CHAIN, "HashChainResult") {
@@ -43,6 +51,10 @@ impl ResultDocument {
 
 impl ChainDocument {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, VerifyError> {
+        written::chain(bytes).map_or_else(|| Self::read_xml(bytes), Ok)
+    }
+
+    fn read_xml(bytes: &[u8]) -> Result<Self, VerifyError> {
         let document = xml::parse(bytes)?;
         let root = Element::root(&document)?;
         if !root.is(HASH_CHAIN, "HashChain") {
@@ -98,4 +110,46 @@ fn read_uri(element: Element<'_>) -> Result<String, VerifyError> {
 fn digest_algorithm(uri: &str) -> Result<DigestAlgorithm, VerifyError> {
     DigestAlgorithm::from_uri(uri)
         .ok_or_else(|| VerifyError::AlgorithmNotAccepted { uri: quote(uri.as_bytes()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash_chain::{ChainNames, HashChains};
+
+    /// Each way to spoil a document in one place.
+    fn spoiled(sound: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+        (0..sound.len()).flat_map(|at| {
+            let (before, rest) = sound.split_at(at);
+            let after = &rest[1..];
+            let other: &[&[u8]] =
+                &[b"", b" ", b"A", b"0", b"=", b"&", b"<", b"\"", b"\n", b"\x80", b"#", b"/"];
+            other.iter().map(|other| [before, other, after].concat()).collect::<Vec<_>>()
+        })
+    }
+
+    #[test]
+    fn what_is_read_without_a_tree_is_read_with_one_alike() {
+        let digest = |content: &[u8]| DigestAlgorithm::Sha512.digest(content);
+        let messages = [vec![digest(b"0")], vec![digest(b"1"), digest(b"2")], vec![digest(b"3")]];
+        for count in 1..=messages.len() {
+            let chains = HashChains::new(ChainNames::SIGNATURE, messages[..count].to_vec()).unwrap();
+            for documents in chains.documents() {
+                assert!(written::result(&documents.result).is_some(), "the usual one is read so");
+                assert!(written::chain(&documents.chain).is_some(), "the usual one is read so");
+                for result in spoiled(&documents.result).chain([documents.result.clone()]) {
+                    if let Some(read) = written::result(&result) {
+                        let xml = ResultDocument::read_xml(&result);
+                        assert_eq!(xml.unwrap(), read, "{}", String::from_utf8_lossy(&result));
+                    }
+                }
+                for chain in spoiled(&documents.chain).chain([documents.chain.clone()]) {
+                    if let Some(read) = written::chain(&chain) {
+                        let xml = ChainDocument::read_xml(&chain);
+                        assert_eq!(xml.unwrap(), read, "{}", String::from_utf8_lossy(&chain));
+                    }
+                }
+            }
+        }
+    }
 }

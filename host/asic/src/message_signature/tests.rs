@@ -11,6 +11,7 @@ use uuk_pki::{
 };
 use uuk_testkit::authority::{Authority, KeyKind, SigningIdentity};
 
+use super::verify::KNOWN_MAX;
 use super::*;
 use crate::xades::SignError;
 
@@ -129,7 +130,7 @@ fn signs_one_message_by_itself() {
         let signed = member.sign(&[&["message"]]);
         assert_eq!(signed[0].hash_chain, None);
         let verified = member.verify(&signed[0], &["message"]).unwrap();
-        assert_eq!((verified.signer, verified.claimed_time), (id("4321"), now()));
+        assert_eq!((verified.signer.clone(), verified.claimed_time()), (id("4321"), now()));
     }
 }
 
@@ -151,6 +152,50 @@ fn signs_many_waiting_messages_at_once() {
     for (documents, parts) in signed.iter().zip(messages) {
         member.verify(documents, parts).unwrap();
     }
+}
+
+/// The messages of a batch come one after the other, and the second signature value is not verified again.
+#[test]
+fn a_known_signature_proves_no_other_message_and_no_other_signer() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["a"], &["b"], &["c"]]);
+    let known = KnownSignatures::default();
+    let verify = |documents: &SignatureDocuments, text: &str, sender: &str| {
+        let parts = [MessagePart::message(PartContent::Bytes(text.as_bytes()))];
+        verify_message_by(documents, &parts, &id(sender), &known, |certificate, answers| {
+            check_signer(certificate, answers, &id(sender), &member.authorities, now())
+        })
+    };
+    verify(&signed[0], "a", "4321").unwrap();
+    assert!(known.find(&signed[1].signatures).is_some());
+    verify(&signed[1], "b", "4321").unwrap();
+    assert_eq!(verify(&signed[2], "d", "4321").unwrap_err().code(), "hash_chain.part_modified");
+    assert_eq!(verify(&signed[2], "b", "4321").unwrap_err().code(), "hash_chain.part_modified");
+    assert_eq!(verify(&signed[2], "c", "9999").unwrap_err().code(), "message_signature.wrong_member");
+    let other = member.sign(&[&["d"], &["e"]]);
+    let mixed = SignatureDocuments { hash_chain: other[0].hash_chain.clone(), ..signed[0].clone() };
+    assert_eq!(verify(&mixed, "d", "4321").unwrap_err().code(), "signature.part_modified");
+}
+
+#[test]
+fn remembers_few_signatures_and_none_of_one_message() {
+    let member = member(KeyKind::P256);
+    let known = KnownSignatures::default();
+    let verify = |documents: &SignatureDocuments, text: &str| {
+        let parts = [MessagePart::message(PartContent::Bytes(text.as_bytes()))];
+        verify_message_by(documents, &parts, &id("4321"), &known, |_, _| Ok(())).unwrap();
+    };
+    let alone = member.sign(&[&["alone"]]).remove(0);
+    verify(&alone, "alone");
+    assert!(known.find(&alone.signatures).is_none());
+    let first = member.sign(&[&["0"], &["x"]]).remove(0);
+    verify(&first, "0");
+    for number in 1..=KNOWN_MAX {
+        let text = number.to_string();
+        verify(&member.sign(&[&[&text], &["x"]]).remove(0), &text);
+    }
+    assert!(known.find(&first.signatures).is_none());
+    assert_eq!(known.0.lock().unwrap().len(), KNOWN_MAX);
 }
 
 /// The document that X-Road's servers look at by names and positions.

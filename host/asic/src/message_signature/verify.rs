@@ -1,5 +1,8 @@
 //! Verifying a message's signature: who signed which parts, and whether that certificate stood for the member then.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use jiff::Timestamp;
 use uuk_identifiers::MemberId;
 use uuk_pki::{
@@ -52,12 +55,21 @@ impl<'a> MessagePart<'a> {
 pub struct VerifiedMessage {
     /// Who signed.
     pub signer: MemberId,
-    /// With which certificate.
-    pub certificate: Certificate,
     /// What is covered.
     pub parts: Vec<CoveredPart>,
+    document: Arc<SignatureDocument>,
+}
+
+impl VerifiedMessage {
+    /// With which certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.document.signer
+    }
+
     /// When the signer says it signed.
-    pub claimed_time: Timestamp,
+    pub fn claimed_time(&self) -> Timestamp {
+        self.document.claimed_time
+    }
 }
 
 /// Why a message's signature was refused.
@@ -155,13 +167,14 @@ pub fn verify_message(
     authorities: &Authorities,
     time: Timestamp,
 ) -> Result<VerifiedMessage, MessageSignatureError> {
-    verify_message_by(documents, parts, sender, |certificate, answers| {
+    verify_message_by(documents, parts, sender, &KnownSignatures::default(), |certificate, answers| {
         check_signer(certificate, answers, sender, authorities, time)
     })
 }
 
 /// The same, where `check` decides whether a certificate and the DER OCSP answers that came with it prove `sender`, as
-/// [`check_signer`] does. A server that sees the same ones a thousand times a second need not do the same sums each time.
+/// [`check_signer`] does. A server that sees the same ones a thousand times a second need not do the same sums each time;
+/// nor for each of the messages under one signature, which `known` remembers.
 ///
 /// # Errors
 /// As [`verify_message`], or what `check` says.
@@ -169,13 +182,55 @@ pub fn verify_message_by(
     documents: &SignatureDocuments,
     parts: &[MessagePart<'_>],
     sender: &MemberId,
+    known: &KnownSignatures,
     check: impl FnOnce(&Certificate, &[Vec<u8>]) -> Result<(), MessageSignatureError>,
 ) -> Result<VerifiedMessage, MessageSignatureError> {
-    let signature = MessageSignature::read(documents)?;
+    let signature = match known.find(&documents.signatures) {
+        Some(document) => MessageSignature { documents, document, value_holds: true },
+        None => MessageSignature::read(documents)?,
+    };
     let covered = signature.check_coverage(parts, AbsentAttachments::Refused)?;
     signature.check_value(parts)?;
+    known.remember(&signature);
     check(&signature.document.signer, &signature.document.ocsp_answers)?;
     Ok(signature.verified(sender.clone(), covered))
+}
+
+/// Signatures over several messages whose values were right: those of one come shortly after each other.
+///
+/// What is remembered is only what the document says and that its certificate's key signed it. Whether the message is what
+/// was signed, and the certificate to be trusted, is found out each time.
+#[derive(Debug, Default)]
+pub struct KnownSignatures(pub(super) Mutex<VecDeque<Known>>);
+
+#[derive(Debug)]
+pub(super) struct Known {
+    bytes: Vec<u8>,
+    document: Arc<SignatureDocument>,
+}
+
+/// More than there are batches on their way to a server at a time.
+pub(super) const KNOWN_MAX: usize = 64;
+/// Larger ones are not remembered; usual ones have a tenth of it.
+const KNOWN_BYTES_MAX: usize = 64 << 10;
+
+impl KnownSignatures {
+    pub(super) fn find(&self, bytes: &[u8]) -> Option<Arc<SignatureDocument>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = known.iter().find(|known| known.bytes == bytes);
+        found.map(|known| Arc::clone(&known.document))
+    }
+
+    fn remember(&self, signature: &MessageSignature<'_>) {
+        let bytes = &signature.documents.signatures;
+        let is_shared = signature.document.parts.iter().all(|part| part.uri == RESULT);
+        if signature.value_holds || !is_shared || bytes.len() > KNOWN_BYTES_MAX {
+            return;
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.truncate(KNOWN_MAX - 1);
+        known.push_front(Known { bytes: bytes.clone(), document: Arc::clone(&signature.document) });
+    }
 }
 
 /// Checks that a certificate is for signing and of the member `sender`, was valid at `time`, and not revoked.
@@ -240,15 +295,17 @@ pub(crate) enum AbsentAttachments {
 /// A message's signature on the way to be verified: each check is one step.
 pub(crate) struct MessageSignature<'a> {
     documents: &'a SignatureDocuments,
-    pub(crate) document: SignatureDocument,
+    pub(crate) document: Arc<SignatureDocument>,
+    /// Whether it is known that the certificate's key signed the document.
+    value_holds: bool,
 }
 
 impl<'a> MessageSignature<'a> {
     /// Reads a signature that is of a message or of a hash chain.
     pub(crate) fn read(documents: &'a SignatureDocuments) -> Result<Self, MessageSignatureError> {
-        let document = SignatureDocument::parse(&documents.signatures)?;
+        let document = Arc::new(SignatureDocument::parse(&documents.signatures)?);
         match document.parts.iter().any(|part| part.uri == MESSAGE || part.uri == RESULT) {
-            true => Ok(Self { documents, document }),
+            true => Ok(Self { documents, document, value_holds: false }),
             false => Err(MessageSignatureError::MessageNotCovered),
         }
     }
@@ -310,7 +367,9 @@ impl<'a> MessageSignature<'a> {
 
     /// Checks that the certificate's key signed `parts` as they are.
     pub(crate) fn check_value(&self, parts: &[MessagePart<'_>]) -> Result<(), MessageSignatureError> {
-        self.document.verify_value()?;
+        if !self.value_holds {
+            self.document.verify_value()?;
+        }
         self.document.verify_parts(|uri, algorithm| match (uri, &self.documents.hash_chain) {
             (RESULT, Some(chain)) => Some(algorithm.digest(&chain.result)),
             _ => parts.iter().find(|part| part.uri == uri)?.digest(algorithm),
@@ -328,8 +387,7 @@ impl<'a> MessageSignature<'a> {
     }
 
     pub(crate) fn verified(self, signer: MemberId, parts: Vec<CoveredPart>) -> VerifiedMessage {
-        let SignatureDocument { signer: certificate, claimed_time, .. } = self.document;
-        VerifiedMessage { signer, certificate, parts, claimed_time }
+        VerifiedMessage { signer, document: self.document, parts }
     }
 }
 

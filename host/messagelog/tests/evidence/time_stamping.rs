@@ -230,7 +230,7 @@ async fn messages_accepted_while_nobody_stamped_are_evidence_all_the_same() {
     assert_eq!(verdict(&report), "proven", "{report:#?}");
     let evidence = report.containers[0].verdict.as_ref().unwrap();
     assert_eq!(evidence.time, world.clock.now());
-    assert_eq!(evidence.certificate_judged_at, evidence.message.claimed_time);
+    assert_eq!(evidence.certificate_judged_at, evidence.message.claimed_time());
     let words = "issued by an approved authority, valid and not revoked when the signature says that it was made, \
                  4h before the time-stamp";
     let last = report.containers[0].steps.last().unwrap();
