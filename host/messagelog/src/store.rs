@@ -31,7 +31,7 @@ const CONNECTIONS_MAX: u32 = 4;
 const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(15);
 /// Numbers taken from the database at once. Those that a stopped server did not use stay unused.
 const NUMBER_BLOCK: i64 = 1024;
-/// Rows per statement; SQLite takes 32766 parameters, and each number of rows is prepared anew.
+/// Rows per statement that names them one by one; SQLite takes 32766 parameters, and each number of rows is prepared anew.
 const ROWS_MAX: usize = 32;
 /// A digest of SHA-512.
 const SHA512_BYTES: usize = 64;
@@ -269,6 +269,8 @@ impl Store {
             .busy_timeout(ACQUIRE_TIME_MAX)
             // Not in a commit, which someone waits for: see `Store::checkpoint`.
             .pragma("wal_autocheckpoint", "0")
+            // Before a statement that writes several rows, SQLite keeps aside what it changes: not in a file.
+            .pragma("temp_store", "MEMORY")
             // Each commit writes whole pages, of six trees at least: larger ones took half as long again.
             .page_size(4096)
             .thread_name(|number| format!("message-log-{number}"))
@@ -363,67 +365,78 @@ impl Store {
         rows: &[(RecordId, &NewRow)],
         attempt: Attempt,
     ) -> Result<(), StoreError> {
-        let on_conflict = match attempt {
-            Attempt::First => "",
-            Attempt::Again => " ON CONFLICT DO NOTHING",
-        };
+        // Rows that are none but make up the number: see `padded`.
+        let end = ") AS padded WHERE column1 IS NOT NULL".to_owned()
+            + match attempt {
+                Attempt::First => "",
+                Attempt::Again => " ON CONFLICT DO NOTHING",
+            };
+        let mut digests = SignatureDigests::default();
+        let attachments: Vec<_> = rows
+            .iter()
+            .flat_map(|(id, row)| row.content.attachments.iter().zip(1_i16..).map(move |one| (*id, one)))
+            .collect();
         on!(&self.write, |pool| {
-            let mut transaction = pool.begin_with(Db::BEGIN).await?;
-            for rows in chunks(rows) {
-                let mut insert = QueryBuilder::<Db>::new(
-                    "INSERT INTO record (id, recorded_at, direction, instance, member_class, member_code, \
-                     subsystem_code, query_id, request_id, signature_digest) ",
-                );
-                insert.push_values(rows, |mut values, (id, row)| {
-                    let member = row.party.member();
-                    let digest = DigestAlgorithm::Sha512.digest(&row.content.signature.signatures);
-                    values
-                        .push_bind(id.0)
-                        .push_bind(row.recorded_at.as_millisecond())
-                        .push_bind(row.direction as i16)
-                        .push_bind(&member.instance)
-                        .push_bind(&member.class)
-                        .push_bind(&member.code)
-                        .push_bind(subsystem_code(&row.party))
-                        .push_bind(&row.query_id)
-                        .push_bind(&row.request_id)
-                        .push_bind(digest.as_bytes());
-                });
-                insert.push(on_conflict).build().execute(&mut *transaction).await?;
+            let mut script = <Db as Transactions>::Script::default();
+            let insert = script.statement(
+                "INSERT INTO record (id, recorded_at, direction, instance, member_class, member_code, \
+                 subsystem_code, query_id, request_id, signature_digest) SELECT * FROM (",
+            );
+            insert.push_values(padded(rows), |mut values, row| {
+                let (id, row) = row.unzip();
+                let member = row.map(|row| row.party.member());
+                let digest = row.map(|row| digests.of(&row.content.signature.signatures));
+                values
+                    .push_bind(id.map(|id| id.0))
+                    .push_bind(row.map(|row| row.recorded_at.as_millisecond()))
+                    .push_bind(row.map(|row| row.direction as i16))
+                    .push_bind(member.map(|member| &*member.instance))
+                    .push_bind(member.map(|member| &*member.class))
+                    .push_bind(member.map(|member| &*member.code))
+                    .push_bind(row.map(|row| subsystem_code(&row.party)))
+                    .push_bind(row.map(|row| &*row.query_id))
+                    .push_bind(row.map(|row| &*row.request_id))
+                    .push_bind(digest.as_ref().map(Digest::as_bytes));
+            });
+            insert.push(&end);
 
-                let mut insert = QueryBuilder::<Db>::new(
-                    "INSERT INTO content (record_id, key_id, message, signatures, chain_result, chain) ",
-                );
-                insert.push_values(rows, |mut values, (id, row)| {
-                    let Content { key_id, message, signature, .. } = &row.content;
-                    let chain = signature.hash_chain.as_ref();
-                    values
-                        .push_bind(id.0)
-                        .push_bind(key_id.as_deref())
-                        .push_bind(message.as_slice())
-                        .push_bind(signature.signatures.as_slice())
-                        .push_bind(chain.map(|chain| chain.result.as_slice()))
-                        .push_bind(chain.map(|chain| chain.chain.as_slice()));
-                });
-                insert.push(on_conflict).build().execute(&mut *transaction).await?;
-            }
-            let attachments: Vec<_> = rows
-                .iter()
-                .flat_map(|(id, row)| row.content.attachments.iter().zip(1_i16..).map(move |one| (id, one)))
-                .collect();
-            for attachments in chunks(&attachments) {
-                let mut insert =
-                    QueryBuilder::<Db>::new("INSERT INTO attachment (record_id, number, content, digest) ");
-                insert.push_values(attachments, |mut values, (id, (attachment, number))| {
+            let insert = script.statement(
+                "INSERT INTO content (record_id, key_id, message, signatures, chain_result, chain) SELECT * FROM (",
+            );
+            insert.push_values(padded(rows), |mut values, row| {
+                let (id, row) = row.unzip();
+                let content = row.map(|row| &row.content);
+                let chain = content.and_then(|content| content.signature.hash_chain.as_ref());
+                values
+                    .push_bind(id.map(|id| id.0))
+                    .push_bind(content.and_then(|content| content.key_id.as_deref()))
+                    .push_bind(content.map(|content| &*content.message))
+                    .push_bind(content.map(|content| &*content.signature.signatures))
+                    .push_bind(chain.map(|chain| &*chain.result))
+                    .push_bind(chain.map(|chain| &*chain.chain));
+            });
+            insert.push(&end);
+
+            if !attachments.is_empty() {
+                let insert = script
+                    .statement("INSERT INTO attachment (record_id, number, content, digest) SELECT * FROM (");
+                insert.push_values(padded(&attachments), |mut values, attachment| {
+                    let (id, attachment) = attachment.unzip();
+                    let (attachment, number) = attachment.unzip();
                     let (content, digest) = match attachment {
-                        StoredAttachment::Content(content) => (Some(content.as_slice()), None),
-                        StoredAttachment::LeftOut(digest) => (None, Some(digest.as_bytes())),
+                        Some(StoredAttachment::Content(content)) => (Some(&**content), None),
+                        Some(StoredAttachment::LeftOut(digest)) => (None, Some(digest.as_bytes())),
+                        None => (None, None),
                     };
-                    values.push_bind(id.0).push_bind(*number).push_bind(content).push_bind(digest);
+                    values
+                        .push_bind(id.map(|id| id.0))
+                        .push_bind(number)
+                        .push_bind(content)
+                        .push_bind(digest);
                 });
-                insert.push(on_conflict).build().execute(&mut *transaction).await?;
+                insert.push(&end);
             }
-            transaction.commit().await?;
+            script.commit(pool).await?;
         });
         self.backlog.add(rows.iter().map(|(_, row)| row.content.size_bytes()).sum());
         Ok(())
@@ -920,6 +933,21 @@ fn chain_documents(result: Option<Vec<u8>>, chain: Option<Vec<u8>>) -> Option<Op
     }
 }
 
+/// The digests of signatures, of which several records may share one.
+#[derive(Default)]
+struct SignatureDigests<'r>(Vec<(&'r [u8], Digest)>);
+
+impl<'r> SignatureDigests<'r> {
+    fn of(&mut self, signatures: &'r [u8]) -> Digest {
+        if let Some((_, digest)) = self.0.iter().find(|(known, _)| *known == signatures) {
+            return digest.clone();
+        }
+        let digest = DigestAlgorithm::Sha512.digest(signatures);
+        self.0.push((signatures, digest.clone()));
+        digest
+    }
+}
+
 /// Divides rows into few different numbers of them, so that the statements are prepared once: powers of two.
 fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
     let mut rest = rows;
@@ -931,18 +959,75 @@ fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-/// How a transaction begins that will write.
-trait Begin {
-    const BEGIN: &'static str;
+/// As many rows as the next power of two, so that statements have few different numbers of them and are prepared once.
+fn padded<T: Copy>(rows: &[T]) -> impl Iterator<Item = Option<T>> {
+    let padding = rows.len().next_power_of_two() - rows.len();
+    rows.iter().copied().map(Some).chain(std::iter::repeat_n(None, padding))
 }
 
-impl Begin for Sqlite {
+/// How a database is changed by several statements, all or none.
+trait Transactions {
+    /// How a transaction begins that will write.
+    const BEGIN: &'static str;
+
+    /// Statements that are known before the first of them is run.
+    type Script: Default;
+}
+
+impl Transactions for Sqlite {
     /// Taking the lock at once avoids the deadlock of two readers that both want to write.
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
+
+    type Script = OneText;
 }
 
-impl Begin for Postgres {
+impl Transactions for Postgres {
     const BEGIN: &'static str = "BEGIN";
+
+    type Script = Statements;
+}
+
+/// A transaction as one text: SQLite's thread is entered once for all of it.
+struct OneText(QueryBuilder<Sqlite>);
+
+impl Default for OneText {
+    fn default() -> Self {
+        Self(QueryBuilder::new(Sqlite::BEGIN))
+    }
+}
+
+impl OneText {
+    fn statement(&mut self, sql: &str) -> &mut QueryBuilder<Sqlite> {
+        self.0.push("; ").push(sql)
+    }
+
+    async fn commit(mut self, pool: &SqlitePool) -> Result<(), sqlx::Error> {
+        let mut connection = pool.acquire().await?;
+        let committed = self.0.push("; COMMIT").build().execute(&mut *connection).await;
+        if committed.is_err() {
+            // Of no use if the disk is full, which ends a transaction by itself.
+            let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+        }
+        committed.map(drop)
+    }
+}
+
+/// A transaction statement by statement, since PostgreSQL takes parameters in one only.
+#[derive(Default)]
+struct Statements(Vec<QueryBuilder<Postgres>>);
+
+impl Statements {
+    fn statement(&mut self, sql: &str) -> &mut QueryBuilder<Postgres> {
+        self.0.push_mut(QueryBuilder::new(sql))
+    }
+
+    async fn commit(self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        let mut transaction = pool.begin().await?;
+        for mut statement in self.0 {
+            statement.build().execute(&mut *transaction).await?;
+        }
+        transaction.commit().await
+    }
 }
 
 #[cfg(test)]
