@@ -48,7 +48,7 @@ pub struct TokenConfig {
     /// File with the PIN in its first line, such as one of systemd's credentials: the server opens the token by itself.
     /// Default: none; `uuk keys login` opens it after each start.
     pub pin_file: Option<PathBuf>,
-    /// Whether messages that wait for a busy key share a signature. Default: true.
+    /// Whether messages that come to a key together, or wait for it, share a signature. Default: true.
     pub batch_signing: bool,
     /// Signatures that may be in progress at once; sessions, for a device. Default: 4 for a device, half of the
     /// processors for software, which leaves the others to everything else.
