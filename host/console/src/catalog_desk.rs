@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuk_central::{
-    Access, AccessRequest, Breakage, Edition, Flaw, InformationSystem, Outline, Person, ServiceDescription,
-    ServiceLevel, Texts,
+    Access, AccessRequest, Breakage, Contact, Edition, Flaw, InformationSystem, Outline, Person,
+    ServiceDescription, ServiceLevel, Texts,
 };
 use uuk_identifiers::{ClientId, MemberId, ServiceId, SubsystemId};
 
@@ -22,7 +22,7 @@ pub(crate) struct Draft {
 }
 
 /// What is published.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Publishing {
     /// Whether consumers may lose what they rely on.
@@ -86,6 +86,8 @@ pub(crate) struct AccessView {
     pub(crate) counts: bool,
     /// Whether it is for the person's member to decide.
     pub(crate) is_provider: bool,
+    /// Who helps, as long as the consumer may call.
+    pub(crate) support: Vec<Contact>,
 }
 
 impl Desk {
@@ -181,9 +183,13 @@ impl Desk {
             let parties = [access.request.consumer.member(), &access.request.service.provider.member];
             let own = person.member.as_ref();
             let is_seen = own.is_none_or(|own| parties.contains(&own));
+            let counts = access.counts(now);
+            let service = registry.catalog().services.get(&access.request.service).filter(|_| counts);
+            let published = service.and_then(|service| service.published.as_ref());
             is_seen.then(|| AccessView {
                 number: *number,
-                counts: access.counts(now),
+                counts,
+                support: published.map(|it| it.edition.description.support.clone()).unwrap_or_default(),
                 is_provider: own == Some(&access.request.service.provider.member),
                 access: access.clone(),
             })

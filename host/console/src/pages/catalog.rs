@@ -16,7 +16,7 @@ use super::layout::layout;
 use super::public::field_name;
 use super::{Filled, Visit};
 use crate::authorize::{Action, may};
-use crate::catalog_desk::{AccessView, Draft, OwnService, OwnSystem, Publishing, ServiceView, blank};
+use crate::catalog_desk::{AccessView, Draft, OwnService, OwnSystem, ServiceView, blank};
 use crate::desk::Desk;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -147,8 +147,7 @@ async fn change_service(
     let (service, stay) = (read_id(id)?, format!("/services/{id}"));
     match act {
         "publish" => {
-            let publishing = if form.content.is_null() { Publishing::default() } else { form.content()? };
-            desk.publish(person, &service, &publishing).await?;
+            desk.publish(person, &service, &form.content()?).await?;
         }
         "withdraw" => {
             desk.withdraw(person, &service).await?;
@@ -497,6 +496,12 @@ fn access(visit: &Visit, person: &Person, view: &AccessView) -> Markup {
                 dt { (visit.text("access/calls")) } dd { (request.calls_per_day) }
                 @if let Some(decision) = decision {
                     dt { (visit.text("access/note")) } dd { (decision.note) ", " (decision.at.strftime("%Y-%m-%d")) }
+                }
+                @if !view.support.is_empty() {
+                    dt { (visit.text("editor/support")) }
+                    dd { ul { @for uuk_central::Contact { name, phone, mail } in &view.support {
+                        li { (name) @for way in [phone, mail].into_iter().flatten() { ", " (way) } }
+                    } } }
                 }
             }
             @if is_open && view.is_provider && may(person, Action::DecideAccess) {

@@ -102,6 +102,8 @@ async fn the_provider_decides_on_access_and_may_take_it_back() {
     assert_eq!(world.post(consumer, decision, &grant).await.0, StatusCode::FORBIDDEN, "not by who asks");
     assert_eq!(world.post(provider, decision, &grant).await.0, StatusCode::OK);
     let (_, listed) = world.get(consumer, "/api/v1/accesses").await;
+    let desk = &listed["accesses"][0]["support"][0];
+    assert_eq!(desk["mail"], "planted@example.kg", "consumers with access see who helps");
     assert_eq!(
         (&listed["accesses"][0]["counts"], &listed["accesses"][0]["is_provider"]),
         (&json!(true), &json!(false))
@@ -110,7 +112,10 @@ async fn the_provider_decides_on_access_and_may_take_it_back() {
     assert_eq!(world.post(provider, decision, &refuse).await.0, StatusCode::OK);
     assert_eq!(world.post(provider, decision, &grant).await.0, StatusCode::CONFLICT);
     let (_, listed) = world.get(provider, "/api/v1/accesses").await;
-    assert_eq!(listed["accesses"][0]["counts"], false);
+    assert_eq!(
+        (&listed["accesses"][0]["counts"], &listed["accesses"][0]["support"]),
+        (&json!(false), &json!([]))
+    );
     let third = &world.token("third", Role::Head, "KG/GOV/70000009").await;
     assert_eq!(world.get(third, "/api/v1/accesses").await.1["accesses"], json!([]));
     let others = json!({ "consumer": PROVIDER, "service": SERVICE });
