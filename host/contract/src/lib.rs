@@ -70,13 +70,13 @@ pub use answer::{Answer, AnswerProblem};
 pub use contract::Contract;
 pub use document::{Document, RestCall};
 pub use limits::Limits;
-pub use openapi::ContractError;
+pub use openapi::{ContractError, parse as parse_openapi};
 pub use operation::{
     Body, Method, Operation, Parameter, ParameterKind, Place, QueryList, Semantics, StatusPattern,
 };
 pub use posted::ComposedCall;
 pub use problem::{FieldProblem, PROBLEM_MEDIA_TYPE, Problem};
 pub use refusal::{Refusal, RequestPart};
-pub use soap::SoapCall;
+pub use soap::{OutlineContent, OutlineElement, SoapCall, SoapOutline};
 pub use wsdl::WsdlError;
 pub use xsd::from_json::NotInXml;

@@ -12,7 +12,8 @@ use aws_lc_rs::digest;
 use serde_json::{Map, Value, json};
 
 pub use error::ContractError;
-pub(crate) use source::{DOCUMENT_BYTES_MAX, is_json, parse};
+pub use source::parse;
+pub(crate) use source::{DOCUMENT_BYTES_MAX, is_json};
 
 use self::node::Node;
 use self::schema::{Dialect, Schemas, Uses};

@@ -2,7 +2,9 @@
 
 pub(crate) mod decode;
 pub(crate) mod encode;
+mod outline;
 
+pub use outline::{OutlineContent, OutlineElement, SoapOutline};
 use serde_json::{Value, json};
 
 use crate::answer::{Answer, AnswerProblem};
@@ -41,6 +43,10 @@ pub(crate) struct SoapOperation {
     /// Its `operationId`.
     pub(crate) id: String,
     pub(crate) note: Note,
+    /// Where the service listens, if its WSDL says so.
+    pub(crate) address: Option<String>,
+    /// Value of `SOAPAction`, which is empty in a contract given as OpenAPI.
+    pub(crate) action: String,
     pub(crate) request: Root,
     pub(crate) response: Root,
     /// The member of the request document that the request's content is; nothing if it is the whole document.

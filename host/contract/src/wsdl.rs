@@ -78,10 +78,12 @@ impl<'d> Reading<'d> {
 
     fn read(mut self) -> Result<Soap, WsdlError> {
         for binding in self.root.all(WSDL, "binding") {
-            let Some(soap) = binding.first(SOAP_BINDING, "binding") else { continue };
+            if binding.first(SOAP_BINDING, "binding").is_none() {
+                continue;
+            }
             let port_type = resolve(binding, required(binding, "type")?)?;
             for bound in binding.all(WSDL, "operation") {
-                self.operation(soap, bound, &port_type)?;
+                self.operation(binding, bound, &port_type)?;
             }
         }
         if self.operations.is_empty() {
@@ -118,7 +120,10 @@ impl<'d> Reading<'d> {
         }
         let declared = self.port_operation(port_type, name, bound)?;
         let soap = bound.first(SOAP_BINDING, "operation");
-        let style = soap.and_then(|soap| soap.attribute("style")).or_else(|| binding.attribute("style"));
+        let style = soap.and_then(|soap| soap.attribute("style")).or_else(|| {
+            let binding = binding.first(SOAP_BINDING, "binding");
+            binding.and_then(|binding| binding.attribute("style"))
+        });
         let is_rpc = style == Some("rpc");
         let request = self.message(declared, bound, "input", is_rpc.then(|| name.to_owned()))?;
         let response = self.message(declared, bound, "output", is_rpc.then(|| format!("{name}Response")))?;
@@ -129,12 +134,25 @@ impl<'d> Reading<'d> {
         self.operations.push(SoapOperation {
             id: name.to_owned(),
             note: note(declared),
+            address: self.address(binding),
+            action: soap.and_then(|soap| soap.attribute("soapAction")).unwrap_or_default().to_owned(),
             request,
             response,
             request_member: Some("body"),
             response_member: None,
         });
         Ok(())
+    }
+
+    /// Where the first port of a binding listens.
+    fn address(&self, binding: &Element) -> Option<String> {
+        let ports = self.root.all(WSDL, "service").flat_map(|service| service.all(WSDL, "port"));
+        let is_bound = |port: &&Element| {
+            let bound = port.attribute("binding").and_then(|name| port.resolve(name));
+            bound.is_some_and(|name| Some(name.local.as_str()) == binding.attribute("name"))
+        };
+        let address = ports.into_iter().find(is_bound)?.first(SOAP_BINDING, "address")?;
+        address.attribute("location").map(str::to_owned)
     }
 
     fn port_operation(

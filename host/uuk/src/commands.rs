@@ -2,7 +2,7 @@
 //! [`Failure`] that names its exit code.
 
 mod adapter;
-mod bundle;
+pub(crate) mod bundle;
 mod call;
 mod client;
 mod compile;

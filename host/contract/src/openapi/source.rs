@@ -21,8 +21,12 @@ const LIMITS: Limits = Limits {
     string_bytes_max: 64 * 1024,
 };
 
-/// Reads a document: as JSON if it begins with `{`, otherwise as YAML 1.2.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Value, ContractError> {
+/// Reads an OpenAPI document, or what calls itself one, as a tree of values: as JSON if it begins with `{`, otherwise as
+/// YAML 1.2. What it says is not looked at.
+///
+/// # Errors
+/// [`ContractError`], if it is neither, or exceeds a bound.
+pub fn parse(bytes: &[u8]) -> Result<Value, ContractError> {
     if bytes.len() > DOCUMENT_BYTES_MAX {
         return Err(ContractError::TooLarge { bytes_max: DOCUMENT_BYTES_MAX });
     }

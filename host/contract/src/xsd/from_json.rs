@@ -83,6 +83,8 @@ impl<'t> Converter<'t> {
         Ok(SoapOperation {
             id: operation.id().to_owned(),
             note: Note { titles, text: None },
+            address: None,
+            action: String::new(),
             request,
             response,
             request_member: None,

@@ -1,6 +1,10 @@
-//! `uuk adapter new`: a project that builds and whose tests pass, from templates within this program or from a database.
+//! `uuk adapter new`: a project that builds and whose tests pass, from templates within this program, or one for a database
+//! or service that is there.
 
 mod database;
+mod openapi;
+mod service;
+mod wsdl;
 
 use std::path::{Path, PathBuf};
 
@@ -78,8 +82,11 @@ pub(crate) struct NewOptions {
     #[arg(long, value_name = "DIR", conflicts_with = "from")]
     sdk_path: Option<PathBuf>,
     /// Write contract, statements and mapping for what is there already
-    #[arg(long, value_enum, requires = "datasource")]
+    #[arg(long, value_enum)]
     from: Option<Origin>,
+    /// The service's description, for `--from openapi` and `--from wsdl`
+    #[arg(value_name = "FILE", requires = "from", required_if_eq_any([("from", "openapi"), ("from", "wsdl")]))]
+    description: Option<PathBuf>,
     #[command(flatten)]
     database: database::DatabaseOptions,
 }
@@ -89,6 +96,10 @@ pub(crate) struct NewOptions {
 enum Origin {
     /// A table: one row by its key, and all by pages
     Database,
+    /// A service that an OpenAPI document describes
+    Openapi,
+    /// A service in SOAP that a WSDL describes
+    Wsdl,
 }
 
 pub(super) fn run(options: &NewOptions, terminal: &Terminal) -> Result<(), Failure> {
@@ -101,6 +112,12 @@ pub(super) fn run(options: &NewOptions, terminal: &Terminal) -> Result<(), Failu
     }
     let project = match (options.from, options.lang) {
         (Some(Origin::Database), _) => database::project(name, &options.database, terminal)?,
+        (Some(Origin::Openapi), _) => {
+            service::project(name, service::OPENAPI, options.description.as_ref(), terminal)?
+        }
+        (Some(Origin::Wsdl), _) => {
+            service::project(name, service::WSDL, options.description.as_ref(), terminal)?
+        }
         (None, Language::Rust) => rust_project(name, &sdk_dependency(options.sdk_path.as_deref())?)?,
         (None, Language::Javascript) => {
             with_types(name, Language::Javascript, filled(name, JAVASCRIPT_BUILD, JAVASCRIPT))?
@@ -116,7 +133,9 @@ pub(super) fn run(options: &NewOptions, terminal: &Terminal) -> Result<(), Failu
     }
     let paths: Vec<_> = project.iter().map(|(path, _)| path).collect();
     let result = serde_json::json!({ "folder": name, "files": paths });
-    let next = format!("next: cd {name} && uuk adapter build && uuk adapter test");
+    let has_fixture = project.iter().any(|(path, _)| path.starts_with("fixtures/"));
+    let proof = if has_fixture { "test" } else { "check" };
+    let next = format!("next: cd {name} && uuk adapter build && uuk adapter {proof}");
     terminal.result("uuk.cli/adapter-new/v1", &result, next);
     Ok(())
 }

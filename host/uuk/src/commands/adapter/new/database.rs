@@ -20,7 +20,7 @@ const READING_TIME_MAX: Duration = Duration::from_secs(20);
 #[derive(Debug, clap::Args)]
 pub(super) struct DatabaseOptions {
     /// The database: sqlite:./people.db or postgres://user@localhost/people
-    #[arg(long, value_name = "URL", requires = "from")]
+    #[arg(long, value_name = "URL", requires = "from", required_if_eq("from", "database"))]
     datasource: Option<String>,
     /// Its table or view, if there is more than one
     #[arg(long, value_name = "NAME", requires = "from")]
