@@ -15,11 +15,12 @@ use crate::audit::{AuditRow, Head};
 use crate::catalog;
 use crate::registry::{DamagedRow, Edit, Registry};
 
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "registry", include_str!("../migrations/0001_registry.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
     (3, "catalog", include_str!("../migrations/0003_catalog.sql")),
     (4, "files", include_str!("../migrations/0004_files.sql")),
+    (5, "catalog_search", include_str!("../migrations/0005_catalog_search.sql")),
 ];
 
 /// An operator and a publisher need few.
@@ -251,18 +252,32 @@ impl Store {
         Ok(row.map(Bytes::from))
     }
 
-    /// The services that have, for each of `words`, a word that begins with it; by name, at most `services_max`.
+    /// Services that have, for each of `words`, a word that begins with it: the first `services_max` that are found, by
+    /// name.
     pub(crate) async fn search_catalog(
         &self,
         words: &[String],
         services_max: u32,
     ) -> Result<Vec<String>, StoreError> {
-        let one = |number: usize| {
+        let range = |table: &str, number: usize| {
             let (from, to) = (2 * number + 1, 2 * number + 2);
-            format!("SELECT DISTINCT service FROM catalog_word WHERE word >= ${from} AND word < ${to}")
+            format!("{table}.word >= ${from} AND {table}.word < ${to}")
         };
-        let all: Vec<_> = (0..words.len()).map(one).collect();
-        let sql = format!("{} ORDER BY service LIMIT {services_max}", all.join(" INTERSECT "));
+        let has = |number| {
+            let range = range("other", number);
+            format!(
+                " AND EXISTS (SELECT 1 FROM catalog_word other WHERE other.service = one.service AND {range})"
+            )
+        };
+        // The longest finds the fewest, and the others are looked up with those. Sorting here and not there lets the
+        // database stop once it has enough: a beginning of two letters may find nearly all.
+        let mut words: Vec<_> = words.iter().collect();
+        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        let others: String = (1..words.len()).map(has).collect();
+        let range = range("one", 0);
+        let sql = format!(
+            "SELECT DISTINCT service FROM catalog_word one WHERE {range}{others} LIMIT {services_max}"
+        );
         let rows: Vec<(String,)> = on!(self, |pool| {
             // Made of numbers alone.
             let mut query = sqlx::query_as(AssertSqlSafe(sql));
@@ -273,7 +288,9 @@ impl Store {
             }
             query.fetch_all(pool).await?
         });
-        Ok(rows.into_iter().map(|(service,)| service).collect())
+        let mut services: Vec<_> = rows.into_iter().map(|(service,)| service).collect();
+        services.sort();
+        Ok(services)
     }
 
     /// Entries of the audit log after one, at most `entries_max`.
