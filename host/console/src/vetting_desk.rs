@@ -126,9 +126,11 @@ impl Desk {
             stage: submission.stage(),
             steps,
             findings: self.central.report(&submission).await?,
-            hindrance: match person.member {
-                None => self.central.hindrance(&submission).await?,
-                Some(_) => None,
+            hindrance: match (submission.stage(), &person.member) {
+                (SubmissionStage::Examination | SubmissionStage::Signing, None) => {
+                    self.central.hindrance(&submission).await?
+                }
+                _ => None,
             },
             revocation,
             tiers: trust.tiers().into_iter().collect(),

@@ -159,20 +159,24 @@ async fn an_approved_bundle_serves_until_it_is_revoked() -> Result<()> {
     let answers = async || status(&client).await == Some(StatusCode::OK);
     server.until("the vetted bundle answers", PATIENCE, answers).await?;
 
-    let revoke = json!({ "act": "revoke", "reason": "wrong dates" });
-    office.step(&office.reviewers[0], number, revoke).await?;
-    let refuses = async || status(&client).await.is_some_and(|status| status != StatusCode::OK);
-    server.until("a revoked bundle stops", REFRESH, refuses).await?;
-    ensure!(Operator::of(&office.site).sees_refused("people.asice").await? == "bundle.revoked");
-
     // Of the next version, what has changed since is told.
-    let next = parts.with_version("9.0.0")?.with_manifest("host_calls = 2", "host_calls = 3")?;
+    let next = parts.clone().with_version("9.0.0")?.with_manifest("host_calls = 2", "host_calls = 3")?;
     let next = office.submit(office.site.author(next)?).await?;
     let findings = &office.at(next, "review").await?["findings"];
     ensure!(findings["against"].is_string(), "{findings}");
     let told = findings["differences"].as_array().context("no differences")?.iter();
     let told: Vec<_> = told.map(|one| (one["what"].clone(), one["name"].clone())).collect();
     ensure!(told == [(json!("limit"), json!("host_calls"))], "{told:?}");
+
+    let revoke = json!({ "act": "revoke", "reason": "wrong dates" });
+    office.step(&office.reviewers[0], number, revoke).await?;
+    let refuses = async || status(&client).await.is_some_and(|status| status != StatusCode::OK);
+    server.until("a revoked bundle stops", REFRESH, refuses).await?;
+    ensure!(Operator::of(&office.site).sees_refused("people.asice").await? == "bundle.revoked");
+
+    // What was revoked is nothing to compare with.
+    let last = office.submit(office.site.author(parts.with_version("9.0.1")?)?).await?;
+    ensure!(office.at(last, "review").await?["findings"]["against"].is_null(), "compared with a revoked one");
     Ok(())
 }
 

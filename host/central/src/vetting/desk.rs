@@ -176,10 +176,12 @@ impl Central {
         Ok(Arc::new(off_thread(move || Bundle::read(&file, &Profile::bundle().limits)).await?))
     }
 
-    /// The version of a plugin that was vetted last.
+    /// The version of a plugin that was vetted last. What was wrong with a revoked one must not pass as known.
     pub(super) async fn approved_before(&self, plugin: &str) -> Result<Option<Submission>, CentralError> {
+        let registry = self.snapshot().await?.registry;
+        let revoked = &registry.bundle_trust().revoked;
         let mut submissions = self.submissions().await?;
-        submissions.retain(|one| one.plugin == plugin);
+        submissions.retain(|one| one.plugin == plugin && !revoked.contains_key(&one.contents));
         let vetted_at = |one: &Submission| match &one.outcome {
             Some(Outcome::Vetted { stamped_at, .. }) => Some(*stamped_at),
             _ => None,
