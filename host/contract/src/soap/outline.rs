@@ -151,3 +151,58 @@ impl Outlining<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The outline of an operation whose request holds these elements.
+    fn outline(elements: &str, depth_max: usize) -> SoapOutline {
+        let wsdl = format!(
+            r#"<definitions xmlns="http://schemas.xmlsoap.org/wsdl/" xmlns:s="http://schemas.xmlsoap.org/wsdl/soap/"
+                xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:t="urn:t" targetNamespace="urn:t">
+            <types><xs:schema targetNamespace="urn:t" elementFormDefault="qualified">
+             <xs:element name="ask"><xs:complexType><xs:sequence>{elements}</xs:sequence></xs:complexType></xs:element>
+             <xs:element name="say"><xs:complexType><xs:sequence/></xs:complexType></xs:element>
+             <xs:complexType name="Node"><xs:sequence><xs:element name="node" type="t:Node" minOccurs="0"/></xs:sequence>
+             </xs:complexType></xs:schema></types>
+            <message name="in"><part name="body" element="t:ask"/></message>
+            <message name="out"><part name="body" element="t:say"/></message>
+            <portType name="p"><operation name="ask"><input message="t:in"/><output message="t:out"/></operation></portType>
+            <binding name="b" type="t:p"><s:binding style="document" transport="http://schemas.xmlsoap.org/soap/http"/>
+             <operation name="ask"><s:operation soapAction="urn:ask"/><input><s:body use="literal"/></input>
+             <output><s:body use="literal"/></output></operation></binding>
+            <service name="s"><port name="p" binding="t:b"><s:address location="http://a/b"/></port></service>
+            </definitions>"#
+        );
+        let contract = Contract::from_wsdl(wsdl.as_bytes()).unwrap();
+        contract.soap_outline(contract.operation("ask").unwrap(), depth_max).unwrap()
+    }
+
+    #[test]
+    fn says_where_and_how_an_operation_is_called() {
+        let outline = outline(r#"<xs:element name="day" type="xs:date" minOccurs="0"/>"#, 1);
+        let called = (outline.address.as_deref(), &*outline.action, &*outline.element, &*outline.namespace);
+        assert_eq!(called, (Some("http://a/b"), "urn:ask", "ask", "urn:t"));
+        let day = OutlineElement {
+            name: "day".to_owned(),
+            content: OutlineContent::Text,
+            is_optional: true,
+            is_repeated: false,
+        };
+        assert_eq!((outline.is_qualified, outline.request, outline.left_out), (true, vec![day], vec![]));
+    }
+
+    #[test]
+    fn leaves_out_what_is_nested_too_deep() {
+        let outline = outline(r#"<xs:element name="node" type="t:Node"/>"#, 2);
+        assert_eq!(outline.left_out, ["request/node/node/node: nested too deep"]);
+    }
+
+    #[test]
+    fn leaves_out_elements_of_a_request_that_are_in_another_namespace() {
+        let elements =
+            r#"<xs:element name="a" type="xs:int"/><xs:element name="b" type="xs:int" form="unqualified"/>"#;
+        assert_eq!(outline(elements, 2).left_out, ["request/b: in another namespace"]);
+    }
+}
