@@ -17,6 +17,9 @@ use crate::store::{Attempt, NewRow, Store, StoreError};
 const QUEUE_MAX: usize = 4096;
 /// Records per commit: the statements of one take some tens of milliseconds.
 const COMMIT_RECORDS_MAX: usize = 256;
+/// How often everything that is ready to run goes before a commit, while records come: some milliseconds on a busy server,
+/// and nothing on an idle one.
+const ROUNDS_MAX: usize = 8;
 
 /// A record on its way to the disk.
 #[derive(Debug)]
@@ -50,7 +53,10 @@ impl Writer {
             tokio::select! {
                 count = queue.recv_many(&mut waiting, COMMIT_RECORDS_MAX) => match count {
                     0 => return,
-                    _ => self.commit(&mut waiting).await,
+                    _ => {
+                        gather(queue, &mut waiting).await;
+                        self.commit(&mut waiting).await;
+                    }
                 },
                 () = stop.cancelled(), if !queue.is_closed() => queue.close(),
             }
@@ -91,5 +97,18 @@ impl Writer {
             other => other?,
         }
         Ok(ids)
+    }
+}
+
+/// Lets those join who are about to come, for as long as they do.
+async fn gather(queue: &mut mpsc::Receiver<Waiting>, waiting: &mut Vec<Waiting>) {
+    for _ in 0..ROUNDS_MAX {
+        tokio::task::yield_now().await;
+        let room = COMMIT_RECORDS_MAX.saturating_sub(waiting.len());
+        let before = waiting.len();
+        waiting.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(room));
+        if waiting.len() == before {
+            return;
+        }
     }
 }

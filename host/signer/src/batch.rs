@@ -41,6 +41,10 @@ pub(crate) struct SigningThreads {
 #[derive(Clone)]
 pub(crate) struct SigningQueue(Arc<Queue>);
 
+/// How often everything that is ready to run goes before a fast key, while messages come to it: some milliseconds on a busy
+/// server, and nothing on an idle one.
+const ROUNDS_MAX: usize = 8;
+
 type Reply = oneshot::Sender<Result<SignatureDocuments, SignerError>>;
 
 /// A message that waits for its signature.
@@ -110,9 +114,17 @@ impl SigningQueue {
         let is_fast = is_fast(&*identity.key);
         queue.push(Job { identity, parts, reply }, is_fast)?;
         if is_fast {
-            tokio::task::yield_now().await;
-            if let Ok(signed) = answer.try_recv() {
-                return signed;
+            let mut ready = 0;
+            for _ in 0..ROUNDS_MAX {
+                tokio::task::yield_now().await;
+                if let Ok(signed) = answer.try_recv() {
+                    return signed;
+                }
+                // Who comes while others do may wait for more.
+                match std::mem::replace(&mut ready, queue.ready()) {
+                    before if before < ready && ready < self.0.bounds.batch_max => {}
+                    _ => break,
+                }
             }
             while let Some(batch) = queue.ready_batch() {
                 queue.sign_batch(batch);
@@ -190,6 +202,11 @@ impl Queue {
                 None => state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
             }
         }
+    }
+
+    /// How many messages are ready.
+    fn ready(&self) -> usize {
+        self.lock().ready.len()
     }
 
     /// The same of those that are ready. `None` if there are none any more.
