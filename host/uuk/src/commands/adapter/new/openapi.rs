@@ -308,3 +308,59 @@ fn allows_null(schema: &Value) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn leaves_out(operation: Value, reason: &str) {
+        let document = json!({
+            "openapi": "3.1.0",
+            "info": { "title": "t", "version": "1" },
+            "paths": { "/a": { "post": operation } },
+        });
+        let service = read(document.to_string().as_bytes()).unwrap();
+        assert_eq!(service.left_out, [format!("post_a: {reason}")]);
+        assert!(service.requests.is_empty());
+    }
+
+    fn answered(schema: Value) -> Value {
+        json!({ "200": { "description": "", "content": { JSON: { "schema": schema } } } })
+    }
+
+    #[test]
+    fn leaves_out_what_needs_a_header() {
+        let header =
+            json!({ "name": "X-Key", "in": "header", "required": true, "schema": { "type": "string" } });
+        let operation = json!({ "parameters": [header], "responses": answered(json!({})) });
+        leaves_out(operation, "needs `X-Key`, which a mapping cannot send in its header");
+    }
+
+    #[test]
+    fn leaves_out_what_takes_no_json() {
+        let body = json!({ "content": { "text/plain": { "schema": {} } } });
+        leaves_out(
+            json!({ "requestBody": body, "responses": answered(json!({})) }),
+            "its request is not JSON",
+        );
+    }
+
+    #[test]
+    fn leaves_out_what_takes_no_fields() {
+        let body = json!({ "content": { JSON: { "schema": { "type": "string" } } } });
+        let responses = answered(json!({ "type": "object", "properties": {} }));
+        leaves_out(json!({ "requestBody": body, "responses": responses }), "its request has no named fields");
+    }
+
+    #[test]
+    fn leaves_out_what_answers_no_fields() {
+        let operation = json!({ "responses": answered(json!({ "type": "string" })) });
+        leaves_out(operation, "its answer has no named fields");
+    }
+
+    #[test]
+    fn leaves_out_what_never_succeeds() {
+        leaves_out(json!({ "responses": { "500": { "description": "" } } }), "declares no success");
+    }
+}
