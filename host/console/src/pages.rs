@@ -1,5 +1,6 @@
 //! The pages: made here whole, without scripts, and doing nothing that the API does not.
 
+mod accesses;
 mod application;
 mod catalog;
 mod layout;

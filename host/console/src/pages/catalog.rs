@@ -1,4 +1,4 @@
-//! The catalog for those who write it, and access to services for those who ask for it or grant it.
+//! The catalog for those who write it: what a form says becomes what the API takes.
 
 use std::str::FromStr;
 
@@ -7,16 +7,16 @@ use maud::{Markup, html};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use strum::IntoEnumIterator;
 use uuk_central::{
-    CentralError, Classification, Flaw, InformationSystem, OutlinedField, Person, PublicService,
-    PublishingError, Resource, ServiceDescription, Texts,
+    CentralError, Classification, Flaw, InformationSystem, OutlinedField, Person, PublishingError, Resource,
+    ServiceDescription, Texts,
 };
-use uuk_identifiers::{IdentifierError, MemberId, ServiceId, SubsystemId};
+use uuk_identifiers::{IdentifierError, ServiceId, SubsystemId};
 
 use super::layout::layout;
 use super::public::field_name;
-use super::{Filled, Visit};
+use super::{Filled, Visit, accesses};
 use crate::authorize::{Action, may};
-use crate::catalog_desk::{AccessView, Draft, OwnService, OwnSystem, ServiceView, blank};
+use crate::catalog_desk::{Draft, OwnService, OwnSystem, ServiceView, blank};
 use crate::desk::Desk;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -55,14 +55,14 @@ pub(super) async fn show(
             let system = systems.iter().find(|system| system.system == id).ok_or(Problem::NoSuchPage)?;
             ("page/system", system_form(visit, system))
         }
-        ("accesses", "") => ("page/accesses", accesses(visit, person, &desk.accesses(person).await?)),
+        ("accesses", "") => ("page/accesses", accesses::list(visit, person, &desk.accesses(person).await?)),
         (_, id) => {
             let asked = desk.central.public_service(&read_id(id)?).await?;
             let (service, outline) = asked.ok_or(Problem::NoSuchPage)?;
             let member = person.member.as_ref().ok_or(Problem::Denied)?;
             let systems = desk.own_systems(person).await?;
             let answers = outline.operations.iter().flat_map(|operation| &operation.answer);
-            ("page/ask", ask(visit, &service, &answers.collect::<Vec<_>>(), member, &systems))
+            ("page/ask", accesses::ask(visit, &service, &answers.collect::<Vec<_>>(), member, &systems))
         }
     };
     let content = html! { @if let Some(problem) = problem { (visit.alert(problem)) } (content) };
@@ -181,9 +181,10 @@ fn list(visit: &Visit, person: &Person, systems: &[OwnSystem]) -> Markup {
         @if systems.is_empty() { p { (visit.text("editor/no_system")) } }
         @for system in systems {
             section {
-                h2 { (system.description.as_ref().map_or("", |described| visit.pick(&described.title))) }
-                p.quiet { (system.system) }
-                @if system.description.is_none() { p { (visit.text("editor/not_described")) } }
+                @match &system.description {
+                    Some(described) => { h2 { (visit.pick(&described.title)) } p.quiet { (system.system) } }
+                    None => { h2 { (system.system) } p { (visit.text("editor/not_described")) } }
+                }
                 @if may_edit { p { a href={ "/systems/" (system.system) } { (visit.text("editor/describe_system")) } } }
                 ul.services { @for service in &system.services { (service_line(visit, service)) } }
                 @if may_edit && system.description.is_some() {
@@ -461,97 +462,6 @@ fn told(visit: &Visit, flaw: &Flaw) -> String {
         | Flaw::Blank { .. }
         | Flaw::SampleMissing { .. } => text,
         _ => format!("{text} ({})", uuk_process::ErrorChain(flaw)),
-    }
-}
-
-/// The requests for access, with what is to be decided on top.
-fn accesses(visit: &Visit, person: &Person, views: &[AccessView]) -> Markup {
-    html! {
-        @if views.is_empty() { p { (visit.text("access/none")) } }
-        @for view in views { (access(visit, person, view)) }
-    }
-}
-
-fn access(visit: &Visit, person: &Person, view: &AccessView) -> Markup {
-    let (request, decision) = (&view.access.request, &view.access.decision);
-    let state = match decision {
-        None => "access/waiting",
-        Some(decision) if !decision.granted => "access/refused",
-        Some(_) if view.counts => "access/granted",
-        Some(_) => "access/over",
-    };
-    let is_open = decision.as_ref().is_none_or(|decision| decision.granted);
-    html! {
-        section.step {
-            h2 { (visit.language.fill("access/number", view.number)) " · " (visit.text(state)) }
-            dl {
-                dt { (visit.text("access/consumer")) } dd { (request.consumer) }
-                dt { (visit.text("access/service")) }
-                dd { a href={ "/catalog/" (request.service) } { (request.service) } }
-                dt { (visit.text("access/purpose")) } dd { (request.purpose) }
-                dt { (visit.text("catalog/legal_basis")) } dd { (request.legal_basis) }
-                dt { (visit.text("access/fields")) }
-                dd { ul { @for field in &request.fields { li { (field_name(visit, field)) } } } }
-                dt { (visit.text("access/until")) } dd { (request.until.strftime("%Y-%m-%d")) }
-                dt { (visit.text("access/calls")) } dd { (request.calls_per_day) }
-                @if let Some(decision) = decision {
-                    dt { (visit.text("access/note")) } dd { (decision.note) ", " (decision.at.strftime("%Y-%m-%d")) }
-                }
-                @if !view.support.is_empty() {
-                    dt { (visit.text("editor/support")) }
-                    dd { ul { @for uuk_central::Contact { name, phone, mail } in &view.support {
-                        li { (name) @for way in [phone, mail].into_iter().flatten() { ", " (way) } }
-                    } } }
-                }
-            }
-            @if is_open && view.is_provider && may(person, Action::DecideAccess) {
-                form method="post" action={ "/accesses/" (view.number) "/decide" } {
-                    (visit.form_token())
-                    label { (visit.text("access/note")) input name="/note" maxlength="255" required; }
-                    @if decision.is_none() {
-                        button type="submit" name="/granted:truth" value="yes" { (visit.text("access/grant")) }
-                    }
-                    button.danger type="submit" name="/granted:truth" value="no" { (visit.text("access/refuse")) }
-                }
-            }
-        }
-    }
-}
-
-/// What a consumer asks a provider for.
-fn ask(
-    visit: &Visit,
-    service: &PublicService,
-    fields: &[&OutlinedField],
-    member: &MemberId,
-    systems: &[OwnSystem],
-) -> Markup {
-    html! {
-        p.lead { a href={ "/catalog/" (service.service) } { (visit.pick(&service.title)) } " · " (service.service) }
-        form method="post" action={ "/accesses/" (service.service) } {
-            (visit.form_token())
-            label { (visit.text("access/consumer"))
-                select name="consumer" {
-                    @for system in systems { option { (system.system) } }
-                    option { (member) }
-                }
-            }
-            label { (visit.text("access/purpose")) input name="purpose" maxlength="255" required; }
-            label { (visit.text("catalog/legal_basis")) input name="legal_basis" maxlength="255" required; }
-            fieldset {
-                legend { (visit.text("access/fields")) }
-                @for field in fields {
-                    label.check {
-                        input type="checkbox" name="field" value=(field.pointer);
-                        (field_name(visit, &field.pointer))
-                        @if let Some(class) = field.class { " " span.class.(class) { (visit.text(&format!("class/{class}"))) } }
-                    }
-                }
-            }
-            label { (visit.text("access/until")) input type="date" name="until" required; }
-            label { (visit.text("access/calls")) input type="number" name="calls_per_day" min="1" required; }
-            button type="submit" { (visit.text("access/ask")) }
-        }
     }
 }
 
