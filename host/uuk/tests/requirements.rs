@@ -2,16 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 #[test]
-fn every_test_that_the_requirements_name_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+fn every_test_that_the_requirements_name_exists() -> io::Result<()> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     let mut tests = BTreeSet::new();
     for folder in ["host", "tests/e2e/tests"] {
-        read_tests(&root.join(folder), &mut tests);
+        read_tests(&root.join(folder), &mut tests)?;
     }
-    let table = fs::read_to_string(root.join("host/docs/requirements.md")).unwrap();
+    let table = fs::read_to_string(root.join("host/docs/requirements.md"))?;
     let quoted = table.split('`').skip(1).step_by(2);
     let is_name = |text: &&str| {
         text.contains('_')
@@ -21,27 +22,29 @@ fn every_test_that_the_requirements_name_exists() {
     assert!(named.len() > 40, "{named:?}");
     let missing: Vec<_> = named.difference(&tests).collect();
     assert!(missing.is_empty(), "there are no such tests: {missing:#?}");
+    Ok(())
 }
 
 /// The names of functions under `#[test]`, whatever else stands between.
-fn read_tests(folder: &Path, tests: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+fn read_tests(folder: &Path, tests: &mut BTreeSet<String>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
         if path.is_dir() {
-            read_tests(&path, tests);
+            read_tests(&path, tests)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
+            let text = fs::read_to_string(&path)?;
             let mut is_test = false;
             for line in text.lines().map(str::trim) {
                 let signature = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
                 if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
                     is_test = true;
-                } else if let Some((name, _)) = signature.and_then(|signature| signature.split_once('(')) {
-                    if std::mem::take(&mut is_test) {
-                        tests.insert(name.to_owned());
-                    }
+                } else if let Some((name, _)) = signature.and_then(|signature| signature.split_once('('))
+                    && std::mem::take(&mut is_test)
+                {
+                    tests.insert(name.to_owned());
                 }
             }
         }
     }
+    Ok(())
 }

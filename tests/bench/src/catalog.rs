@@ -157,10 +157,9 @@ async fn registry(arguments: &CatalogArguments, keys: &KeyFolder, source: &str) 
         let applicant = Applicant { member: &member, member_name: "Institution", server: &server, fields };
         let identity = authority.identity(Use::Authentication, &applicant, KeyKind::P256)?;
         registry.add_certificate(&server, &Der::from(identity.certificate().clone()), now)?;
-        let (title, description) =
-            (texts(&mut fastrand::Rng::new(), 3), texts(&mut fastrand::Rng::new(), 10));
-        let system_description = InformationSystem { title, description, resources: BTreeMap::new() };
-        registry.set_information_system(&system, system_description)?;
+        let (title, description) = (texts(&mut random, 3), texts(&mut random, 10));
+        let described = InformationSystem { title, description, resources: BTreeMap::new() };
+        registry.set_information_system(&system, described)?;
     }
     Ok(registry)
 }
