@@ -185,9 +185,11 @@ fn echo(name: &str, guest: Guest) -> Result<Parts> {
     Parts::of(guest)?.with_names(&format!("kg.example.{name}"), name)
 }
 
-/// The code of the refusal.
+/// The code of the refusal. Who computes for long waits for a processor that nobody else wants, however long that takes.
 async fn code(misdeed: &'static str) -> Result<String> {
-    Neighbourhood::enter().await?.admit(misdeed).await?.fails(StatusCode::BAD_GATEWAY).await
+    let parts = hostile(misdeed)?.with_manifest("wall = \"2s\"", "wall = \"60s\"")?;
+    let neighbourhood = Neighbourhood::enter().await?;
+    neighbourhood.admit_parts(misdeed, parts).await?.fails(StatusCode::BAD_GATEWAY).await
 }
 
 /// The refusal as the adapter sees it.
