@@ -354,7 +354,9 @@ fn choose_language(code: &str, query: &str) -> Reply {
     let to = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "to");
     // Only to a page of ours: `//` would begin the name of another host.
     let to = to.map(|(_, to)| to.into_owned()).filter(|to| to.starts_with('/') && !to.starts_with("//"));
-    let to = to.filter(|to| !to.contains('\\')).unwrap_or_else(|| "/".to_owned());
+    // Browsers read `\` as `/` and leave control characters out.
+    let is_odd = |it: char| it == '\\' || it.is_control();
+    let to = to.filter(|to| !to.contains(is_odd)).unwrap_or_else(|| "/".to_owned());
     let cookie = format!("{LANGUAGE_COOKIE}={language}; Path=/; SameSite=Lax; Max-Age=31536000");
     Reply::see_other(&to).cookie(&cookie)
 }

@@ -30,10 +30,12 @@ pub(super) fn privacy_flaws(description: &ServiceDescription, contract: &Contrac
         places.push("/info/contact".to_owned());
     }
     search.walk(&document, "", description.is_personal(), &mut places);
-    // What a WSDL says in comments and documentation is in no tree.
-    let source = String::from_utf8_lossy(contract.source());
-    let lines = source.lines().enumerate().filter(|(_, line)| source.starts_with('<') && search.finds(line));
-    places.extend(lines.map(|(index, _)| format!("line {} of the contract", index + 1)));
+    // Comments are in no tree. What the tree names is found in its line as well, and is named once.
+    if places.is_empty() {
+        let source = String::from_utf8_lossy(contract.source());
+        let lines = source.lines().enumerate().filter(|(_, line)| search.finds(line));
+        places.extend(lines.map(|(index, _)| format!("line {} of the contract", index + 1)));
+    }
     places.into_iter().map(|at| Flaw::TellsOfPeople { at }).collect()
 }
 

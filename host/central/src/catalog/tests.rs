@@ -125,6 +125,11 @@ fn refuses_a_contract_that_tells_of_people() {
     check(name, example, &[&format!("{schema}/example")]);
     let described = r#""name":{"type":"string","description":"ask a@b.kg"}"#;
     check(name, described, &[&format!("{schema}/description")]);
+    // In no tree: only whoever downloads the contract reads it.
+    let commented = format!("# ask a@b.kg\n{CONTRACT}");
+    let flaws = lint(&description(SERVICE_ID), commented.as_bytes()).0;
+    let places: Vec<_> = flaws.iter().map(ToString::to_string).collect();
+    assert_eq!(places, ["`line 1 of the contract` tells the public of people"]);
     // A field may be called so.
     let mut of_field = description(SERVICE_ID);
     of_field.classification.insert("/get/answer/example".into(), Classification::None);

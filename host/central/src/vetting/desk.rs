@@ -55,9 +55,12 @@ impl Central {
         let bundle = bundle.await?;
         let submissions = self.submissions().await?;
         let digest = bundle.bundle().digest();
-        let is_same = |one: &&Submission| {
-            one.bundle == digest && (one.is_open() || one.stage() == SubmissionStage::Vetted)
+        // What ran out may be handed in again as it was.
+        let holds = |one: &Submission| match &one.outcome {
+            Some(Outcome::Vetted { expires, .. }) => now < *expires,
+            _ => one.is_open(),
         };
+        let is_same = |one: &&Submission| one.bundle == digest && holds(one);
         if let Some(Submission { number, .. }) = submissions.iter().find(is_same) {
             return Err(VettingError::AlreadySubmitted { number: *number });
         }

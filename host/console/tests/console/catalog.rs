@@ -123,8 +123,8 @@ async fn anybody_finds_a_service_and_reads_its_contract() {
     ] {
         let page = world.look_up(&path).await;
         assert!(
-            page.status == StatusCode::OK && page.text.contains("egister of people")
-                || page.text.contains("Registry of people"),
+            page.status == StatusCode::OK
+                && (page.text.contains("egister of people") || page.text.contains("Registry of people")),
             "{path}: {}",
             page.text
         );

@@ -136,6 +136,8 @@ async fn a_page_speaks_the_language_that_is_liked_or_chosen() {
         let page = world.send("GET", "/sign-in", &headers, "").await;
         assert!(page.text.contains(expected), "{}", page.text);
     }
-    let away = world.send("GET", "/language/ru?to=//example.org", &[], "").await;
-    assert_eq!(away.headers["location"], "/", "nobody is led away");
+    for to in ["//example.org", "/%09/example.org", "/%5Cexample.org"] {
+        let away = world.send("GET", &format!("/language/ru?to={to}"), &[], "").await;
+        assert_eq!(away.headers["location"], "/", "nobody is led away by {to}");
+    }
 }
