@@ -70,7 +70,10 @@ impl Desk {
         step: VettingStep,
     ) -> Result<SubmissionView, Problem> {
         let action = Action::Vet(VettingStepName::from(&step));
-        self.find_submission(person, action, number).await?;
+        let submission = self.find_submission(person, action, number).await?;
+        if let VettingStep::Approve { .. } = step {
+            self.central.check_examined(&submission).await?;
+        }
         match self.central.vetting_step(person, number, step).await {
             Ok(submission) => self.view_submission(person, submission).await,
             Err(VettingError::OwnSubmission | VettingError::NotYours) => {
@@ -122,10 +125,14 @@ impl Desk {
         if revocation.is_some() {
             steps.clear();
         }
+        let findings = self.central.report(&submission).await?;
+        if findings.as_ref().is_some_and(|report| report.unexamined.is_some()) {
+            steps.retain(|step| *step != VettingStepName::Approve);
+        }
         Ok(SubmissionView {
             stage: submission.stage(),
             steps,
-            findings: self.central.report(&submission).await?,
+            findings,
             hindrance: match (submission.stage(), &person.member) {
                 (SubmissionStage::Examination | SubmissionStage::Signing, None) => {
                     self.central.hindrance(&submission).await?

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use super::report::{Report, Trial};
+use super::report::Report;
 use super::submission::Submission;
 
 /// Compiling a large component takes ten seconds, and its fixtures some minutes at most.
@@ -46,7 +46,7 @@ impl ExaminerError {
 }
 
 impl Examiner {
-    /// What it finds in a bundle. A bundle on which it fails is reported as one that cannot be tried.
+    /// What it finds in a bundle. A bundle on which it fails is reported as one that was not examined.
     pub(super) async fn examine(
         &self,
         submission: &Submission,
@@ -58,6 +58,8 @@ impl Examiner {
         let mut command = Command::new(&self.program);
         // It reads what strangers wrote, and needs nothing that this process knows.
         command.args(&self.arguments).env_clear().current_dir(folder.path()).kill_on_drop(true);
+        // What it unpacks goes with the folder, however it ends.
+        command.env("TMPDIR", folder.path());
         if let Some(approved) = approved {
             tokio::fs::write(folder.path().join("approved.asice"), approved).await?;
             command.args(&self.against);
@@ -75,7 +77,10 @@ impl Examiner {
         };
         let said = match tokio::time::timeout(TIME_MAX, ended).await {
             Ok(said) => said?,
-            Err(_) => format!("it took longer than {TIME_MAX:?}"),
+            Err(_) => {
+                process.kill().await?;
+                format!("it took longer than {TIME_MAX:?}")
+            }
         };
         let mut report = Vec::new();
         if let Ok(file) = tokio::fs::File::open(folder.path().join("report.json")).await {
@@ -83,19 +88,20 @@ impl Examiner {
         }
         let read = serde_json::from_slice::<Report>(&report).ok();
         let of_this = read.filter(|report| report.digest == submission.bundle);
-        Ok(of_this.unwrap_or_else(|| failed(submission, said)))
+        Ok(of_this.unwrap_or_else(|| unexamined(submission, said)))
     }
 }
 
-fn failed(submission: &Submission, said: String) -> Report {
+fn unexamined(submission: &Submission, said: String) -> Report {
     Report {
         plugin: submission.plugin.clone(),
         version: submission.version.clone(),
         digest: submission.bundle,
         author: submission.author.clone(),
         against: None,
+        unexamined: Some(said),
         differences: Vec::new(),
-        trial: Some(Trial { problem: Some(said), ..Trial::default() }),
+        trial: None,
         components: Vec::new(),
     }
 }

@@ -15,6 +15,9 @@ pub struct Report {
     pub author: String,
     /// The version that it is compared with: the one approved last.
     pub against: Option<Version>,
+    /// What became of the program, if it did not look to the end: nothing is known of the bundle then.
+    #[serde(default)]
+    pub unexamined: Option<String>,
     /// What to look at; without an approved version, everything.
     pub differences: Vec<Difference>,
     /// What the adapter did, if it was tried.

@@ -69,6 +69,19 @@ impl Trouble {
     }
 }
 
+impl Central {
+    /// Checks that a program has looked at a submission: what nobody could compare, nobody approves.
+    ///
+    /// # Errors
+    /// [`VettingError::Unexamined`], or if the database cannot be used.
+    pub async fn check_examined(&self, submission: &Submission) -> Result<(), VettingError> {
+        match self.report(submission).await? {
+            Some(report) if report.unexamined.is_some() => Err(VettingError::Unexamined),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl VettingService {
     /// Nothing is begun yet. `actor` is how the audit log names it.
     pub fn build(central: Arc<Central>, examiner: Examiner, vetter: Option<Vetter>, actor: Actor) -> Self {
@@ -148,6 +161,7 @@ impl VettingService {
         let Submission { number, plugin, version, approvals, terms, .. } = submission;
         let vetter = self.vetter.as_ref().ok_or(VetterError::NoKey)?;
         let central = &self.central;
+        central.check_examined(submission).await?;
         let (registry, now) = (central.snapshot().await?.registry, central.clock().now());
         let trust = registry.bundle_trust();
         let Terms { tier, grants } = terms.clone().ok_or(VettingError::Tier)?;

@@ -200,6 +200,9 @@ pub enum VettingError {
     /// Nobody else takes it back.
     #[error("only who handed a bundle in takes it back")]
     NotYours,
+    /// Nothing is known of it that people could approve.
+    #[error("the program that looks at bundles failed on this one")]
+    Unexamined,
     /// Reviewed was another file.
     #[error("the digest is not that of the bundle that was handed in")]
     OtherBundle,

@@ -170,8 +170,19 @@ fn terms(visit: &Visit, view: &SubmissionView) -> Markup {
     }
 }
 
-/// What a program found.
+/// What a program found, if it looked to the end.
 fn findings(visit: &Visit, report: &Report) -> Markup {
+    match &report.unexamined {
+        None => found(visit, report),
+        Some(ending) => html! {
+            h2 { (visit.text("vetting/differences")) }
+            p.wrong { (visit.text("vetting/unexamined")) }
+            pre { (ending) }
+        },
+    }
+}
+
+fn found(visit: &Visit, report: &Report) -> Markup {
     html! {
         h2 { (visit.text("vetting/differences")) }
         p { @match &report.against {

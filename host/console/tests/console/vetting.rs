@@ -51,6 +51,12 @@ struct Office {
 
 impl Office {
     async fn new() -> Self {
+        // What the examiner is, a test of the whole program shows; here it finds the same in every bundle.
+        let examine = "echo \"$0\" | sed s/DIGEST/$(sha256sum bundle.asice | cut -c1-64)/ > report.json";
+        Self::with_examiner("/bin/sh", &["-c", examine, &report().to_string()]).await
+    }
+
+    async fn with_examiner(program: &str, arguments: &[&str]) -> Self {
         let world = World::new().await;
         let today = jiff::civil::date(2026, 11, 23);
         let authorities = ["Authors", "Vetters"].map(|name| Authority::new(name, today).unwrap());
@@ -79,14 +85,8 @@ impl Office {
             pkcs11: None,
             password_file: file("vetting-password", "demo\n"),
         };
-        let report = file("report-of-digest.json", &report().to_string());
-        // What the examiner is, a test of the whole program shows; here it finds the same in every bundle.
-        let examine = "sed s/DIGEST/$(sha256sum bundle.asice | cut -c1-64)/ \"$0\" > report.json";
-        let examiner = Examiner {
-            program: "/bin/sh".into(),
-            arguments: vec!["-c".into(), examine.into(), report.display().to_string()],
-            against: Vec::new(),
-        };
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let examiner = Examiner { program: program.into(), arguments, against: Vec::new() };
         let vetter = Vetter::open(&config).unwrap();
         let actor = "central-server".parse().unwrap();
         let service = VettingService::build(Arc::clone(&world.central), examiner, Some(vetter), actor);
@@ -358,6 +358,30 @@ async fn a_bundle_beyond_its_tier_is_not_approved() {
         step["tier"] = json!(tier);
         let (status, refused) = office.step(reviewer, step).await;
         assert_eq!((status, &refused["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(code)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_on_which_the_examiner_fails_is_not_approved() {
+    let said = "test \"$TMPDIR\" = \"$PWD\" && echo out of memory >&2; exit 101";
+    for (program, arguments, ending) in [
+        ("/bin/false", &[][..], "exit status: 1: "),
+        ("/bin/sh", &["-c", said], "exit status: 101: out of memory"),
+    ] {
+        let office = Office::with_examiner(program, arguments).await;
+        let head = &office.world.token("asanova", Role::Head, MEMBER).await;
+        let reviewer = &office.world.token("chon", Role::Reviewer, "").await;
+        let (_, submitted) = office.submit(head, office.bundle("1.2.0")).await;
+        let shown = office.at(reviewer, "review").await;
+        assert_eq!((&shown["findings"]["unexamined"], &shown["steps"]), (&json!(ending), &json!(["refuse"])));
+        let (status, refused) = office.step(reviewer, approve(&submitted["bundle"], "all")).await;
+        assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("vetting.unexamined")));
+
+        let cookie = ("cookie", office.world.sign_in("duysheev", Role::Reviewer, "").await);
+        let headers = [cookie, ("accept-language", "en".to_owned())];
+        let page = office.world.send("GET", "/vetting/1", &headers, "").await.text;
+        assert!(page.contains("what has changed is not known, and it cannot be approved"), "{page}");
+        assert!(page.contains(ending) && !page.contains("Nothing has changed"), "{page}");
     }
 }
 

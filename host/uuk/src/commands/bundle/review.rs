@@ -58,6 +58,7 @@ pub(super) fn run(options: &ReviewOptions, terminal: &Terminal) -> Result<(), Fa
         author: author.signer.subject().to_owned(),
         differences: differences(&aspects(&bundle), &approved.as_ref().map(aspects).unwrap_or_default()),
         against: approved.map(|approved| approved.manifest().plugin.version.clone()),
+        unexamined: None,
         trial: options.trial.then(|| examine(&bundle)),
         components: components(&bundle),
     };
