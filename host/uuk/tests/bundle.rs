@@ -255,9 +255,50 @@ fn a_review_names_what_has_changed_since_the_approved_version() {
     desk.sign();
     let said = desk.uuk(&review);
     assert_eq!(said.exit_code, 1);
-    let changed = "changed sql `find-person`  registry (read): SELECT pin, phone FROM person";
-    assert!(said.talk.contains(changed), "{}", said.talk);
+    let declared = "registry (read), params (), row (), 100 rows, 65536 bytes, 1s";
+    let changed = format!("changed sql `find-person`  {declared}: SELECT pin, phone FROM person");
+    assert!(said.talk.contains(&changed), "{}", said.talk);
     assert!(!said.talk.contains("contract"), "{}", said.talk);
+}
+
+#[test]
+fn a_review_names_what_has_changed_besides_code_and_sql() {
+    let review = ["bundle", "review", "people.asice", "--against", "approved.asice"];
+    let configured = format!("{MANIFEST}\n[config]\nschema = 'config.schema.json'\n");
+    let declared = "registry (read), params (), row (pin text, died text?), 5 rows, 65536 bytes, 2s";
+    let statement = "row = { pin = 'text', died = 'text?' }\nmax_rows = 5\ntimeout = '2s'\n";
+    for (name, before, after, manifest, difference) in [
+        (
+            "map.toml",
+            "get.row = 'find-person'\n",
+            "get.row = 'other'\n",
+            MANIFEST,
+            "mapping `map.toml`  get.row = 'other'",
+        ),
+        ("config.schema.json", "{}", "{ }", &configured, "configuration `config.schema.json`  sha256:"),
+        (
+            "plugin.toml",
+            MANIFEST,
+            &format!("{MANIFEST}{statement}"),
+            MANIFEST,
+            &format!("sql `find-person`  {declared}: "),
+        ),
+    ] {
+        let desk = Desk::new();
+        desk.write("project/plugin.toml", manifest);
+        let hand_in = |content: &str| {
+            desk.write(&format!("project/{name}"), content);
+            desk.pack();
+            desk.sign();
+        };
+        hand_in(before);
+        std::fs::copy(desk.path("people.asice"), desk.path("approved.asice")).unwrap();
+        hand_in(after);
+        let said = desk.uuk(&review);
+        assert_eq!(said.exit_code, 1, "{name}: {}", said.talk);
+        assert!(said.talk.contains(": 1 to look at"), "{name}: {}", said.talk);
+        assert!(said.talk.contains(&format!("changed {difference}")), "{name}: {}", said.talk);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use uuk_asic::Profile;
-use uuk_bundle::{Bundle, BundleDigest, BundleSignature};
+use uuk_bundle::{Bundle, BundleDigest, BundleSignature, COMPONENT, MANIFEST, MAPPING, Statement, ValueType};
 use uuk_central::vetting::{Change, Component, Difference, Report};
 
 use super::inspect::harmless;
@@ -16,8 +16,8 @@ use crate::terminal::{Failure, Terminal};
 
 /// Say what of a bundle the reviewers have to look at
 ///
-/// Compares imports, SQL, upstreams, databases, limits and contracts with the version that was approved last; without
-/// one, all of it is new. Ends with 1 if anything must be looked at, what the adapter did wrong in a trial included.
+/// Compares imports, SQL, upstreams, databases, limits, contracts and a mapping with the version that was approved last;
+/// without one, all of it is new. Ends with 1 if anything must be looked at, what the adapter did wrong in a trial included.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReviewOptions {
     /// The bundle
@@ -37,6 +37,7 @@ pub(crate) struct ReviewOptions {
     report: Option<PathBuf>,
 }
 
+const BILL_OF_MATERIALS: &str = "sbom.json";
 /// Components of a bill of materials that are told.
 const COMPONENTS_MAX: usize = 2000;
 
@@ -120,7 +121,7 @@ fn components(bundle: &Bundle) -> Vec<Component> {
         #[serde(default)]
         components: Vec<Component>,
     }
-    let bill = bundle.part("sbom.json").and_then(|bytes| serde_json::from_slice::<Bill>(bytes).ok());
+    let bill = bundle.part(BILL_OF_MATERIALS).and_then(|bytes| serde_json::from_slice::<Bill>(bytes).ok());
     let mut components = bill.map(|bill| bill.components).unwrap_or_default();
     components.truncate(COMPONENTS_MAX);
     components
@@ -140,11 +141,11 @@ fn aspects(bundle: &Bundle) -> Aspects {
     }
     for (name, statement) in &manifest.statements {
         let text = bundle.sql(name).map_or("", |text| text.trim_end());
-        add("sql", name, format!("{} ({}): {text}", statement.datasource, statement.mode));
+        add("sql", name, format!("{}:\n{text}", declared(statement)));
     }
     for (name, upstream) in &manifest.upstreams {
         let (methods, paths) = (upstream.methods.join(","), upstream.paths.join(" "));
-        add("upstream", name, format!("{methods} {paths}"));
+        add("upstream", name, format!("{methods} {paths}, {} bytes", upstream.response_bytes_max));
     }
     for (name, datasource) in &manifest.datasources {
         let engines: BTreeSet<_> = datasource.engine.iter().map(ToString::to_string).collect();
@@ -169,8 +170,37 @@ fn aspects(bundle: &Bundle) -> Aspects {
     if let Some(Ok(signature)) = bundle.signatures().author {
         add("author", "signature", signature.signer.subject().to_owned());
     }
-    add("component", "adapter.wasm", BundleDigest::of(bundle.component()).to_string());
+    add("component", COMPONENT, BundleDigest::of(bundle.component()).to_string());
+    // Contracts and statements are above.
+    let shown: BTreeSet<_> = manifest.files().collect();
+    for part in bundle.authored_parts() {
+        let digest = || BundleDigest::of(part.bytes).to_string();
+        match part.name.as_str() {
+            MANIFEST | COMPONENT | BILL_OF_MATERIALS => {}
+            MAPPING => add("mapping", MAPPING, String::from_utf8_lossy(part.bytes).trim_end().to_owned()),
+            name if manifest.config_schema.as_deref() == Some(name) => add("configuration", name, digest()),
+            name if name.starts_with("fixtures/") || shown.contains(name) => {}
+            // Whatever a bundle may hold one day, it is not passed over.
+            name => add("part", name, digest()),
+        }
+    }
     aspects
+}
+
+/// All that the manifest says of a statement.
+fn declared(statement: &Statement) -> String {
+    let Statement { datasource, mode, params, row, rows_max, bytes_max, timeout, .. } = statement;
+    let (params, row) = (typed(params), typed(row));
+    format!(
+        "{datasource} ({mode}), params ({params}), row ({row}), {rows_max} rows, {bytes_max} bytes, {timeout:?}"
+    )
+}
+
+fn typed(names: &[(String, ValueType)]) -> String {
+    let one = |(name, kind): &(String, ValueType)| {
+        format!("{name} {}{}", kind.scalar, if kind.nullable { "?" } else { "" })
+    };
+    names.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn differences(now: &Aspects, before: &Aspects) -> Vec<Difference> {
