@@ -38,7 +38,7 @@ fuzz_target!(|input: &[u8]| {
         ocsp_freshness: Duration::ZERO,
         verify_next_update: true,
     };
-    let documents = SignatureDocuments { signatures, hash_chain };
+    let documents = SignatureDocuments { signatures: signatures.into(), hash_chain };
     match verify_message(&documents, &parts, &sender, &nobody, jiff::Timestamp::UNIX_EPOCH) {
         Ok(_) => panic!("nobody was approved"),
         Err(error) => assert!(error.to_string().len() <= ERROR_BYTES_MAX, "{}", error.code()),

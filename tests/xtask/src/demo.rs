@@ -1,7 +1,8 @@
-//! `cargo xtask demo`: two agencies with their security servers, from a clean clone to requests that are answered.
+//! `cargo xtask demo`: an operator and two agencies with their security servers, from a clean clone to requests answered.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
@@ -15,17 +16,26 @@ pub(crate) struct DemoOptions {
     /// Keep the register of people in PostgreSQL instead of SQLite
     #[arg(long)]
     postgres: bool,
-    /// Port for requests; the next one above is for metrics
-    #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..65535))]
+    /// Port for requests; the next two above are for metrics and the pages of the operator
+    #[arg(long, default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..65534))]
     port: u16,
+    /// Write pictures of the pages on the way into this folder
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    pictures: Option<PathBuf>,
 }
 
 pub(crate) fn run(options: &DemoOptions, project: &Project) -> Result<()> {
     // First what only its user can mend.
-    for port in [options.port, options.port.saturating_add(1)] {
+    for port in options.port..=options.port.saturating_add(2) {
         ensure_free(port)?;
     }
-    let mut packages = vec![prepare::CURL, prepare::OPENSSL_HEADERS, prepare::PKG_CONFIG];
+    let mut packages = vec![
+        prepare::CHROMIUM,
+        prepare::CHROMIUM_DRIVER,
+        prepare::CURL,
+        prepare::OPENSSL_HEADERS,
+        prepare::PKG_CONFIG,
+    ];
     if options.postgres {
         packages.push(prepare::POSTGRESQL);
     }
@@ -45,6 +55,9 @@ pub(crate) fn run(options: &DemoOptions, project: &Project) -> Result<()> {
     demo.env("CARGO_TARGET_DIR", &project.target).arg(format!("--port={}", options.port));
     if options.postgres {
         demo.arg("--postgres");
+    }
+    if let Some(folder) = &options.pictures {
+        demo.arg("--pictures").arg(std::path::absolute(folder)?);
     }
     Err(become_command(&mut demo))
 }

@@ -33,9 +33,9 @@ pub(crate) const CURL: Package = Package { name: "curl", is_installed: || is_on_
 // libFuzzer is written in C++.
 const CPP_COMPILER: Package = Package { name: "g++", is_installed: || is_on_path("c++"), service: None };
 // A browser, and what drives it.
-const CHROMIUM: Package =
+pub(crate) const CHROMIUM: Package =
     Package { name: "chromium", is_installed: || is_on_path("chromium"), service: None };
-const CHROMIUM_DRIVER: Package =
+pub(crate) const CHROMIUM_DRIVER: Package =
     Package { name: "chromium-driver", is_installed: || is_on_path("chromedriver"), service: None };
 const MARIADB: Package = Package {
     name: "mariadb-server",
@@ -51,6 +51,21 @@ pub(crate) const OPENSSL_HEADERS: Package = Package {
     is_installed: || Path::new("/usr/include/openssl/ssl.h").is_file(),
     service: None,
 };
+// ODBC, and drivers to test it with.
+const UNIXODBC: Package = Package {
+    name: "unixodbc-dev",
+    is_installed: || Path::new("/usr/include/sql.h").is_file(),
+    service: None,
+};
+const ODBC_MARIADB: Package =
+    Package { name: "odbc-mariadb", is_installed: || has_odbc_driver("[MariaDB Unicode]"), service: None };
+const ODBC_POSTGRESQL: Package = Package {
+    name: "odbc-postgresql",
+    is_installed: || has_odbc_driver("[PostgreSQL Unicode]"),
+    service: None,
+};
+const ODBC_SQLITE: Package =
+    Package { name: "libsqliteodbc", is_installed: || has_odbc_driver("[SQLite3]"), service: None };
 pub(crate) const PKG_CONFIG: Package =
     Package { name: "pkg-config", is_installed: || is_on_path("pkg-config"), service: None };
 pub(crate) const FAKETIME: Package =
@@ -124,6 +139,10 @@ pub(crate) struct Tool {
 pub(crate) const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
 
+// What judges pages and tries the API. The first is a library: it has no program.
+const AXE: (&str, &str) = ("axe-core", "axe-core@4.14.1");
+const SCHEMATHESIS: Script = ("schemathesis", &["schemathesis==4.32.5"]);
+
 /// Everything that the tests need.
 pub(crate) fn for_tests(project: &Project) -> Result<()> {
     // First what may end here, since only an administrator can mend it.
@@ -133,6 +152,9 @@ pub(crate) fn for_tests(project: &Project) -> Result<()> {
         CPP_COMPILER,
         FAKETIME,
         MARIADB,
+        ODBC_MARIADB,
+        ODBC_POSTGRESQL,
+        ODBC_SQLITE,
         OPENSSL,
         OPENSSL_HEADERS,
         PHP,
@@ -141,6 +163,7 @@ pub(crate) fn for_tests(project: &Project) -> Result<()> {
         POSTGRESQL,
         SOFTHSM,
         SQLITE,
+        UNIXODBC,
         XMLLINT,
         XMLSEC,
         ZEEP,
@@ -214,10 +237,15 @@ pub(crate) fn languages(project: &Project) -> Result<OsString> {
     scripts_path(project)
 }
 
-/// `PATH` with what generates clients.
+/// `PATH` with what generates clients; what judges pages and tries the API, tests look for where it is.
 pub(crate) fn client_generators(project: &Project) -> Result<OsString> {
     packages(&[JAVA, NODE, NPM, PYTHON])?;
-    scripts(&[OPENAPI_TS], &[OPENAPI_PYTHON_CLIENT, OPENAPI_GENERATOR], project)?;
+    scripts(&[OPENAPI_TS], &[OPENAPI_PYTHON_CLIENT, OPENAPI_GENERATOR, SCHEMATHESIS], project)?;
+    let (name, install) = AXE;
+    let [javascript, _] = scripts_folders(project);
+    if !javascript.join("node_modules").join(name).is_dir() {
+        run(Command::new("npm").args(["install", install, "--prefix"]).arg(&javascript))?;
+    }
     scripts_path(project)
 }
 
@@ -304,6 +332,11 @@ fn has_go() -> bool {
     let said = capture(Command::new("go").args(["env", "GOVERSION"])).unwrap_or_default();
     let minor = said.trim().strip_prefix("go1.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
     minor.is_some_and(|minor| minor >= 24)
+}
+
+/// Packages of drivers register them in this file, some by the tool of the package `odbcinst`, which comes with them.
+fn has_odbc_driver(section: &str) -> bool {
+    fs::read_to_string("/etc/odbcinst.ini").is_ok_and(|drivers| drivers.contains(section))
 }
 
 /// Debian keeps its programs off the path, by version.

@@ -27,6 +27,9 @@ struct Step {
     run: fn(&Project) -> Result<()>,
 }
 
+/// What the program is built without unless asked.
+const WITH_ODBC: [&str; 5] = ["--package", "uuk-plugin-host", "--features", "odbc", "--locked"];
+
 const STEPS: [Step; 11] = [
     Step { name: "prepare", what: "what is missing on this machine is installed", run: prepare::for_tests },
     Step { name: "format", what: "the code is formatted", run: format },
@@ -92,7 +95,10 @@ fn format(project: &Project) -> Result<()> {
 
 fn clippy(project: &Project) -> Result<()> {
     let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
-    run_command(&mut project.cargo(&arguments))
+    run_command(&mut project.cargo(&arguments))?;
+    run_command(
+        project.cargo(&["clippy", "--all-targets"]).args(WITH_ODBC).args(["--", "--deny", "warnings"]),
+    )
 }
 
 fn rustdoc(project: &Project) -> Result<()> {
@@ -102,7 +108,8 @@ fn rustdoc(project: &Project) -> Result<()> {
 
 fn tests(project: &Project) -> Result<()> {
     let path = prepare::client_generators(project)?;
-    run_command(project.cargo(&["test", "--workspace", "--locked"]).env("PATH", path))
+    run_command(project.cargo(&["test", "--workspace", "--locked"]).env("PATH", path))?;
+    run_command(project.cargo(&["test", "--test", "sql"]).args(WITH_ODBC).arg("odbc"))
 }
 
 /// As an integrator would, with the program.
