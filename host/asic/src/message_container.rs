@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use uuk_pki::DigestAlgorithm;
 
 use crate::container::{Container, ContainerError, Entry, Profile};
@@ -80,7 +81,8 @@ impl MessageContainer {
                 None => others.push(name),
             }
         }
-        let signature = SignatureDocuments { signatures: signature.bytes.to_vec(), hash_chain };
+        let signature =
+            SignatureDocuments { signatures: Bytes::copy_from_slice(&signature.bytes), hash_chain };
         Ok(Self { message, signature, time_stamp, attachments, others })
     }
 
@@ -94,7 +96,7 @@ impl MessageContainer {
         let stamped = self.time_stamp.as_ref().and_then(|stamp| stamp.hash_chain.as_ref());
         let covered = [
             (MESSAGE, Some(&*self.message)),
-            (SIGNATURES, Some(self.signature.signatures.as_slice())),
+            (SIGNATURES, Some(&*self.signature.signatures)),
             (RESULT, chain.map(|chain| chain.result.as_slice())),
             (CHAIN, chain.map(|chain| chain.chain.as_slice())),
             (STAMPED_RESULT, stamped.map(|chain| chain.result.as_slice())),
@@ -190,7 +192,7 @@ mod tests {
         MessageContainer {
             message: Arc::from(&b"<message/>"[..]),
             signature: SignatureDocuments {
-                signatures: b"<signatures/>".to_vec(),
+                signatures: "<signatures/>".into(),
                 hash_chain: Some(chain_documents("sig")),
             },
             time_stamp: Some(DetachedTimeStamp {

@@ -3,6 +3,7 @@
 //! A message is `/message.xml` and its attachments. Its signature is one XAdES document, which refers to the message
 //! itself if it is alone, or to the result of a hash chain if there are attachments or other messages beside it.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::verify::{SignatureDocument, VerifyError};
@@ -25,8 +26,8 @@ pub(crate) const RESULT: &str = "/sig-hashchainresult.xml";
 /// The documents that make up a message's signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureDocuments {
-    /// The XAdES signature, UTF-8 XML.
-    pub signatures: Vec<u8>,
+    /// The XAdES signature, UTF-8 XML; messages that were signed together share it.
+    pub signatures: Bytes,
     /// The hash chain from what is signed to this message.
     pub hash_chain: Option<ChainDocuments>,
 }

@@ -123,9 +123,11 @@ fn insert(signatures: &[u8], token: &[u8]) -> Result<Vec<u8>, VerifyError> {
     };
     let (before, after) = document.input_text().split_at_checked(position).ok_or_else(structure)?;
     let stamped = [before, &inserted, after].concat();
-    // With other prefixes in the document, or a time-stamp already there, this fails.
-    SignatureDocument::parse(stamped.as_bytes())?;
-    Ok(stamped.into_bytes())
+    // With a time-stamp already there, this fails; where the prefix means something else, nobody finds the new one.
+    match SignatureDocument::parse(stamped.as_bytes())?.time_stamp {
+        Some(found) if found == token => Ok(stamped.into_bytes()),
+        _ => Err(structure()),
+    }
 }
 
 #[cfg(test)]
@@ -154,7 +156,7 @@ mod tests {
         let digest = ALGORITHM.digest(message.as_bytes());
         let pending = PendingSignature::new(&signer, &[vec![digest]], Timestamp::UNIX_EPOCH).unwrap();
         let value = key.sign_digest(pending.digest()).unwrap();
-        pending.complete(&value).unwrap().remove(0).signatures
+        pending.complete(&value).unwrap().remove(0).signatures.to_vec()
     }
 
     #[track_caller]
@@ -248,5 +250,16 @@ mod tests {
     fn refuses_other_prefixes() {
         let sound = String::from_utf8(signed("message")).unwrap();
         refuses(&sound.replace("xades:", "other:").replace("xmlns:xades", "xmlns:other"), "malformed");
+    }
+
+    /// What is unsigned can be written so by whoever signs, who could say later that there is no time-stamp.
+    #[test]
+    fn refuses_a_prefix_that_means_something_else() {
+        let sound = String::from_utf8(signed("message")).unwrap();
+        let (before, unsigned) = sound.split_at(sound.find("<xades:UnsignedProperties>").unwrap());
+        let (unsigned, after) = unsigned.split_at(unsigned.find("</xades:QualifyingProperties>").unwrap());
+        let declared = format!("<x:UnsignedProperties xmlns:x=\"{XADES}\" xmlns:xades=\"urn:other\">");
+        let other = unsigned.replace("xades:", "x:").replace("<x:UnsignedProperties>", &declared);
+        refuses(&[before, &other, after].concat(), "structure");
     }
 }

@@ -113,7 +113,7 @@ impl World {
 
     /// Stamps all signatures at once, and puts each in a container with its message.
     fn contain(&self, messages: &[&[&[u8]]], signed: Vec<SignatureDocuments>) -> Vec<MessageContainer> {
-        let documents: Vec<&[u8]> = signed.iter().map(|signature| signature.signatures.as_slice()).collect();
+        let documents: Vec<&[u8]> = signed.iter().map(|signature| &*signature.signatures).collect();
         let pending = PendingTimeStamp::new(&documents).unwrap().unwrap();
         let request = TimeStampRequest::new(pending.imprint().clone());
         let stamper = TimeStamper { certificate: &certificate(&self.stamper), key: &key(&self.stamper) };
@@ -124,7 +124,7 @@ impl World {
         let containers = messages.iter().zip(signed).zip(stamped).map(|((parts, mut signature), stamped)| {
             let time_stamp = match stamped {
                 Stamped::Inside(signatures) => {
-                    signature.signatures = signatures;
+                    signature.signatures = signatures.into();
                     None
                 }
                 Stamped::Beside(time_stamp) => Some(time_stamp),
@@ -176,7 +176,7 @@ impl World {
     fn check_time_stamp(&self, container: &MessageContainer, folder: &Path) {
         let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).unwrap();
         write("root.pem", self.authority.pem().as_bytes());
-        let text = String::from_utf8(container.signature.signatures.clone()).unwrap();
+        let text = String::from_utf8(container.signature.signatures.to_vec()).unwrap();
         let inside = |element: &str| {
             let content = text.split_once(&format!("<{element}"))?.1.split_once('>')?.1.split_once('<')?.0;
             BASE64.decode(content).ok()

@@ -237,7 +237,7 @@ impl Signed {
         let body = self.body.as_deref().map(|body| MessagePart::attachment(1, PartContent::Bytes(body)));
         let message = MessagePart::message(PartContent::Bytes(&self.message));
         let parts: Vec<_> = std::iter::once(message).chain(body).collect();
-        let documents = SignatureDocuments { signatures, hash_chain: self.hash_chain };
+        let documents = SignatureDocuments { signatures: signatures.into(), hash_chain: self.hash_chain };
         let authorities = authorities(self.shared_params).unwrap();
         match verify_message(&documents, &parts, &member(sender), &authorities, self.time.parse().unwrap()) {
             Ok(_) => ("ok".to_owned(), "ok"),
@@ -418,7 +418,7 @@ fn accepts_what_servers_sent_each_other() {
         };
         let hash_chain = take(&["application/hash-chain-result"])
             .map(|result| ChainDocuments { result, chain: take(&["application/hash-chain"]).unwrap() });
-        let documents = SignatureDocuments { signatures: take(&["signature/"]).unwrap(), hash_chain };
+        let documents = SignatureDocuments { signatures: take(&["signature/"]).unwrap().into(), hash_chain };
         let message = take(&["application/x-road-rest-re", "text/xml"]).unwrap();
         let body = take(&["application/x-road-rest-body", "application/octet-stream"]);
         let mut signed = vec![MessagePart::message(PartContent::Bytes(&message))];

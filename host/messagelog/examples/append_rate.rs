@@ -83,7 +83,7 @@ fn record(query_id: String) -> NewRecord {
         message: Bytes::from(vec![b'm'; MESSAGE_BYTES]),
         attachments: vec![LoggedAttachment::Content(Bytes::from(vec![b'b'; BODY_BYTES]))],
         signature: SignatureDocuments {
-            signatures: vec![b's'; SIGNATURE_BYTES],
+            signatures: vec![b's'; SIGNATURE_BYTES].into(),
             hash_chain: Some(ChainDocuments {
                 result: vec![b'r'; CHAIN_BYTES],
                 chain: vec![b'c'; CHAIN_BYTES],

@@ -135,7 +135,7 @@ fn container(full: FullRecord, keys: &Keys) -> Result<MessageContainer, ExportEr
     };
     let time_stamp = match inside {
         Some(stamped) => {
-            signatures = stamped;
+            signatures = stamped.into();
             None
         }
         None => Some(time_stamp),

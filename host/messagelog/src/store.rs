@@ -1,18 +1,24 @@
 //! The tables, and all SQL.
 //!
-//! Every statement is the same text for SQLite and PostgreSQL. SQLite is written by one connection, which writers take
-//! in turn, so that none is starved while another holds the file's lock.
+//! Every statement is the same text for SQLite and PostgreSQL, but for the one that stores records. SQLite is written by
+//! one connection, which writers take in turn, so that none is starved while another holds the file's lock.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult};
 use jiff::Timestamp;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, PgPool, Postgres, QueryBuilder, SqlSafeStr, Sqlite, SqlitePool};
+use sqlx::query_builder::Separated;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Postgres, QueryBuilder, SqlSafeStr,
+    Sqlite, SqliteConnection,
+};
 use tokio::sync::Mutex;
 use uuk_asic::{ChainDocuments, ChainNames, DetachedTimeStamp, HashChains, SignatureDocuments};
 use uuk_identifiers::{ClientId, MemberId, SubsystemId};
@@ -23,16 +29,24 @@ use crate::checkpointer::Backlog;
 use crate::config::Grouping;
 use crate::record::{Direction, FoundRecord, Query, RecordId};
 
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "records", include_str!("../migrations/0001_records.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "records", include_str!("../migrations/0001_records.sql")),
+    (2, "signatures", include_str!("../migrations/0002_signatures.sql")),
+];
+
+/// How SQLite takes a record with all that belongs to it.
+const WHOLE_RECORD: &str = include_str!("whole_record.sql");
 
 /// Connections beside the one that writes, or in all with PostgreSQL.
-const CONNECTIONS_MAX: u32 = 4;
+const CONNECTIONS_MAX: usize = 4;
 /// Waiting for a connection, or for another process that writes the same file.
 const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(15);
 /// Numbers taken from the database at once. Those that a stopped server did not use stay unused.
 const NUMBER_BLOCK: i64 = 1024;
 /// Rows per statement that names them one by one; SQLite takes 32766 parameters, and each number of rows is prepared anew.
 const ROWS_MAX: usize = 32;
+/// Attachments per statement: a commit may have more than databases take parameters, which is 32766 in SQLite.
+const ATTACHMENTS_PER_STATEMENT: usize = 1024;
 /// A digest of SHA-512.
 const SHA512_BYTES: usize = 64;
 /// Records per commit of a time-stamp: a few milliseconds.
@@ -116,7 +130,8 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    fn size_bytes(&self) -> usize {
+    /// What it takes to keep it.
+    pub(crate) fn size_bytes(&self) -> usize {
         let chain = self.signature.hash_chain.as_ref();
         let attachments = self.attachments.iter().map(|attachment| match attachment {
             StoredAttachment::Content(content) => content.len(),
@@ -146,22 +161,79 @@ pub(crate) struct FullRecord {
 
 #[derive(Debug, Clone)]
 enum Pool {
-    Sqlite(SqlitePool),
+    Sqlite(SqliteConnections),
     Postgres(PgPool),
 }
 
-/// Runs code on whichever database it is; the code can name its type `Db`.
+/// Connections to SQLite. The driver's own pool would ask each one after use whether it is still there, which takes the
+/// connection's thread once more.
+#[derive(Debug, Clone)]
+struct SqliteConnections(managed::Pool<SqliteConnector>);
+
+#[derive(Debug)]
+struct SqliteConnector {
+    options: SqliteConnectOptions,
+    access: Access,
+}
+
+impl SqliteConnections {
+    fn new(
+        options: SqliteConnectOptions,
+        access: Access,
+        connections_max: usize,
+    ) -> Result<Self, StoreError> {
+        let pool = managed::Pool::builder(SqliteConnector { options, access })
+            .max_size(connections_max)
+            .wait_timeout(Some(ACQUIRE_TIME_MAX))
+            .runtime(deadpool::Runtime::Tokio1);
+        // Fails only for timeouts without a runtime.
+        let pool = pool.build().map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        Ok(Self(pool))
+    }
+
+    async fn acquire(&self) -> Result<Object<SqliteConnector>, sqlx::Error> {
+        self.0.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => error,
+            _ => sqlx::Error::PoolTimedOut,
+        })
+    }
+}
+
+impl managed::Manager for SqliteConnector {
+    type Type = SqliteConnection;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<SqliteConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        if self.access == Access::Write {
+            sqlx::raw_sql(WHOLE_RECORD).execute(&mut connection).await?;
+        }
+        Ok(connection)
+    }
+
+    async fn recycle(&self, connection: &mut SqliteConnection, _: &Metrics) -> RecycleResult<sqlx::Error> {
+        // A full disk ends a transaction without the driver's knowledge, which takes none on it any more.
+        match connection.is_in_transaction() {
+            true => Err(RecycleError::message("it takes no transaction any more")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Runs code on a connection to whichever database it is; the code can name its type `Db`.
 macro_rules! on {
-    ($pool:expr, |$connections:ident| $code:expr) => {
+    ($pool:expr, |$connection:ident| $code:expr) => {
         match $pool {
-            Pool::Sqlite($connections) => {
+            Pool::Sqlite(connections) => {
                 #[allow(dead_code, reason = "not all code names it")]
                 type Db = Sqlite;
+                let mut $connection = connections.acquire().await?;
                 $code
             }
-            Pool::Postgres($connections) => {
+            Pool::Postgres(connections) => {
                 #[allow(dead_code, reason = "not all code names it")]
                 type Db = Postgres;
+                let mut $connection = connections.acquire().await?;
                 $code
             }
         }
@@ -228,13 +300,20 @@ impl Store {
     /// Opens the database and brings its tables up to date.
     pub(crate) async fn open(url: &str, password: Option<&Secret<String>>) -> Result<Self, StoreError> {
         let store = Self::open_for(Access::Write, url, password).await?;
+        let is_sqlite = matches!(store.write, Pool::Sqlite(_));
         let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
-            Migration::new(*version, (*name).into(), MigrationType::Simple, sql.into_sql_str(), false)
+            // SQLite keeps a table in the order of a key that is called so, and of any other in a second tree.
+            let sql = match is_sqlite && *version >= 2 {
+                true => sql.replace("BIGINT PRIMARY KEY", "INTEGER PRIMARY KEY"),
+                false => (*sql).to_owned(),
+            };
+            let sql = AssertSqlSafe(sql).into_sql_str();
+            Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
         });
-        let mut migrator = Migrator::with_migrations(migrations.collect());
-        // A newer release may have been here: its tables still fit this one.
-        migrator.set_ignore_missing(true);
-        on!(&store.write, |pool| migrator.run(pool).await).map_err(StoreError::Migration)?;
+        // Tables that a newer release has changed are refused: what it writes may not be read here.
+        let migrator = Migrator::with_migrations(migrations.collect());
+        // By a connection that needs none of them yet.
+        on!(&store.read, |connection| migrator.run(&mut *connection).await).map_err(StoreError::Migration)?;
         Ok(store)
     }
 
@@ -275,20 +354,10 @@ impl Store {
             .page_size(4096)
             .thread_name(|number| format!("message-log-{number}"))
             .disable_statement_logging();
-        let pool = |connections_max| {
-            SqlitePoolOptions::new()
-                .max_connections(connections_max)
-                .acquire_timeout(ACQUIRE_TIME_MAX)
-                // A file does not go away, and asking takes another thread.
-                .test_before_acquire(false)
-                // A full disk ends a transaction without the driver's knowledge, which takes none on it any more.
-                .before_acquire(|connection, _| {
-                    let is_usable = !connection.is_in_transaction();
-                    Box::pin(async move { Ok(is_usable) })
-                })
-        };
-        let write = pool(1).connect_with(options.clone()).await.map_err(StoreError::Unreachable)?;
-        let read = pool(CONNECTIONS_MAX).connect_lazy_with(options);
+        // Whatever is wrong with the file is told at once.
+        options.connect().await.map_err(StoreError::Unreachable)?.close().await?;
+        let write = SqliteConnections::new(options.clone(), access, 1)?;
+        let read = SqliteConnections::new(options, Access::Read, CONNECTIONS_MAX)?;
         Ok(Self::new(Pool::Sqlite(write), Pool::Sqlite(read)))
     }
 
@@ -319,7 +388,7 @@ impl Store {
             .options([("default_transaction_read_only", if access == Access::Read { "on" } else { "off" })])
             .disable_statement_logging();
         let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
+            .max_connections(CONNECTIONS_MAX as u32)
             .acquire_timeout(ACQUIRE_TIME_MAX)
             .connect_with(options)
             .await
@@ -347,9 +416,9 @@ impl Store {
                 taken.push(number);
                 continue;
             }
-            let end: i64 = on!(&self.write, |pool| {
+            let end: i64 = on!(&self.write, |connection| {
                 // By itself the statement ends after its row was read, and nobody would hear that the disk is full.
-                let mut transaction = pool.begin_with(Db::BEGIN).await?;
+                let mut transaction = connection.begin_with(Db::BEGIN).await?;
                 let end = sqlx::query_scalar(SQL).bind(NUMBER_BLOCK).fetch_one(&mut *transaction).await?;
                 transaction.commit().await?;
                 end
@@ -365,27 +434,26 @@ impl Store {
         rows: &[(RecordId, &NewRow)],
         attempt: Attempt,
     ) -> Result<(), StoreError> {
+        let (insert_whole, unless_there) = match attempt {
+            Attempt::First => ("INSERT INTO whole_record SELECT * FROM (", ""),
+            Attempt::Again => {
+                ("INSERT OR IGNORE INTO whole_record SELECT * FROM (", " ON CONFLICT DO NOTHING")
+            }
+        };
         // Rows that are none but make up the number: see `padded`.
-        let end = ") AS padded WHERE column1 IS NOT NULL".to_owned()
-            + match attempt {
-                Attempt::First => "",
-                Attempt::Again => " ON CONFLICT DO NOTHING",
-            };
-        let mut digests = SignatureDigests::default();
+        let end_whole = ") AS padded WHERE column1 IS NOT NULL";
+        let end = [end_whole, unless_there].concat();
+        let signatures = Signatures::new(rows);
         let attachments: Vec<_> = rows
             .iter()
             .flat_map(|(id, row)| row.content.attachments.iter().zip(1_i16..).map(move |one| (*id, one)))
             .collect();
-        on!(&self.write, |pool| {
-            let mut script = <Db as Transactions>::Script::default();
-            let insert = script.statement(
-                "INSERT INTO record (id, recorded_at, direction, instance, member_class, member_code, \
-                 subsystem_code, query_id, request_id, signature_digest) SELECT * FROM (",
-            );
-            insert.push_values(padded(rows), |mut values, row| {
-                let (id, row) = row.unzip();
+        on!(&self.write, |connection| {
+            let push_record = |values: &mut Separated<'_, Db, &'static str>,
+                               row: Option<&(RecordId, &NewRow)>| {
+                let (id, row) = row.copied().unzip();
                 let member = row.map(|row| row.party.member());
-                let digest = row.map(|row| digests.of(&row.content.signature.signatures));
+                let signature = id.and_then(|id| signatures.of(id));
                 values
                     .push_bind(id.map(|id| id.0))
                     .push_bind(row.map(|row| row.recorded_at.as_millisecond()))
@@ -396,32 +464,62 @@ impl Store {
                     .push_bind(row.map(|row| subsystem_code(&row.party)))
                     .push_bind(row.map(|row| &*row.query_id))
                     .push_bind(row.map(|row| &*row.request_id))
-                    .push_bind(digest.as_ref().map(Digest::as_bytes));
-            });
-            insert.push(&end);
-
-            let insert = script.statement(
-                "INSERT INTO content (record_id, key_id, message, signatures, chain_result, chain) SELECT * FROM (",
-            );
-            insert.push_values(padded(rows), |mut values, row| {
-                let (id, row) = row.unzip();
+                    .push_bind(signature.map(|signature| signature.digest.as_bytes()));
+            };
+            let push_content = |values: &mut Separated<'_, Db, &'static str>,
+                                row: Option<&(RecordId, &NewRow)>| {
+                let (id, row) = row.copied().unzip();
                 let content = row.map(|row| &row.content);
+                let signature = id.and_then(|id| signatures.of(id));
                 let chain = content.and_then(|content| content.signature.hash_chain.as_ref());
                 values
-                    .push_bind(id.map(|id| id.0))
                     .push_bind(content.and_then(|content| content.key_id.as_deref()))
                     .push_bind(content.map(|content| &*content.message))
-                    .push_bind(content.map(|content| &*content.signature.signatures))
+                    .push_bind(signature.map(|signature| signature.first.0))
                     .push_bind(chain.map(|chain| &*chain.result))
                     .push_bind(chain.map(|chain| &*chain.chain));
-            });
-            insert.push(&end);
+            };
+            let mut script = <Db as Transactions>::Script::new(attachments.is_empty());
+            if Db::SPLITS_RECORDS {
+                let insert = script.statement(insert_whole);
+                insert.push_values(padded(rows), |mut values, row| {
+                    push_record(&mut values, row);
+                    push_content(&mut values, row);
+                    let signature = row.and_then(|(id, _)| signatures.of(*id).filter(|one| one.first == *id));
+                    values.push_bind(signature.map(|signature| signature.document));
+                });
+                insert.push(end_whole);
+            } else {
+                let insert = script.statement(
+                    "INSERT INTO record (id, recorded_at, direction, instance, member_class, member_code, \
+                     subsystem_code, query_id, request_id, signature_digest) SELECT * FROM (",
+                );
+                insert.push_values(padded(rows), |mut values, row| push_record(&mut values, row));
+                insert.push(&end);
 
-            if !attachments.is_empty() {
+                let insert = script.statement(
+                    "INSERT INTO content (record_id, key_id, message, signature_id, chain_result, chain) SELECT * FROM (",
+                );
+                insert.push_values(padded(rows), |mut values, row| {
+                    values.push_bind(row.map(|(id, _)| id.0));
+                    push_content(&mut values, row);
+                });
+                insert.push(&end);
+
+                let insert = script.statement("INSERT INTO signature (id, document) SELECT * FROM (");
+                insert.push_values(padded(&signatures.distinct), |mut values, signature| {
+                    values
+                        .push_bind(signature.map(|signature| signature.first.0))
+                        .push_bind(signature.map(|signature| signature.document));
+                });
+                insert.push(&end);
+            }
+
+            for attachments in attachments.chunks(ATTACHMENTS_PER_STATEMENT) {
                 let insert = script
                     .statement("INSERT INTO attachment (record_id, number, content, digest) SELECT * FROM (");
-                insert.push_values(padded(&attachments), |mut values, attachment| {
-                    let (id, attachment) = attachment.unzip();
+                insert.push_values(padded(attachments), |mut values, attachment| {
+                    let (id, attachment) = attachment.copied().unzip();
                     let (attachment, number) = attachment.unzip();
                     let (content, digest) = match attachment {
                         Some(StoredAttachment::Content(content)) => (Some(&**content), None),
@@ -436,7 +534,7 @@ impl Store {
                 });
                 insert.push(&end);
             }
-            script.commit(pool).await?;
+            script.commit(&mut connection).await?;
         });
         self.backlog.add(rows.iter().map(|(_, row)| row.content.size_bytes()).sum());
         Ok(())
@@ -453,14 +551,15 @@ impl Store {
     pub(crate) async fn checkpoint(&self) -> Result<(), StoreError> {
         const SQL: &str = "PRAGMA wal_checkpoint(PASSIVE)";
         let (Pool::Sqlite(read), Pool::Sqlite(write)) = (&self.read, &self.write) else { return Ok(()) };
-        sqlx::query(SQL).execute(read).await?;
-        sqlx::query(SQL).execute(write).await?;
+        for connections in [read, write] {
+            sqlx::query(SQL).execute(&mut *connections.acquire().await?).await?;
+        }
         Ok(())
     }
 
     /// The records that fit, oldest first, at most `records_max`.
     pub(crate) async fn find(&self, query: &Query, records_max: u32) -> Result<Vec<FoundRecord>, StoreError> {
-        let rows: Vec<FoundRow> = on!(&self.read, |pool| {
+        let rows: Vec<FoundRow> = on!(&self.read, |connection| {
             let mut select = QueryBuilder::<Db>::new(FOUND);
             select.push(" WHERE record.id > ").push_bind(query.after.map_or(i64::MIN, |after| after.0));
             if let Some(query_id) = &query.query_id {
@@ -486,7 +585,7 @@ impl Store {
                 select.push(" AND time_stamp_id IS NULL");
             }
             select.push(" ORDER BY record.id LIMIT ").push_bind(i64::from(records_max));
-            select.build_query_as().fetch_all(pool).await?
+            select.build_query_as().fetch_all(&mut *connection).await?
         });
         rows.into_iter().map(read_found).collect()
     }
@@ -494,27 +593,29 @@ impl Store {
     /// When the newest record was made.
     pub(crate) async fn last_recorded_at(&self) -> Result<Option<Timestamp>, StoreError> {
         const SQL: &str = "SELECT MAX(recorded_at) FROM record";
-        let at: Option<i64> = on!(&self.read, |pool| sqlx::query_scalar(SQL).fetch_one(pool).await?);
+        let at: Option<i64> =
+            on!(&self.read, |connection| sqlx::query_scalar(SQL).fetch_one(&mut *connection).await?);
         Ok(at.and_then(|at| Timestamp::from_millisecond(at).ok()))
     }
 
     /// A record with all its content.
     pub(crate) async fn load(&self, id: RecordId) -> Result<Option<FullRecord>, StoreError> {
-        const CONTENT: &str =
-            "SELECT key_id, message, signatures, chain_result, chain FROM content WHERE record_id = $1";
+        const CONTENT: &str = "SELECT key_id, message, document, chain_result, chain FROM content \
+             JOIN signature ON signature.id = signature_id WHERE record_id = $1";
         const ATTACHMENTS: &str =
             "SELECT content, digest FROM attachment WHERE record_id = $1 ORDER BY number";
         const TIME_STAMP: &str = "SELECT time_stamp.id, token, chain_result, covered, signature_digest FROM record \
                                   JOIN time_stamp ON time_stamp.id = time_stamp_id WHERE record.id = $1";
-        let (found, content, attachments, time_stamp) = on!(&self.read, |pool| {
+        let (found, content, attachments, time_stamp) = on!(&self.read, |connection| {
             let mut select = QueryBuilder::<Db>::new(FOUND);
             select.push(" WHERE record.id = ").push_bind(id.0);
-            let found: Option<FoundRow> = select.build_query_as().fetch_optional(pool).await?;
-            let content: Option<ContentRow> = sqlx::query_as(CONTENT).bind(id.0).fetch_optional(pool).await?;
+            let found: Option<FoundRow> = select.build_query_as().fetch_optional(&mut *connection).await?;
+            let content: Option<ContentRow> =
+                sqlx::query_as(CONTENT).bind(id.0).fetch_optional(&mut *connection).await?;
             let attachments: Vec<AttachmentRow> =
-                sqlx::query_as(ATTACHMENTS).bind(id.0).fetch_all(pool).await?;
+                sqlx::query_as(ATTACHMENTS).bind(id.0).fetch_all(&mut *connection).await?;
             let time_stamp: Option<TimeStampRow> =
-                sqlx::query_as(TIME_STAMP).bind(id.0).fetch_optional(pool).await?;
+                sqlx::query_as(TIME_STAMP).bind(id.0).fetch_optional(&mut *connection).await?;
             (found, content, attachments, time_stamp)
         });
         let Some(found) = found else { return Ok(None) };
@@ -543,7 +644,7 @@ impl Store {
             content: Content {
                 key_id,
                 message,
-                signature: SignatureDocuments { signatures, hash_chain },
+                signature: SignatureDocuments { signatures: signatures.into(), hash_chain },
                 attachments: attachments.collect::<Result<_, _>>()?,
             },
             time_stamp,
@@ -570,8 +671,8 @@ impl Store {
     pub(crate) async fn unstamped(&self, records_max: u32) -> Result<Vec<(RecordId, Digest)>, StoreError> {
         const SQL: &str =
             "SELECT id, signature_digest FROM record WHERE time_stamp_id IS NULL ORDER BY id LIMIT $1";
-        let rows: Vec<(i64, Vec<u8>)> = on!(&self.read, |pool| {
-            sqlx::query_as(SQL).bind(i64::from(records_max)).fetch_all(pool).await?
+        let rows: Vec<(i64, Vec<u8>)> = on!(&self.read, |connection| {
+            sqlx::query_as(SQL).bind(i64::from(records_max)).fetch_all(&mut *connection).await?
         });
         let rows = rows.into_iter().map(|(id, digest)| {
             let record = RecordId(id);
@@ -585,9 +686,9 @@ impl Store {
     pub(crate) async fn waiting(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
         const COUNT: &str = "SELECT COUNT(*) FROM record WHERE time_stamp_id IS NULL";
         const OLDEST: &str = "SELECT recorded_at FROM record WHERE time_stamp_id IS NULL ORDER BY id LIMIT 1";
-        let (count, oldest): (i64, Option<i64>) = on!(&self.read, |pool| {
-            let count = sqlx::query_scalar(COUNT).fetch_one(pool).await?;
-            (count, sqlx::query_scalar(OLDEST).fetch_optional(pool).await?)
+        let (count, oldest): (i64, Option<i64>) = on!(&self.read, |connection| {
+            let count = sqlx::query_scalar(COUNT).fetch_one(&mut *connection).await?;
+            (count, sqlx::query_scalar(OLDEST).fetch_optional(&mut *connection).await?)
         });
         let oldest = oldest.and_then(|millisecond| Timestamp::from_millisecond(millisecond).ok());
         Ok((count.unsigned_abs(), oldest))
@@ -596,15 +697,21 @@ impl Store {
     /// Whether a record waits for a time-stamp.
     pub(crate) async fn is_unstamped(&self, record: RecordId) -> Result<bool, StoreError> {
         const SQL: &str = "SELECT COUNT(*) FROM record WHERE id = $1 AND time_stamp_id IS NULL";
-        let count: i64 =
-            on!(&self.read, |pool| sqlx::query_scalar(SQL).bind(record.0).fetch_one(pool).await?);
+        let count: i64 = on!(&self.read, |connection| sqlx::query_scalar(SQL)
+            .bind(record.0)
+            .fetch_one(&mut *connection)
+            .await?);
         Ok(count > 0)
     }
 
     /// The signature document of a record.
     pub(crate) async fn signatures(&self, record: RecordId) -> Result<Vec<u8>, StoreError> {
-        const SQL: &str = "SELECT signatures FROM content WHERE record_id = $1";
-        Ok(on!(&self.read, |pool| sqlx::query_scalar(SQL).bind(record.0).fetch_one(pool).await?))
+        const SQL: &str = "SELECT document FROM content JOIN signature ON signature.id = signature_id \
+                           WHERE record_id = $1";
+        Ok(on!(&self.read, |connection| sqlx::query_scalar(SQL)
+            .bind(record.0)
+            .fetch_one(&mut *connection)
+            .await?))
     }
 
     /// Keeps a time-stamp with the records that it covers, in ascending order. Those that another has stamped meanwhile
@@ -625,18 +732,18 @@ impl Store {
             ),
         };
         let id = self.take_numbers(1).await?.first().copied().unwrap_or_default();
-        on!(&self.write, |pool| {
+        on!(&self.write, |connection| {
             let insert = sqlx::query(INSERT)
                 .bind(id)
                 .bind(stamp.stamped_at.as_millisecond())
                 .bind(stamp.token)
                 .bind(result)
                 .bind(covered);
-            insert.execute(pool).await?;
+            insert.execute(&mut *connection).await?;
             // In several transactions, so that nobody waits long who has a record to write. What a crash leaves out is
             // stamped anew.
             for records in records.chunks(STAMPED_PER_COMMIT) {
-                let mut transaction = pool.begin_with(Db::BEGIN).await?;
+                let mut transaction = connection.begin_with(Db::BEGIN).await?;
                 // Numbers follow each other, but for those that others took.
                 for run in records.chunk_by(|one, next| one.0 + 1 == next.0) {
                     let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
@@ -665,7 +772,7 @@ impl Store {
             Grouping::Subsystem => SUBSYSTEMS,
         };
         let rows: Vec<(String, String, String, String)> =
-            on!(&self.read, |pool| sqlx::query_as(sql).fetch_all(pool).await?);
+            on!(&self.read, |connection| sqlx::query_as(sql).fetch_all(&mut *connection).await?);
         let pieces = |(instance, class, code, subsystem): (String, String, String, String)| {
             let pieces = [instance, class, code, subsystem].into_iter();
             pieces.filter(|piece| !piece.is_empty()).collect()
@@ -680,7 +787,7 @@ impl Store {
         grouping: Grouping,
         records_max: usize,
     ) -> Result<Vec<RecordId>, StoreError> {
-        let ids: Vec<i64> = on!(&self.read, |pool| {
+        let ids: Vec<i64> = on!(&self.read, |connection| {
             let mut select = QueryBuilder::<Db>::new(
                 "SELECT id FROM record WHERE archive_id IS NULL AND time_stamp_id IS NOT NULL",
             );
@@ -692,7 +799,7 @@ impl Store {
                 select.push(format_args!(" AND {column} = ")).push_bind(piece);
             }
             select.push(ARCHIVE_ORDER).push(" LIMIT ").push_bind(records_max as i64);
-            select.build_query_scalar().fetch_all(pool).await?
+            select.build_query_scalar().fetch_all(&mut *connection).await?
         });
         Ok(ids.into_iter().map(RecordId).collect())
     }
@@ -701,8 +808,10 @@ impl Store {
     pub(crate) async fn last_archive(&self, group: &str) -> Result<Option<PlannedArchive>, StoreError> {
         const SQL: &str = "SELECT id, group_name, position, file_name, last_digest FROM archive \
                            WHERE group_name = $1 ORDER BY position DESC LIMIT 1";
-        let row: Option<ArchiveRow> =
-            on!(&self.read, |pool| sqlx::query_as(SQL).bind(group).fetch_optional(pool).await?);
+        let row: Option<ArchiveRow> = on!(&self.read, |connection| sqlx::query_as(SQL)
+            .bind(group)
+            .fetch_optional(&mut *connection)
+            .await?);
         Ok(row.map(PlannedArchive::from))
     }
 
@@ -714,8 +823,8 @@ impl Store {
     ) -> Result<Option<PlannedArchive>, StoreError> {
         const SQL: &str = "SELECT id, group_name, position, file_name, last_digest FROM archive \
                            WHERE group_name = $1 AND position = $2";
-        let row: Option<ArchiveRow> = on!(&self.read, |pool| {
-            sqlx::query_as(SQL).bind(group).bind(position).fetch_optional(pool).await?
+        let row: Option<ArchiveRow> = on!(&self.read, |connection| {
+            sqlx::query_as(SQL).bind(group).bind(position).fetch_optional(&mut *connection).await?
         });
         Ok(row.map(PlannedArchive::from))
     }
@@ -724,16 +833,17 @@ impl Store {
     pub(crate) async fn unwritten_archives(&self) -> Result<Vec<PlannedArchive>, StoreError> {
         const SQL: &str = "SELECT id, group_name, position, file_name, last_digest FROM archive \
                            WHERE written_at IS NULL ORDER BY group_name, position";
-        let rows: Vec<ArchiveRow> = on!(&self.read, |pool| sqlx::query_as(SQL).fetch_all(pool).await?);
+        let rows: Vec<ArchiveRow> =
+            on!(&self.read, |connection| sqlx::query_as(SQL).fetch_all(&mut *connection).await?);
         Ok(rows.into_iter().map(PlannedArchive::from).collect())
     }
 
     /// The records of an archive, in its order.
     pub(crate) async fn archived(&self, archive: i64) -> Result<Vec<RecordId>, StoreError> {
-        let ids: Vec<i64> = on!(&self.read, |pool| {
+        let ids: Vec<i64> = on!(&self.read, |connection| {
             let mut select = QueryBuilder::<Db>::new("SELECT id FROM record WHERE archive_id = ");
             select.push_bind(archive).push(ARCHIVE_ORDER);
-            select.build_query_scalar().fetch_all(pool).await?
+            select.build_query_scalar().fetch_all(&mut *connection).await?
         });
         Ok(ids.into_iter().map(RecordId).collect())
     }
@@ -746,8 +856,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         const INSERT: &str = "INSERT INTO archive (id, group_name, position, file_name, last_digest) \
                               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (group_name, position) DO NOTHING";
-        on!(&self.write, |pool| {
-            let mut transaction = pool.begin_with(Db::BEGIN).await?;
+        on!(&self.write, |connection| {
+            let mut transaction = connection.begin_with(Db::BEGIN).await?;
             let insert = sqlx::query(INSERT)
                 .bind(archive.id)
                 .bind(&archive.group)
@@ -778,8 +888,8 @@ impl Store {
     /// Notes that an archive is written.
     pub(crate) async fn mark_written(&self, archive: i64, at: Timestamp) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE archive SET written_at = $1 WHERE id = $2";
-        on!(&self.write, |pool| {
-            sqlx::query(SQL).bind(at.as_millisecond()).bind(archive).execute(pool).await?;
+        on!(&self.write, |connection| {
+            sqlx::query(SQL).bind(at.as_millisecond()).bind(archive).execute(&mut *connection).await?;
         });
         Ok(())
     }
@@ -792,12 +902,20 @@ impl Store {
     ) -> Result<u64, StoreError> {
         const SELECT: &str = "SELECT record.id FROM record JOIN archive ON archive.id = archive_id \
                               WHERE written_at IS NOT NULL AND recorded_at < $1 ORDER BY record.id LIMIT $2";
+        // A signature has the number of the first record that has it.
+        const SIGNATURES: &str = "DELETE FROM signature WHERE id <= $1 \
+             AND NOT EXISTS (SELECT 1 FROM content WHERE record_id = signature.id) \
+             AND NOT EXISTS (SELECT 1 FROM content WHERE signature_id = signature.id AND signature_id <> record_id)";
         let before = before.as_millisecond();
-        let ids: Vec<i64> = on!(&self.read, |pool| {
-            sqlx::query_scalar(SELECT).bind(before).bind(i64::from(records_max)).fetch_all(pool).await?
+        let ids: Vec<i64> = on!(&self.read, |connection| {
+            sqlx::query_scalar(SELECT)
+                .bind(before)
+                .bind(i64::from(records_max))
+                .fetch_all(&mut *connection)
+                .await?
         });
-        on!(&self.write, |pool| {
-            let mut transaction = pool.begin_with(Db::BEGIN).await?;
+        on!(&self.write, |connection| {
+            let mut transaction = connection.begin_with(Db::BEGIN).await?;
             for ids in chunks(&ids) {
                 for delete in [
                     "DELETE FROM attachment WHERE record_id IN (",
@@ -812,6 +930,7 @@ impl Store {
                     delete.push(")").build().execute(&mut *transaction).await?;
                 }
             }
+            sqlx::query(SIGNATURES).bind(ids.last()).execute(&mut *transaction).await?;
             transaction.commit().await?;
         });
         Ok(ids.len() as u64)
@@ -821,8 +940,8 @@ impl Store {
     pub(crate) async fn delete_unused_time_stamps(&self, before: Timestamp) -> Result<(), StoreError> {
         const SQL: &str = "DELETE FROM time_stamp WHERE stamped_at < $1 AND NOT EXISTS \
                            (SELECT 1 FROM record WHERE time_stamp_id = time_stamp.id)";
-        on!(&self.write, |pool| {
-            sqlx::query(SQL).bind(before.as_millisecond()).execute(pool).await?;
+        on!(&self.write, |connection| {
+            sqlx::query(SQL).bind(before.as_millisecond()).execute(&mut *connection).await?;
         });
         Ok(())
     }
@@ -832,12 +951,12 @@ impl Store {
         const SET: &str =
             "INSERT INTO remembered (name, at) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET at = $2";
         const FORGET: &str = "DELETE FROM remembered WHERE name = $1";
-        on!(&self.write, |pool| match at {
+        on!(&self.write, |connection| match at {
             Some(at) => {
-                sqlx::query(SET).bind(name).bind(at.as_millisecond()).execute(pool).await?;
+                sqlx::query(SET).bind(name).bind(at.as_millisecond()).execute(&mut *connection).await?;
             }
             None => {
-                sqlx::query(FORGET).bind(name).execute(pool).await?;
+                sqlx::query(FORGET).bind(name).execute(&mut *connection).await?;
             }
         });
         Ok(())
@@ -846,8 +965,10 @@ impl Store {
     /// The time kept under a name.
     pub(crate) async fn recall(&self, name: &str) -> Result<Option<Timestamp>, StoreError> {
         const SQL: &str = "SELECT at FROM remembered WHERE name = $1";
-        let at: Option<i64> =
-            on!(&self.read, |pool| sqlx::query_scalar(SQL).bind(name).fetch_optional(pool).await?);
+        let at: Option<i64> = on!(&self.read, |connection| sqlx::query_scalar(SQL)
+            .bind(name)
+            .fetch_optional(&mut *connection)
+            .await?);
         Ok(at.and_then(|at| Timestamp::from_millisecond(at).ok()))
     }
 }
@@ -933,18 +1054,39 @@ fn chain_documents(result: Option<Vec<u8>>, chain: Option<Vec<u8>>) -> Option<Op
     }
 }
 
-/// The digests of signatures, of which several records may share one.
-#[derive(Default)]
-struct SignatureDigests<'r>(Vec<(&'r [u8], Digest)>);
+/// The signatures of the records of one commit, which may share them.
+struct Signatures<'r> {
+    distinct: Vec<Signature<'r>>,
+    /// Which of them each record has.
+    of: HashMap<RecordId, usize>,
+}
 
-impl<'r> SignatureDigests<'r> {
-    fn of(&mut self, signatures: &'r [u8]) -> Digest {
-        if let Some((_, digest)) = self.0.iter().find(|(known, _)| *known == signatures) {
-            return digest.clone();
+struct Signature<'r> {
+    /// The first record that has it; its number is the signature's, too.
+    first: RecordId,
+    document: &'r [u8],
+    digest: Digest,
+}
+
+impl<'r> Signatures<'r> {
+    /// Of the records of a commit, in their order.
+    fn new(rows: &[(RecordId, &'r NewRow)]) -> Self {
+        let mut distinct = Vec::<Signature<'r>>::new();
+        let mut of = HashMap::with_capacity(rows.len());
+        for (id, row) in rows {
+            let document = &*row.content.signature.signatures;
+            let position = distinct.iter().position(|known| known.document == document);
+            of.insert(*id, position.unwrap_or(distinct.len()));
+            if position.is_none() {
+                let digest = DigestAlgorithm::Sha512.digest(document);
+                distinct.push(Signature { first: *id, document, digest });
+            }
         }
-        let digest = DigestAlgorithm::Sha512.digest(signatures);
-        self.0.push((signatures, digest.clone()));
-        digest
+        Self { distinct, of }
+    }
+
+    fn of(&self, record: RecordId) -> Option<&Signature<'r>> {
+        self.distinct.get(*self.of.get(&record)?)
     }
 }
 
@@ -960,9 +1102,9 @@ fn chunks<T>(rows: &[T]) -> impl Iterator<Item = &[T]> {
 }
 
 /// As many rows as the next power of two, so that statements have few different numbers of them and are prepared once.
-fn padded<T: Copy>(rows: &[T]) -> impl Iterator<Item = Option<T>> {
+fn padded<T>(rows: &[T]) -> impl Iterator<Item = Option<&T>> {
     let padding = rows.len().next_power_of_two() - rows.len();
-    rows.iter().copied().map(Some).chain(std::iter::repeat_n(None, padding))
+    rows.iter().map(Some).chain(std::iter::repeat_n(None, padding))
 }
 
 /// How a database is changed by several statements, all or none.
@@ -970,13 +1112,18 @@ trait Transactions {
     /// How a transaction begins that will write.
     const BEGIN: &'static str;
 
+    /// Whether it takes a record whole: see `whole_record.sql`.
+    const SPLITS_RECORDS: bool;
+
     /// Statements that are known before the first of them is run.
-    type Script: Default;
+    type Script;
 }
 
 impl Transactions for Sqlite {
     /// Taking the lock at once avoids the deadlock of two readers that both want to write.
     const BEGIN: &'static str = "BEGIN IMMEDIATE";
+
+    const SPLITS_RECORDS: bool = true;
 
     type Script = OneText;
 }
@@ -984,45 +1131,58 @@ impl Transactions for Sqlite {
 impl Transactions for Postgres {
     const BEGIN: &'static str = "BEGIN";
 
+    const SPLITS_RECORDS: bool = false;
+
     type Script = Statements;
 }
 
 /// A transaction as one text: SQLite's thread is entered once for all of it.
-struct OneText(QueryBuilder<Sqlite>);
-
-impl Default for OneText {
-    fn default() -> Self {
-        Self(QueryBuilder::new(Sqlite::BEGIN))
-    }
+struct OneText {
+    text: QueryBuilder<Sqlite>,
+    /// It is one statement, which is a transaction by itself.
+    is_single: bool,
 }
 
 impl OneText {
-    fn statement(&mut self, sql: &str) -> &mut QueryBuilder<Sqlite> {
-        self.0.push("; ").push(sql)
+    fn new(is_single: bool) -> Self {
+        Self { text: QueryBuilder::new(if is_single { "" } else { Sqlite::BEGIN }), is_single }
     }
 
-    async fn commit(mut self, pool: &SqlitePool) -> Result<(), sqlx::Error> {
-        let mut connection = pool.acquire().await?;
-        let committed = self.0.push("; COMMIT").build().execute(&mut *connection).await;
-        if committed.is_err() {
+    fn statement(&mut self, sql: &str) -> &mut QueryBuilder<Sqlite> {
+        if !self.is_single {
+            self.text.push("; ");
+        }
+        self.text.push(sql)
+    }
+
+    /// Not to be dropped before it ends: the transaction would stay open in a connection that others get.
+    async fn commit(mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        if !self.is_single {
+            self.text.push("; COMMIT");
+        }
+        let committed = self.text.build().execute(&mut *connection).await;
+        if committed.is_err() && !self.is_single {
             // Of no use if the disk is full, which ends a transaction by itself.
-            let _ = sqlx::query("ROLLBACK").execute(&mut *connection).await;
+            let _ = sqlx::query("ROLLBACK").execute(connection).await;
         }
         committed.map(drop)
     }
 }
 
 /// A transaction statement by statement, since PostgreSQL takes parameters in one only.
-#[derive(Default)]
 struct Statements(Vec<QueryBuilder<Postgres>>);
 
 impl Statements {
+    fn new(_is_single: bool) -> Self {
+        Self(Vec::new())
+    }
+
     fn statement(&mut self, sql: &str) -> &mut QueryBuilder<Postgres> {
         self.0.push_mut(QueryBuilder::new(sql))
     }
 
-    async fn commit(self, pool: &PgPool) -> Result<(), sqlx::Error> {
-        let mut transaction = pool.begin().await?;
+    async fn commit(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let mut transaction = connection.begin().await?;
         for mut statement in self.0 {
             statement.build().execute(&mut *transaction).await?;
         }
@@ -1033,6 +1193,35 @@ impl Statements {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_taken_number_is_an_error_unless_the_record_may_be_there_already() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("log.db").display());
+        let store = Store::open(&url, None).await.unwrap();
+        let row = NewRow {
+            recorded_at: Timestamp::UNIX_EPOCH,
+            direction: Direction::Request,
+            party: "KG/GOV/70000001/registry".parse().unwrap(),
+            query_id: "KG-1".into(),
+            request_id: "1".into(),
+            content: Content {
+                key_id: None,
+                message: b"message".to_vec(),
+                signature: SignatureDocuments {
+                    signatures: b"signature".as_slice().into(),
+                    hash_chain: None,
+                },
+                attachments: vec![StoredAttachment::Content(b"attachment".to_vec())],
+            },
+        };
+        let rows = [(RecordId(7), &row)];
+        store.insert(&rows, Attempt::First).await.unwrap();
+        assert!(matches!(store.insert(&rows, Attempt::First).await, Err(StoreError::Refused(_))));
+        store.insert(&rows, Attempt::Again).await.unwrap();
+        let record = store.load(RecordId(7)).await.unwrap().unwrap();
+        assert_eq!((&*record.content.message, record.content.attachments.len()), (&b"message"[..], 1));
+    }
 
     #[test]
     fn divides_rows_into_powers_of_two() {

@@ -240,7 +240,10 @@ impl TimeStamper {
                 return Ok(Some(Subject::Alone { record: *record, imprint: pending.imprint().clone() }));
             }
         }
-        let (records, signatures): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let (records, mut signatures): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        // Several records may share one.
+        signatures.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+        signatures.dedup();
         let chains =
             HashChains::new(ChainNames::TIMESTAMP, signatures.iter().map(|one| vec![one.clone()]).collect());
         let covered = chains.map(|chains| Covered { result: chains.result().to_vec(), signatures });

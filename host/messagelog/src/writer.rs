@@ -17,6 +17,8 @@ use crate::store::{Attempt, NewRow, Store, StoreError};
 const QUEUE_MAX: usize = 4096;
 /// Records per commit: the statements of one take some tens of milliseconds.
 const COMMIT_RECORDS_MAX: usize = 256;
+/// Bytes per commit, unless one record has more: a database copies what it is given.
+const COMMIT_BYTES_MAX: usize = 64 << 20;
 /// How often everything that is ready to run goes before a commit, while records come: some milliseconds on a busy server,
 /// and nothing on an idle one.
 const ROUNDS_MAX: usize = 8;
@@ -55,7 +57,11 @@ impl Writer {
                     0 => return,
                     _ => {
                         gather(queue, &mut waiting).await;
-                        self.commit(&mut waiting).await;
+                        while !waiting.is_empty() {
+                            let sizes = waiting.iter().map(|one| one.row.content.size_bytes());
+                            let rest = waiting.split_off(fitting(sizes));
+                            self.commit(std::mem::replace(&mut waiting, rest)).await;
+                        }
                     }
                 },
                 () = stop.cancelled(), if !queue.is_closed() => queue.close(),
@@ -63,9 +69,9 @@ impl Writer {
         }
     }
 
-    /// Commits all that is in `waiting`, and says so to whoever waits.
-    async fn commit(&self, waiting: &mut Vec<Waiting>) {
-        let outcome = self.store_all(waiting).await;
+    /// Commits `waiting`, all or none, and says so to whoever waits.
+    async fn commit(&self, waiting: Vec<Waiting>) {
+        let outcome = self.store_all(&waiting).await;
         counter!("uuk_message_log_commits_total").increment(1);
         histogram!("uuk_message_log_commit_records").record(waiting.len() as f64);
         self.has_failed.store(outcome.is_err(), Ordering::Relaxed);
@@ -73,14 +79,14 @@ impl Writer {
         match outcome {
             Ok(ids) => {
                 counter!("uuk_message_log_records_total").increment(waiting.len() as u64);
-                for (one, id) in waiting.drain(..).zip(ids) {
+                for (one, id) in waiting.into_iter().zip(ids) {
                     let _ = one.committed.send(Ok(id));
                 }
             }
             Err(error) => {
                 warn!(error = %ErrorChain(&error), "{} messages could not be recorded", waiting.len());
                 let error = Arc::new(error);
-                for one in waiting.drain(..) {
+                for one in waiting {
                     let _ = one.committed.send(Err(AppendError::Store(Arc::clone(&error))));
                 }
             }
@@ -100,6 +106,15 @@ impl Writer {
     }
 }
 
+/// How many records of these sizes one commit takes: all that fit, and one at least.
+fn fitting(sizes_bytes: impl Iterator<Item = usize>) -> usize {
+    let sums = sizes_bytes.scan(0, |sum, size| {
+        *sum += size;
+        Some(*sum)
+    });
+    sums.take_while(|sum| *sum <= COMMIT_BYTES_MAX).count().max(1)
+}
+
 /// Lets those join who are about to come, for as long as they do.
 async fn gather(queue: &mut mpsc::Receiver<Waiting>, waiting: &mut Vec<Waiting>) {
     for _ in 0..ROUNDS_MAX {
@@ -110,5 +125,18 @@ async fn gather(queue: &mut mpsc::Receiver<Waiting>, waiting: &mut Vec<Waiting>)
         if waiting.len() == before {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_what_fits_and_what_is_too_large_alone() {
+        let fits = |sizes: &[usize]| fitting(sizes.iter().copied());
+        assert_eq!(fits(&[1, 1, 1]), 3);
+        assert_eq!(fits(&[COMMIT_BYTES_MAX - 1, 1, 1]), 2);
+        assert_eq!(fits(&[COMMIT_BYTES_MAX + 1, 1]), 1);
     }
 }

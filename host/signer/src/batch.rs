@@ -1,11 +1,10 @@
 //! The threads on which the keys of a token sign, and how waiting messages come to share a signature.
 //!
-//! A key that signs in no time does so where it is asked, once everything else that was ready to run has run: the messages
-//! that came to it meanwhile share the signature, which the receivers then verify once. On an idle server there are none,
-//! and nobody waits. Other keys belong to the threads of their token: an idle one signs
-//! at once; while it is busy, what arrives waits, and is signed together next: the slower the key is
-//! beside the load, the more messages share each signature, so that a slow device slows messages down without making
-//! them pile up.
+//! A key that signs in no time does so where it is asked, once everything else that was ready to run has run, or a batch is
+//! full: the messages that came to it meanwhile share the signature, which the receivers then verify once. On an idle
+//! server there are none, and nobody waits. Other keys belong to the threads of their token: an idle one signs at once;
+//! while it is busy, what arrives waits, and is signed together next: the slower the key is beside the load, the more
+//! messages share each signature, so that a slow device slows messages down without making them pile up.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -46,6 +45,7 @@ pub(crate) struct SigningQueue(Arc<Queue>);
 const ROUNDS_MAX: usize = 8;
 
 type Reply = oneshot::Sender<Result<SignatureDocuments, SignerError>>;
+type Answer = oneshot::Receiver<Result<SignatureDocuments, SignerError>>;
 
 /// A message that waits for its signature.
 struct Job {
@@ -110,46 +110,63 @@ impl SigningQueue {
         parts: Vec<Digest>,
     ) -> Result<SignatureDocuments, SignerError> {
         let Self(queue) = self;
-        let (reply, mut answer) = oneshot::channel();
-        let is_fast = is_fast(&*identity.key);
-        queue.push(Job { identity, parts, reply }, is_fast)?;
-        if is_fast {
-            let mut ready = 0;
-            for _ in 0..ROUNDS_MAX {
-                tokio::task::yield_now().await;
-                if let Ok(signed) = answer.try_recv() {
-                    return signed;
-                }
-                // Who comes while others do may wait for more.
-                match std::mem::replace(&mut ready, queue.ready()) {
-                    before if before < ready && ready < self.0.bounds.batch_max => {}
-                    _ => break,
-                }
-            }
-            while let Some(batch) = queue.ready_batch() {
-                queue.sign_batch(batch);
-            }
+        let (reply, answer) = oneshot::channel();
+        let job = Job { identity, parts, reply };
+        if is_fast(&*job.identity.key) {
+            queue.push_ready(job)?;
+            queue.sign_ready(&answer).await;
+        } else {
+            queue.push(job)?;
         }
         answer.await.unwrap_or(Err(SignerError::Stopped))
     }
 }
 
 impl Queue {
-    fn push(&self, job: Job, is_fast: bool) -> Result<(), SignerError> {
+    fn push(&self, job: Job) -> Result<(), SignerError> {
         let mut state = self.lock();
         if state.closed {
             return Err(SignerError::Stopped);
         }
-        let waiting = if is_fast { &mut state.ready } else { &mut state.waiting };
-        if waiting.len() >= self.bounds.waiting_max {
+        if state.waiting.len() >= self.bounds.waiting_max {
             return Err(SignerError::Busy);
         }
-        waiting.push_back(job);
+        state.waiting.push_back(job);
         drop(state);
-        if !is_fast {
-            self.changed.notify_one();
-        }
+        self.changed.notify_one();
         Ok(())
+    }
+
+    /// Nobody is refused for want of room: whoever does this goes on to [`Self::sign_ready`], where a full batch is signed.
+    fn push_ready(&self, job: Job) -> Result<(), SignerError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(SignerError::Stopped);
+        }
+        state.ready.push_back(job);
+        Ok(())
+    }
+
+    /// Signs what is ready until there is `answer`, once nobody else comes or a batch is full.
+    async fn sign_ready(&self, answer: &Answer) {
+        let mut ready = 0;
+        for _ in 0..ROUNDS_MAX {
+            if self.ready() >= self.bounds.batch_max {
+                break;
+            }
+            tokio::task::yield_now().await;
+            // Who comes while others do may wait for more.
+            let before = std::mem::replace(&mut ready, self.ready());
+            if ready <= before || !answer.is_empty() {
+                break;
+            }
+        }
+        // What is ready then is left to those who brought it.
+        while answer.is_empty()
+            && let Some(batch) = self.ready_batch()
+        {
+            self.sign_batch(batch);
+        }
     }
 
     fn work(&self) {
@@ -261,14 +278,18 @@ fn sign(
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
+    use futures_util::FutureExt;
     use jiff::Timestamp;
     use uuk_pki::{CertificateUse, KeyError};
 
     use super::*;
+    use crate::config::TokenConfig;
     use crate::sample::{World, digests, generate, login, member};
+    use crate::signer::Signer;
     use crate::token::KeyAlgorithm;
 
     /// A key that signs when it is told to, and counts.
@@ -388,14 +409,20 @@ mod tests {
         assert_eq!(site.key.signatures.load(Ordering::Relaxed), 2);
     }
 
+    /// A signer of the member `1` by a fast key, which takes no more than `batch_max` messages in a batch.
+    async fn fast(world: &World, folder: &Path, batch_max: usize) -> Signer {
+        let mut config = world.config_with(folder, TokenConfig::default());
+        (config.waiting_max, config.batch_messages_max) = (1, batch_max);
+        let signer = Signer::build(config, world.dependencies()).unwrap();
+        login(&signer).await;
+        world.enrol(&signer, "software", &member("1"), KeyAlgorithm::EcP256).await;
+        signer
+    }
+
     #[tokio::test]
     async fn messages_that_come_together_to_a_fast_key_share_a_signature() {
         let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
-        let signer = world.signer(folder.path());
-        login(&signer).await;
-        let id = generate(&signer, "software", CertificateUse::Signing, KeyAlgorithm::EcP256).await;
-        let certificate = world.issue_to(&signer, &id, CertificateUse::Signing, &member("1"));
-        world.take_into_use(&signer, &certificate).await;
+        let signer = fast(&world, folder.path(), 64).await;
         let owner = member("1");
         let sign = |text: &'static str| signer.sign(&owner, digests(&[text]));
 
@@ -406,6 +433,40 @@ mod tests {
             world.verify(&owner, documents, &[text]);
         }
         assert_eq!(sign("alone").await.unwrap().hash_chain, None);
+    }
+
+    #[tokio::test]
+    async fn a_fast_key_signs_a_full_batch_at_once_and_is_busy_for_nobody() {
+        let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+        let signer = fast(&world, folder.path(), 2).await;
+        let owner = member("1");
+        let sign = |text: &'static str| signer.sign(&owner, digests(&[text]));
+
+        let (mut one, mut two, mut three) = (Box::pin(sign("1")), Box::pin(sign("2")), Box::pin(sign("3")));
+        assert!(one.as_mut().now_or_never().is_none(), "others may come");
+        let two = two.as_mut().now_or_never().expect("with it the batch is full").unwrap();
+        assert!(three.as_mut().now_or_never().is_none(), "others may come");
+        let one = one.await.unwrap();
+        assert_eq!(one.signatures, two.signatures);
+        let three = three.await.unwrap();
+        for (documents, text) in [(one, "1"), (two, "2"), (three, "3")] {
+            world.verify(&owner, &documents, &[text]);
+        }
+    }
+
+    #[tokio::test]
+    async fn messages_that_nobody_waits_for_take_no_room_before_a_fast_key() {
+        let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+        let signer = fast(&world, folder.path(), 3).await;
+        let owner = member("1");
+        for _ in 0..8 {
+            let _ = Box::pin(signer.sign(&owner, digests(&["given up"]))).as_mut().now_or_never();
+        }
+        let identities = signer.shared.identities.load();
+        let identity = identities.signing(&owner, world.clock.now()).unwrap();
+        assert!(identity.queue.0.ready() < 3);
+        assert_eq!(signer.sign(&owner, digests(&["alone"])).await.unwrap().hash_chain, None);
+        assert_eq!(identity.queue.0.ready(), 0);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -114,8 +114,8 @@ impl Signer {
 
     /// Signs one message for `member`: `parts` are the SHA-512 digests of the message and then of its attachments.
     ///
-    /// The first key of the member whose certificate is active, registered, valid and good by OCSP signs. Waiting
-    /// messages share a signature if the key is slower than the load.
+    /// The first key of the member whose certificate is active, registered, valid and good by OCSP signs. Messages that
+    /// come to it together, or wait for it, share a signature.
     ///
     /// # Errors
     /// [`SignerError`]; for [`SignerError::NoUsableCertificate`] the cause says what is wrong with the first.

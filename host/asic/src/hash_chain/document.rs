@@ -114,8 +114,11 @@ fn digest_algorithm(uri: &str) -> Result<DigestAlgorithm, VerifyError> {
 
 #[cfg(test)]
 mod tests {
+    use uuk_testkit::fixtures;
+
     use super::*;
     use crate::hash_chain::{ChainNames, HashChains};
+    use crate::{Container, Profile};
 
     /// Each way to spoil a document in one place.
     fn spoiled(sound: &[u8]) -> impl Iterator<Item = Vec<u8>> {
@@ -150,6 +153,20 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn documents_of_xroads_servers_are_read_without_a_tree() {
+        let Some(folder) = fixtures::folder() else { return };
+        let folder = folder.join("xroad/asic/verifier");
+        for (file, prefix) in [("valid-signed-hashchain.asice", "sig"), ("valid-batch-ts.asice", "ts")] {
+            let bytes = std::fs::read(folder.join(file)).unwrap();
+            let container = Container::read(&bytes, &Profile::message()).unwrap();
+            let [result, chain] = ["result", ""]
+                .map(|which| container.entry(&format!("{prefix}-hashchain{which}.xml")).unwrap());
+            assert!(written::result(result).is_some(), "{file}");
+            assert!(written::chain(chain).is_some(), "{file}");
         }
     }
 }

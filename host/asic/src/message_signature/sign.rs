@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
 use jiff::Timestamp;
 use uuk_pki::{Certificate, Digest, DigestAlgorithm, SignatureScheme};
 
@@ -109,7 +110,7 @@ impl PendingSignature {
     /// The same for a `value` that can only be right: of a key in this process's memory that was compared with the
     /// certificate before.
     pub fn complete_unchecked(self, value: &[u8]) -> Vec<SignatureDocuments> {
-        let signatures = self.draft.complete(value);
+        let signatures = Bytes::from(self.draft.complete(value));
         let Some(chains) = self.chains else {
             return vec![SignatureDocuments { signatures, hash_chain: None }];
         };

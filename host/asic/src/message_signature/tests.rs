@@ -198,12 +198,36 @@ fn remembers_few_signatures_and_none_of_one_message() {
     assert_eq!(known.0.lock().unwrap().len(), KNOWN_MAX);
 }
 
+#[test]
+fn remembers_a_signature_once_however_many_verify_it_at_a_time() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["a"], &["b"]]);
+    let known = KnownSignatures::default();
+    let message = |text: &'static str| [MessagePart::message(PartContent::Bytes(text.as_bytes()))];
+    verify_message_by(&signed[0], &message("a"), &id("4321"), &known, |_, _| {
+        verify_message_by(&signed[1], &message("b"), &id("4321"), &known, |_, _| Ok(())).map(drop)
+    })
+    .unwrap();
+    assert_eq!(known.0.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn remembers_no_signature_of_a_stranger() {
+    let member = member(KeyKind::P256);
+    let signed = member.sign(&[&["a"], &["b"]]);
+    let known = KnownSignatures::default();
+    let parts = [MessagePart::message(PartContent::Bytes(b"a"))];
+    let refused = |_: &Certificate, _: &[Vec<u8>]| Err(MessageSignatureError::NoOcspAnswer);
+    verify_message_by(&signed[0], &parts, &id("4321"), &known, refused).unwrap_err();
+    assert!(known.find(&signed[0].signatures).is_none());
+}
+
 /// The document that X-Road's servers look at by names and positions.
 #[test]
 fn writes_what_xroad_reads_literally() {
     let member = member(KeyKind::P256);
-    let alone = String::from_utf8(member.sign(&[&["message"]])[0].signatures.clone()).unwrap();
-    let batch = String::from_utf8(member.sign(&[&["message", "body"]])[0].signatures.clone()).unwrap();
+    let alone = String::from_utf8(member.sign(&[&["message"]])[0].signatures.to_vec()).unwrap();
+    let batch = String::from_utf8(member.sign(&[&["message", "body"]])[0].signatures.to_vec()).unwrap();
     for expected in [
         r#"XMLSchema-instance"><ds:Signature Id="signature"><ds:SignedInfo><ds:CanonicalizationMethod "#,
         r#"<ds:Reference Id="signature-reference-0" URI="/message.xml"><ds:DigestMethod "#,
@@ -235,14 +259,14 @@ fn carries_intermediates_with_references_to_them() {
     let mut signed = pending.complete(&value).unwrap().remove(0);
     member.verify(&signed, &["message"]).unwrap();
 
-    let sound = String::from_utf8(signed.signatures).unwrap();
+    let sound = String::from_utf8(signed.signatures.to_vec()).unwrap();
     for (from, to) in [
         (" URI=\"#encapsulated-cert-0\"", ""),
         (" URI=\"#encapsulated-cert-0\"", " URI=\"#other\""),
         (" Id=\"encapsulated-cert-0\"", ""),
     ] {
         assert!(sound.contains(from));
-        signed.signatures = sound.replace(from, to).into_bytes();
+        signed.signatures = sound.replace(from, to).into_bytes().into();
         refuses(
             member.verify(&signed, &["message"]),
             "signature.intermediate_mismatch",
@@ -337,7 +361,7 @@ fn refuses_a_signature_of_something_else() {
     let part = crate::PartReference { uri: "/other.xml", digest: digest("other"), media_type: "text/xml" };
     let signer = crate::Signer { key: &member.key, certificate: &member.certificate, intermediates: &[] };
     let signatures = crate::sign(&signer, &[part], now()).unwrap();
-    let documents = SignatureDocuments { signatures, hash_chain: None };
+    let documents = SignatureDocuments { signatures: signatures.into(), hash_chain: None };
     refuses(
         member.verify(&documents, &["message"]),
         "message_signature.message_not_covered",
@@ -353,7 +377,7 @@ fn refuses_a_hash_chain_beside_the_message() {
     let part = |uri, digest| crate::PartReference { uri, digest, media_type: "text/xml" };
     let signer = crate::Signer { key: &member.key, certificate: &member.certificate, intermediates: &[] };
     let both = [part(MESSAGE, digest("message")), part(RESULT, result)];
-    documents.signatures = crate::sign(&signer, &both, now()).unwrap();
+    documents.signatures = crate::sign(&signer, &both, now()).unwrap().into();
     refuses(
         member.verify(&documents, &["message"]),
         "message_signature.unexpected_part",
@@ -424,10 +448,10 @@ fn refuses_a_stale_ocsp_answer() {
 fn refuses_a_missing_ocsp_answer() {
     let member = member(KeyKind::P256);
     let mut signed = member.sign(&[&["message"]]).remove(0);
-    let sound = String::from_utf8(signed.signatures).unwrap();
+    let sound = String::from_utf8(signed.signatures.to_vec()).unwrap();
     let start = sound.find("<xades:EncapsulatedOCSPValue").unwrap();
     let end = sound.find("</xades:OCSPValues>").unwrap();
-    signed.signatures = [&sound[..start], &sound[end..]].concat().into_bytes();
+    signed.signatures = [&sound[..start], &sound[end..]].concat().into_bytes().into();
     refuses(member.verify(&signed, &["message"]), "message_signature.no_ocsp_answer", "malformed_signature");
 
     signed.signatures = sound

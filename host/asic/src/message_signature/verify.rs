@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use uuk_identifiers::MemberId;
 use uuk_pki::{
@@ -191,21 +192,22 @@ pub fn verify_message_by(
     };
     let covered = signature.check_coverage(parts, AbsentAttachments::Refused)?;
     signature.check_value(parts)?;
-    known.remember(&signature);
     check(&signature.document.signer, &signature.document.ocsp_answers)?;
+    known.remember(&signature);
     Ok(signature.verified(sender.clone(), covered))
 }
 
-/// Signatures over several messages whose values were right: those of one come shortly after each other.
+/// Signatures of hash chains that were right: messages that share one come shortly after each other.
 ///
 /// What is remembered is only what the document says and that its certificate's key signed it. Whether the message is what
-/// was signed, and the certificate to be trusted, is found out each time.
+/// was signed, and the certificate to be trusted, is found out each time. What a stranger signed is not remembered: it
+/// would displace what counts.
 #[derive(Debug, Default)]
 pub struct KnownSignatures(pub(super) Mutex<VecDeque<Known>>);
 
 #[derive(Debug)]
 pub(super) struct Known {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     document: Arc<SignatureDocument>,
 }
 
@@ -228,6 +230,8 @@ impl KnownSignatures {
             return;
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another message under it may have been verified meanwhile.
+        known.retain(|known| known.bytes != *bytes);
         known.truncate(KNOWN_MAX - 1);
         known.push_front(Known { bytes: bytes.clone(), document: Arc::clone(&signature.document) });
     }

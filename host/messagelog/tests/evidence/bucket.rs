@@ -117,12 +117,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 async fn build(world: &World) -> &'static str {
-    let built = uuk_messagelog::MessageLog::build(
-        world.config.clone(),
-        world.clock.clone(),
-        world.configuration.subscribe(),
-    );
-    built.await.unwrap_err().code()
+    world.try_build().await.unwrap_err().code()
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use tokio::task::JoinSet;
 use uuk_messagelog::{Direction, LargerAttachments, LogReader, LoggedAttachment, NewRecord, Query, RecordId};
 use uuk_testkit::disk::Disk;
@@ -16,6 +17,10 @@ on_each_database! {
     keeps_what_was_recorded_when_it_is_killed
     commits_what_waits_when_it_stops
     does_not_bring_its_tables_up_to_date_twice
+    brings_tables_with_a_signature_in_each_record_up_to_date
+    records_together_what_has_many_attachments
+    refuses_tables_that_a_newer_release_has_changed
+    keeps_a_signature_once_for_those_that_were_signed_together
     shows_its_records_to_a_reader_beside_it
     refuses_a_record_whose_number_is_taken
     tells_after_a_restart_what_was_recorded_before_it
@@ -325,6 +330,69 @@ async fn does_not_bring_its_tables_up_to_date_twice(world: World) {
     running.stop().await;
 }
 
+async fn brings_tables_with_a_signature_in_each_record_up_to_date(world: World) {
+    let running = world.run().await;
+    let record = running.log.append(world.record("one", b"body")).await.unwrap();
+    let exported = running.log.export(record, true).await.unwrap().bytes;
+    running.stop().await;
+    // As the first release had them.
+    for sql in [
+        "ALTER TABLE content ADD COLUMN signatures BYTEA",
+        "UPDATE content SET signatures = (SELECT document FROM signature WHERE id = signature_id)",
+        "DROP INDEX content_by_shared_signature",
+        "DROP INDEX record_to_archive",
+        "ALTER TABLE content DROP COLUMN signature_id",
+        "DROP TABLE signature",
+        "DELETE FROM _sqlx_migrations WHERE version = 2",
+    ] {
+        world.sql(sql).await;
+    }
+    let running = world.run().await;
+    assert_eq!(running.log.export(record, false).await.unwrap().bytes, exported);
+    running.log.append(world.record("two", b"body")).await.unwrap();
+    running.stop().await;
+}
+
+async fn refuses_tables_that_a_newer_release_has_changed(world: World) {
+    world.run().await.stop().await;
+    world.sql("UPDATE _sqlx_migrations SET version = 9999 WHERE version = 2").await;
+    let error = world.try_build().await.unwrap_err();
+    assert_eq!(error.code(), "message_log.migration");
+}
+
+async fn records_together_what_has_many_attachments(world: World) {
+    let running = world.run().await;
+    let records = (0..90).map(|number| {
+        let attachment = LoggedAttachment::Content(Bytes::from_static(b"attachment"));
+        let record = world.record(&format!("many-{number}"), b"");
+        NewRecord { attachments: vec![attachment; 100], ..record }
+    });
+    try_join_all(records.map(|record| running.log.append(record))).await.unwrap();
+    assert_eq!(world.sql("DELETE FROM attachment WHERE number = 100").await, 90);
+    running.stop().await;
+}
+
+async fn keeps_a_signature_once_for_those_that_were_signed_together(mut world: World) {
+    world.config.archive.keep_days = 2;
+    let running = world.run().await;
+    let appended =
+        world.records(&["one", "two"], b"body").into_iter().map(|record| running.log.append(record));
+    let ids = try_join_all(appended).await.unwrap();
+    assert_eq!(world.sql("UPDATE signature SET id = id").await, 1, "there is one");
+    running.log.time_stamp().await.unwrap();
+    let exported = running.log.export(ids[1], false).await.unwrap().bytes;
+    for id in &ids {
+        let exported = running.log.export(*id, false).await.unwrap();
+        assert!(world.verify(&exported.bytes, None).is_valid());
+    }
+    // One of them goes before the other.
+    world.sql("UPDATE record SET recorded_at = 0 WHERE query_id = 'one'").await;
+    running.log.archive().await.unwrap();
+    assert_eq!(running.log.find(&Query::default(), 10).await.unwrap().len(), 1);
+    assert_eq!(running.log.export(ids[1], false).await.unwrap().bytes, exported);
+    running.stop().await;
+}
+
 async fn sqlite() -> World {
     World::new(crate::world::Database::Sqlite).await.unwrap()
 }
@@ -401,11 +469,6 @@ async fn refuses_addresses_that_are_none() {
     ] {
         let mut world = sqlite().await;
         world.config.database = database.to_owned();
-        let built = uuk_messagelog::MessageLog::build(
-            world.config.clone(),
-            world.clock.clone(),
-            world.configuration.subscribe(),
-        );
-        assert_eq!(built.await.unwrap_err().code(), code, "{database}");
+        assert_eq!(world.try_build().await.unwrap_err().code(), code, "{database}");
     }
 }

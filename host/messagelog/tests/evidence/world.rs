@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::Request;
 use jiff::Timestamp;
-use sqlx::{AnyConnection, Connection};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,9 +16,10 @@ use uuk_asic::{MessageSigner, PendingSignature, SignatureDocuments};
 use uuk_globalconf::{Dated, Extensions, GlobalConfiguration, InstanceParameters};
 use uuk_message::{Header, RestMethod, RestRequest};
 use uuk_messagelog::{
-    Direction, Judge, LoggedAttachment, MessageLog, MessageLogConfig, NewRecord, Report, TimeStampingConfig,
+    BuildError, Direction, Judge, LoggedAttachment, MessageLog, MessageLogConfig, NewRecord, Report,
+    TimeStampingConfig,
 };
-use uuk_pki::{CertificateId, CertificateProfiles, DigestAlgorithm, OcspRequest, SigningKey};
+use uuk_pki::{CertificateId, CertificateProfiles, Digest, DigestAlgorithm, OcspRequest, SigningKey};
 use uuk_process::Clock;
 use uuk_testkit::databases::{PASSWORD, PostgreSql, USER};
 use uuk_testkit::network::{Identity, Instance, InstanceOptions};
@@ -97,10 +98,12 @@ impl World {
         Some(Self { folder, clock, instance, configuration, config, signer, ocsp_answer, _server: server })
     }
 
+    pub(crate) async fn try_build(&self) -> Result<MessageLog, BuildError> {
+        MessageLog::build(self.config.clone(), self.clock.clone(), self.configuration.subscribe()).await
+    }
+
     pub(crate) async fn build(&self) -> MessageLog {
-        MessageLog::build(self.config.clone(), self.clock.clone(), self.configuration.subscribe())
-            .await
-            .unwrap()
+        self.try_build().await.unwrap()
     }
 
     pub(crate) async fn run(&self) -> Running {
@@ -120,23 +123,35 @@ impl World {
 
     /// A signed request with this identifier and body.
     pub(crate) fn record(&self, query_id: &str, body: &[u8]) -> NewRecord {
-        let (target, client) = (format!("/r1/{SERVICE}"), Header::new("x-road-client", CLIENT));
-        let request =
-            RestRequest::compose(RestMethod::Post, &target, &[client], "exchange", query_id).unwrap();
-        let message = request.bytes().clone();
-        let digests = [&*message, body].map(|part| DigestAlgorithm::Sha512.digest(part));
-        NewRecord {
-            direction: Direction::Request,
-            party: CLIENT.parse().unwrap(),
-            query_id: query_id.to_owned(),
-            request_id: "exchange".to_owned(),
-            message,
-            attachments: vec![LoggedAttachment::Content(Bytes::copy_from_slice(body))],
-            signature: self.sign(digests.to_vec()),
-        }
+        self.records(&[query_id], body).remove(0)
     }
 
-    fn sign(&self, parts: Vec<uuk_pki::Digest>) -> SignatureDocuments {
+    /// Requests with these identifiers and one body, signed together.
+    pub(crate) fn records(&self, query_ids: &[&str], body: &[u8]) -> Vec<NewRecord> {
+        let request = |query_id: &&str| {
+            let (target, client) = (format!("/r1/{SERVICE}"), Header::new("x-road-client", CLIENT));
+            RestRequest::compose(RestMethod::Post, &target, &[client], "exchange", query_id).unwrap()
+        };
+        let messages: Vec<_> = query_ids.iter().map(|id| request(id).bytes().clone()).collect();
+        let digests =
+            |message: &Bytes| [message, body].map(|part| DigestAlgorithm::Sha512.digest(part)).to_vec();
+        let signatures = self.sign(&messages.iter().map(digests).collect::<Vec<_>>());
+        let records =
+            query_ids.iter().zip(messages).zip(signatures).map(|((query_id, message), signature)| {
+                NewRecord {
+                    direction: Direction::Request,
+                    party: CLIENT.parse().unwrap(),
+                    query_id: (*query_id).to_owned(),
+                    request_id: "exchange".to_owned(),
+                    message,
+                    attachments: vec![LoggedAttachment::Content(Bytes::copy_from_slice(body))],
+                    signature,
+                }
+            });
+        records.collect()
+    }
+
+    fn sign(&self, messages: &[Vec<Digest>]) -> Vec<SignatureDocuments> {
         let key = self.signer.signing_key().unwrap();
         let signer = MessageSigner {
             scheme: key.scheme(),
@@ -144,9 +159,9 @@ impl World {
             intermediates: &[],
             ocsp_answers: std::slice::from_ref(&self.ocsp_answer),
         };
-        let pending = PendingSignature::new(&signer, &[parts], self.clock.now()).unwrap();
+        let pending = PendingSignature::new(&signer, messages, self.clock.now()).unwrap();
         let value = key.sign_digest(pending.digest()).unwrap();
-        pending.complete(&value).unwrap().remove(0)
+        pending.complete(&value).unwrap()
     }
 
     /// What a file proves by the configuration of this instance.
@@ -176,12 +191,13 @@ impl World {
 
     /// Runs SQL in the database of the log, behind its back.
     pub(crate) async fn sql(&self, sql: &'static str) -> u64 {
-        let mut url = self.config.database.clone();
+        let url = &self.config.database;
         if self.config.password_file.is_some() {
-            url = url.replacen('@', &format!(":{PASSWORD}@"), 1);
+            let url = url.replacen('@', &format!(":{PASSWORD}@"), 1);
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            return sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected();
         }
-        sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect(&url).await.unwrap();
+        let mut connection = SqliteConnection::connect(url).await.unwrap();
         sqlx::query(sql).execute(&mut connection).await.unwrap().rows_affected()
     }
 }
