@@ -25,8 +25,8 @@ pub use author::{AuthoredBundle, sign_author};
 pub use contents::{Bundle, COMPONENT, MANIFEST, Part, VETTING_STATEMENT};
 pub use error::{BundleError, Role};
 pub use manifest::{
-    Access, Build, Datasource, Engine, Limits, Location, Manifest, ManifestError, Plugin, Scalar, Service,
-    Statement, Upstream, ValueType,
+    Access, Build, Datasource, Engine, Limits, Location, Manifest, ManifestError, Plugin, Reuse, Scalar,
+    Service, Statement, Upstream, ValueType,
 };
 pub use mapping::MAPPING;
 pub use pack::pack;

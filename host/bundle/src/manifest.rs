@@ -36,6 +36,9 @@ pub struct Manifest {
     /// Limits asked for; the server clamps them.
     #[serde(default)]
     pub limits: Limits,
+    /// Whether instances may answer several calls.
+    #[serde(default)]
+    pub reuse: Option<Reuse>,
     /// Path in the bundle of the JSON Schema of the plugin's configuration.
     #[serde(default, rename = "config", deserialize_with = "check::config_schema")]
     pub config_schema: Option<String>,
@@ -109,8 +112,8 @@ pub struct Datasource {
     pub access: Access,
 }
 
-/// A kind of database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, strum::Display)]
+/// A kind of database: whose SQL a statement is written in. How it is reached, the agency says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, strum::Display, strum::VariantArray)]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
 pub enum Engine {
@@ -120,6 +123,14 @@ pub enum Engine {
     Postgres,
     /// MariaDB or MySQL.
     Mariadb,
+    /// Microsoft SQL Server; by ODBC only, as all below.
+    Sqlserver,
+    /// Oracle Database.
+    Oracle,
+    /// IBM Db2.
+    Db2,
+    /// Firebird.
+    Firebird,
 }
 
 /// What a datasource or statement may do.
@@ -287,6 +298,24 @@ impl Default for Limits {
             host_calls_max: 50,
             concurrency_max: 32,
         }
+    }
+}
+
+/// Section `[reuse]`: asks that an instance may answer several calls, one after the other. The agency must grant it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reuse {
+    /// Calls that one instance answers: 2 to 10,000, 1000 unless said.
+    #[serde(rename = "calls", deserialize_with = "quantity::calls")]
+    pub calls_max: u32,
+    /// How long it waits for the next one: at most 5 min, 30 s unless said.
+    #[serde(rename = "idle", deserialize_with = "quantity::idle_time")]
+    pub idle_time_max: Duration,
+}
+
+impl Default for Reuse {
+    fn default() -> Self {
+        Self { calls_max: 1000, idle_time_max: Duration::from_secs(30) }
     }
 }
 

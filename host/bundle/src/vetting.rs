@@ -214,9 +214,12 @@ impl PendingVetting {
         assemble(parts, vec![author, signature])
     }
 
-    /// The new file, without a time-stamp.
-    fn unstamped(self) -> Result<Vec<u8>, BundleError> {
-        assemble(self.parts, vec![self.author, self.signature])
+    /// The new file, without a time-stamp: what keeps servers from taking this keeps them from taking the stamped one.
+    ///
+    /// # Errors
+    /// [`BundleError::Container`].
+    pub fn unstamped(&self) -> Result<Vec<u8>, BundleError> {
+        assemble(self.parts.clone(), vec![self.author.clone(), self.signature.clone()])
     }
 }
 

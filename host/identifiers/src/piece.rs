@@ -79,10 +79,18 @@ pub(crate) fn parse(text: &str) -> Result<Vec<String>, IdentifierError> {
     Ok(pieces)
 }
 
+/// Whether a piece is the same written, read and checked, as almost all are: nothing in it is encoded or forbidden.
+fn is_plain(piece: &str) -> bool {
+    piece.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+}
+
 /// Decodes one piece, once.
 pub(crate) fn decode(position: usize, piece: &str) -> Result<String, IdentifierError> {
     if piece.len() > 3 * PIECE_BYTES_MAX {
         return Err(IdentifierError::TooLong { position });
+    }
+    if is_plain(piece) {
+        return Ok(piece.to_owned());
     }
     if !escapes_are_whole(piece) {
         return Err(IdentifierError::Encoding { position });
@@ -113,6 +121,9 @@ pub(crate) fn check_all<'p>(pieces: impl IntoIterator<Item = &'p str>) -> Result
 
 fn check(position: usize, piece: &str) -> Result<(), IdentifierError> {
     check_text(position, piece)?;
+    if is_plain(piece) {
+        return Ok(());
+    }
     match piece.chars().find(|c| matches!(c, '%' | ':' | ';' | '/' | '\\' | '\u{200B}' | '\u{FEFF}')) {
         Some(character) => Err(IdentifierError::Forbidden { position, character }),
         None => Ok(()),
@@ -142,7 +153,10 @@ pub(crate) fn write<'p>(
         if index > 0 {
             f.write_str("/")?;
         }
-        utf8_percent_encode(piece, ENCODED).try_for_each(|text| f.write_str(text))?;
+        match is_plain(piece) {
+            true => f.write_str(piece)?,
+            false => utf8_percent_encode(piece, ENCODED).try_for_each(|text| f.write_str(text))?,
+        }
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ pub(crate) async fn handle(
         Err(guest_fault) => {
             let fault = fault(guest_fault);
             let state = store.data();
-            log_diagnostic(state.plugin.log(), &state.limits, &state.context.exchange_id, &fault);
+            log_diagnostic(&state.environment.log, &state.limits, &state.context.exchange_id, &fault);
             Outcome::Fault(fault)
         }
     })

@@ -61,6 +61,11 @@ pub enum ComponentError {
     /// Neither door is exported.
     #[error("component exports neither `uuk:adapter/handler` nor `wasi:http/incoming-handler`")]
     NoHandler,
+    /// The manifest asks that instances answer several calls, and this door gives each call its own.
+    #[error(
+        "instances of a component that exports `wasi:http/incoming-handler` answer one call: take `[reuse]` away"
+    )]
+    NotReusable,
     /// The contract's version or a type does not fit.
     #[error("component does not fit adapter contract {}: {reason}", crate::API_VERSION)]
     Mismatch {

@@ -1,5 +1,6 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ use crate::turns::Background;
 /// How often the epoch moves, and so the grain in which a guest's computing time is counted: what a call computes
 /// beyond one tick, it computes aside.
 pub(crate) const EPOCH_TICK: Duration = Duration::from_millis(1);
+
+/// After as many ticks without a guest, the epoch rests: an idle server wakes for nothing.
+const IDLE_TICKS_MAX: u32 = 100;
 
 /// The largest linear memory any plugin can be given.
 pub const MEMORY_BYTES_LIMIT: u64 = 256 << 20;
@@ -79,13 +83,15 @@ pub struct Engine {
     wasmtime: wasmtime::Engine,
     linker: Linker<CallState>,
     /// One permit per memory of the pool, so that a full pool makes calls wait, in order, instead of fail.
-    pub(crate) memories: Semaphore,
+    pub(crate) memories: Arc<Semaphore>,
+    /// One permit per memory that idle instances may keep: a quarter of the pool, so that calls never want for it.
+    pub(crate) idle_memories: Arc<Semaphore>,
     pub(crate) compilations: Semaphore,
     pub(crate) waiting: WaitingLimits,
     /// Where calls go on that compute for long.
     pub(crate) background: Arc<Background>,
     pub(crate) compiler: Compiler,
-    epoch: Epoch,
+    pub(crate) epoch: Epoch,
 }
 
 impl Engine {
@@ -106,7 +112,8 @@ impl Engine {
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(pool)?;
         Ok(Arc::new(Self {
             epoch: Epoch::start(wasmtime.clone()).map_err(EngineError::EpochThread)?,
-            memories: Semaphore::new(memories(config.instances_max) as usize),
+            memories: Arc::new(Semaphore::new(memories(config.instances_max) as usize)),
+            idle_memories: Arc::new(Semaphore::new(memories(config.instances_max) as usize / 4)),
             compilations: Semaphore::new(config.compilations_max as usize),
             background: Background::start().map_err(EngineError::Background)?,
             compiler: config.compiler,
@@ -185,29 +192,80 @@ fn pool(instances_max: u32) -> PoolingAllocationConfig {
     pool
 }
 
-/// Moves the epoch from a thread of its own: a runtime whose workers are all inside guests could not.
-struct Epoch {
-    stop: Arc<AtomicBool>,
+/// Moves the epoch while guests run, from a thread of its own: a runtime whose workers are all inside guests could not.
+pub(crate) struct Epoch {
+    clock: Arc<Clock>,
     thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Clock {
+    guests: AtomicUsize,
+    /// Whether its thread rests until a guest comes.
+    rests: AtomicBool,
+    stop: AtomicBool,
 }
 
 impl Epoch {
     fn start(engine: wasmtime::Engine) -> std::io::Result<Self> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let clock = Arc::new(Clock::default());
+        let own = Arc::clone(&clock);
         let thread = std::thread::Builder::new().name("uuk-epoch".into()).spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
+            let mut idle_ticks = 0;
+            while !own.stop.load(SeqCst) {
                 std::thread::sleep(EPOCH_TICK);
                 engine.increment_epoch();
+                idle_ticks = if own.guests.load(SeqCst) == 0 { idle_ticks + 1 } else { 0 };
+                if idle_ticks == IDLE_TICKS_MAX {
+                    own.rest();
+                    idle_ticks = 0;
+                }
             }
         })?;
-        Ok(Self { stop, thread: Some(thread) })
+        Ok(Self { clock, thread: Some(thread) })
+    }
+
+    /// Moves on at least until the guard is dropped.
+    pub(crate) fn attend(&self) -> impl Drop + Send {
+        self.clock.guests.fetch_add(1, SeqCst);
+        if self.clock.rests.load(SeqCst) {
+            self.wake();
+        }
+        Attended(&self.clock)
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Clock {
+    /// Returns when there is a guest, or it is to stop. Who comes after `rests` was set wakes the thread; who came before
+    /// is seen here.
+    fn rest(&self) {
+        self.rests.store(true, SeqCst);
+        while self.guests.load(SeqCst) == 0 && !self.stop.load(SeqCst) {
+            std::thread::park();
+        }
+        self.rests.store(false, SeqCst);
+    }
+}
+
+/// A guest that the epoch is moved for.
+struct Attended<'a>(&'a Clock);
+
+impl Drop for Attended<'_> {
+    fn drop(&mut self) {
+        self.0.guests.fetch_sub(1, SeqCst);
     }
 }
 
 impl Drop for Epoch {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.clock.stop.store(true, SeqCst);
+        self.wake();
         if let Some(thread) = self.thread.take() {
             // A thread that only sleeps and counts ends within one tick.
             let _ = thread.join();
@@ -226,4 +284,24 @@ pub(crate) fn resource_table() -> ResourceTable {
     let mut table = ResourceTable::new();
     table.set_max_capacity(256);
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_epoch_rests_while_there_is_no_guest() {
+        let epoch = Epoch::start(for_compiling().unwrap()).unwrap();
+        let until = |rests| {
+            while epoch.clock.rests.load(SeqCst) != rests {
+                std::thread::sleep(EPOCH_TICK);
+            }
+        };
+        until(true);
+        let guest = epoch.attend();
+        until(false);
+        drop(guest);
+        until(true);
+    }
 }

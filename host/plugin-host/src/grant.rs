@@ -7,6 +7,7 @@ use uuk_bundle::{Access, Manifest};
 use uuk_transport::{Upstream, UpstreamBuildError, UpstreamConfig};
 
 use crate::capabilities::sql::{ConnectError, Database, DatabaseGrant};
+use crate::host_call_log::HostCallLog;
 
 /// What an agency gives a plugin: the only source of its power.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,9 @@ pub struct Grant {
     pub upstreams: BTreeMap<String, UpstreamConfig>,
     /// Values for the plugin, a JSON object or null.
     pub configuration: Value,
+    /// Whether an instance may answer several calls, if the manifest asks for it. What the adapter keeps of one call, it
+    /// then has in the next.
+    pub reuse_instances: bool,
 }
 
 /// Why what is granted can not be given, or is not enough.
@@ -86,6 +90,9 @@ pub struct Resources {
     access: BTreeMap<String, Access>,
     upstreams: BTreeMap<String, Arc<Upstream>>,
     configuration: Value,
+    reuse_instances: bool,
+    /// Where the host calls of plugins are kept; nowhere on a server.
+    log: Option<HostCallLog>,
 }
 
 impl Resources {
@@ -96,6 +103,22 @@ impl Resources {
     /// # Errors
     /// [`ResourcesError`] if settings are wrong.
     pub fn open(grant: &Grant, tasks: &TaskTracker) -> Result<Arc<Self>, ResourcesError> {
+        Ok(Arc::new(Self::connect(grant, tasks)?))
+    }
+
+    /// As [`Resources::open`], and keeps in `log` what is asked of them and what comes of it.
+    ///
+    /// # Errors
+    /// [`ResourcesError`] if settings are wrong.
+    pub fn open_logged(
+        grant: &Grant,
+        tasks: &TaskTracker,
+        log: HostCallLog,
+    ) -> Result<Arc<Self>, ResourcesError> {
+        Ok(Arc::new(Self { log: Some(log), ..Self::connect(grant, tasks)? }))
+    }
+
+    fn connect(grant: &Grant, tasks: &TaskTracker) -> Result<Self, ResourcesError> {
         let mut databases = BTreeMap::new();
         let mut access = BTreeMap::new();
         for (name, datasource) in &grant.datasources {
@@ -110,7 +133,8 @@ impl Resources {
                 .map_err(|source| ResourcesError::Upstream { name: name.clone(), source })?;
             upstreams.insert(name.clone(), Arc::new(upstream));
         }
-        Ok(Arc::new(Self { databases, access, upstreams, configuration: grant.configuration.clone() }))
+        let (configuration, reuse_instances) = (grant.configuration.clone(), grant.reuse_instances);
+        Ok(Self { databases, access, upstreams, configuration, reuse_instances, log: None })
     }
 
     /// Checks that everything `manifest` asks for is granted.
@@ -144,7 +168,15 @@ impl Resources {
         self.upstreams.get(name)
     }
 
+    pub(crate) fn log(&self) -> Option<&HostCallLog> {
+        self.log.as_ref()
+    }
+
     pub(crate) fn configuration(&self) -> &Value {
         &self.configuration
+    }
+
+    pub(crate) fn reuses_instances(&self) -> bool {
+        self.reuse_instances
     }
 }

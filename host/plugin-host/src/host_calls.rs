@@ -9,10 +9,12 @@ use wasmtime::component::Resource;
 
 use uuk_bundle::{Access, Manifest};
 
+use crate::call::CallContext;
 use crate::capabilities::http::{HttpError, HttpRequest, HttpResponse};
 use crate::capabilities::sql::{Cursor, Database, RowSet, SqlError, Statement, Transaction, Value};
+use crate::environment::Environment;
+use crate::host_call_log::HostCall;
 use crate::instance::CallState;
-use crate::plugin::Plugin;
 
 /// Bytes of blobs and of upstreams' answers that one call may let the host hold, all together.
 pub(crate) const HELD_BYTES_MAX: u64 = 32 << 20;
@@ -76,8 +78,15 @@ impl CallState {
         parameters: Vec<(String, Value)>,
     ) -> Result<RowSet, SqlError> {
         self.take_sql()?;
-        let (statement, database) = statement(&self.plugin, name)?;
-        database.run(statement, parameters, self.deadline, &self.context).await
+        let (statement, database) = statement(&self.environment, name)?;
+        let Some(log) = self.environment.resources.log() else {
+            return database.run(statement, parameters, self.deadline, &self.context).await;
+        };
+        let given = parameters.clone();
+        let rows = database.run(statement, parameters, self.deadline, &self.context).await;
+        let known = rows.as_ref().ok().cloned();
+        log.push(HostCall::Statement { name: name.to_owned(), parameters: given, rows: known });
+        rows
     }
 
     pub(crate) async fn open_cursor(
@@ -86,14 +95,16 @@ impl CallState {
         parameters: Vec<(String, Value)>,
     ) -> Result<Cursor, SqlError> {
         self.take_sql()?;
-        let (statement, database) = statement(&self.plugin, name)?;
+        self.log_in_parts("rows by a cursor");
+        let (statement, database) = statement(&self.environment, name)?;
         database.open(statement, parameters, self.deadline, &self.context).await
     }
 
     pub(crate) async fn begin_transaction(&mut self, datasource: &str) -> Result<Transaction, SqlError> {
         self.take_sql()?;
-        asked_to_write(self.plugin.manifest(), datasource)?;
-        database(&self.plugin, datasource)?.begin(self.deadline, &self.context).await
+        self.log_in_parts("a transaction");
+        asked_to_write(&self.environment.manifest, datasource)?;
+        database(&self.environment, datasource)?.begin(self.deadline, &self.context).await
     }
 
     pub(crate) async fn run_in_transaction(
@@ -105,7 +116,7 @@ impl CallState {
         if let Err(refused) = self.take_sql() {
             return Ok(Err(refused));
         }
-        let statement = match self.plugin.statements().find(name) {
+        let statement = match self.environment.statements.find(name) {
             Ok(statement) => statement,
             Err(unknown) => return Ok(Err(unknown)),
         };
@@ -120,8 +131,13 @@ impl CallState {
         if !self.host_calls.take() {
             return Err(HttpError::NotGranted(NONE_LEFT.into()));
         }
-        let id = &self.plugin.manifest().plugin.id;
-        self.plugin.upstreams().send(id, upstream, request, &self.context, self.deadline).await
+        send(&self.environment, upstream, request, &self.context, self.deadline).await
+    }
+
+    fn log_in_parts(&self, what: &'static str) {
+        if let Some(log) = self.environment.resources.log() {
+            log.push(HostCall::InParts(what));
+        }
     }
 
     fn take_sql(&mut self) -> Result<(), SqlError> {
@@ -129,14 +145,36 @@ impl CallState {
     }
 }
 
-/// A statement and where it runs.
-fn statement<'a>(plugin: &'a Plugin, name: &str) -> Result<(&'a Arc<Statement>, &'a Database), SqlError> {
-    let statement = plugin.statements().find(name)?;
-    Ok((statement, database(plugin, statement.datasource())?))
+/// Sends a request, through whichever door it came.
+pub(crate) async fn send(
+    environment: &Environment,
+    upstream: &str,
+    request: HttpRequest,
+    context: &CallContext,
+    deadline: Instant,
+) -> Result<HttpResponse, HttpError> {
+    let id = &environment.manifest.plugin.id;
+    let Some(log) = environment.resources.log() else {
+        return environment.upstreams.send(id, upstream, request, context, deadline).await;
+    };
+    let (method, path_and_query) = (request.method.clone(), request.path_and_query.clone());
+    let response = environment.upstreams.send(id, upstream, request, context, deadline).await;
+    let known = response.as_ref().ok().map(|response| (response.status, response.body.clone()));
+    log.push(HostCall::Upstream { upstream: upstream.to_owned(), method, path_and_query, response: known });
+    response
 }
 
-fn database<'a>(plugin: &'a Plugin, name: &str) -> Result<&'a Database, SqlError> {
-    plugin.resources().database(name).ok_or(SqlError::UnknownDatasource)
+/// A statement and where it runs.
+fn statement<'a>(
+    environment: &'a Environment,
+    name: &str,
+) -> Result<(&'a Arc<Statement>, &'a Database), SqlError> {
+    let statement = environment.statements.find(name)?;
+    Ok((statement, database(environment, statement.datasource())?))
+}
+
+fn database<'a>(environment: &'a Environment, name: &str) -> Result<&'a Database, SqlError> {
+    environment.resources.database(name).ok_or(SqlError::UnknownDatasource)
 }
 
 /// Statements are tied to what the manifest asks for when it is read; a transaction names its datasource only here. The

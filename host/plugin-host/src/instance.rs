@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::api_0_1;
+use crate::bindings::exports::uuk::adapter::handler;
 use crate::call::{Call, CallContext, CallError, Outcome, Usage};
 use crate::capabilities::log::LogBudget;
 use crate::component::{Entry, bounded, reason};
 use crate::engine::resource_table;
+use crate::environment::Environment;
 use crate::host_calls::HostCalls;
 use crate::limits::CallLimits;
-use crate::plugin::Plugin;
 use crate::turns::Pace;
 use crate::wasi_http::{self, HttpDoor, ResponseTooLong};
 
@@ -24,9 +26,10 @@ const HOME_BYTES_MAX: u64 = 1 << 20;
 /// Random bytes that a guest is given at once: making them is the host's work.
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
 
-/// What one instance can see and use: the data of its store. Made for a call, dropped with it.
+/// What one instance can see and use during a call: the data of its store. Made for the call, and replaced as a whole
+/// before the next one, if there is one.
 pub(crate) struct CallState {
-    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) environment: Arc<Environment>,
     pub(crate) context: Arc<CallContext>,
     pub(crate) deadline: Instant,
     pub(crate) limits: CallLimits,
@@ -42,10 +45,10 @@ pub(crate) struct CallState {
 }
 
 impl CallState {
-    fn new(plugin: &Arc<Plugin>, context: Arc<CallContext>, deadline: Instant, pace: Pace) -> Self {
-        let limits = *plugin.limits();
+    fn new(environment: &Arc<Environment>, context: Arc<CallContext>, deadline: Instant, pace: Pace) -> Self {
+        let limits = environment.limits;
         Self {
-            plugin: Arc::clone(plugin),
+            environment: Arc::clone(environment),
             deadline,
             limits,
             table: resource_table(),
@@ -86,8 +89,18 @@ impl WasiView for CallState {
 struct MemoryMeter {
     bytes_max: u64,
     bytes: u64,
+    /// Of the instance when it was new.
+    bytes_at_start: u64,
     bytes_peak: u64,
     refused: bool,
+}
+
+impl MemoryMeter {
+    /// Whether half of what a new instance could grow by is left.
+    fn has_room(&self) -> bool {
+        let could_grow = self.bytes_max.saturating_sub(self.bytes_at_start);
+        !self.refused && self.bytes_max.saturating_sub(self.bytes) >= could_grow / 2
+    }
 }
 
 impl ResourceLimiter for MemoryMeter {
@@ -112,7 +125,7 @@ impl ResourceLimiter for MemoryMeter {
 #[error("guest time is used up")]
 struct GuestTimeUsedUp;
 
-/// What an instance is made for.
+/// What an instance is for.
 pub(crate) enum Errand {
     /// Answer a call.
     Handle(Call),
@@ -137,68 +150,131 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// Runs one errand in an instance of its own, within the plugin's limits.
+/// What an errand begins with.
+pub(crate) enum Start {
+    /// Its part of the pool that all plugins use, for a new instance.
+    New(OwnedSemaphorePermit),
+    /// An instance that has answered calls.
+    Kept(Instance),
+}
+
+/// A component at work.
+pub(crate) struct Instance {
+    store: Store<CallState>,
+    /// Taken while it runs and put back only when it returns, so that every other end leaves none to enter.
+    handler: Option<handler::Guest>,
+    calls: u32,
+    /// Its part of the pool that all plugins use.
+    _share: OwnedSemaphorePermit,
+}
+
+impl Instance {
+    fn begin(start: Start, mut state: CallState) -> Self {
+        let mut instance = match start {
+            Start::New(share) => Self { store: store(state), handler: None, calls: 0, _share: share },
+            Start::Kept(mut instance) => {
+                let before = instance.store.data_mut();
+                // The memory is the instance's; all else is the call's.
+                state.memory = std::mem::take(&mut before.memory);
+                *before = state;
+                instance
+            }
+        };
+        instance.calls += 1;
+        instance.store.set_epoch_deadline(1);
+        instance
+    }
+
+    /// Whether it may answer another call after one that ended well. Whatever it still holds of the host would be of this
+    /// call in the next.
+    fn may_go_on(&self) -> bool {
+        let state = self.store.data();
+        let has_calls_left = state.environment.reuse.is_some_and(|reuse| self.calls < reuse.calls_max);
+        has_calls_left && self.handler.is_some() && state.table.is_empty() && state.memory.has_room()
+    }
+}
+
+/// What became of an errand.
+pub(crate) struct Ended {
+    pub(crate) result: Result<Errands, CallError>,
+    pub(crate) usage: Usage,
+    /// The instance, if it may answer another call.
+    pub(crate) instance: Option<Instance>,
+}
+
+impl Ended {
+    /// Before there was an instance.
+    pub(crate) fn early(error: CallError) -> Self {
+        Self { result: Err(error), usage: Usage::default(), instance: None }
+    }
+}
+
+/// Runs one errand within the plugin's limits.
 ///
 /// # Cancellation
 /// Dropping the future stops the guest where it is and drops its store; host calls in progress are cancelled on
 /// the server by their own guards.
-pub(crate) async fn run(
-    plugin: &Arc<Plugin>,
-    errand: Errand,
-    pace: Pace,
-) -> (Result<Errands, CallError>, Usage) {
+pub(crate) async fn run(environment: &Arc<Environment>, start: Start, errand: Errand, pace: Pace) -> Ended {
     let started = Instant::now();
     let (context, asked_deadline) = match &errand {
         Errand::Handle(call) => (Arc::clone(&call.context), call.deadline),
         Errand::Probe { deadline, .. } => (Arc::default(), *deadline),
     };
-    let limits = plugin.limits();
+    let limits = &environment.limits;
     let own_deadline = started + limits.wall_time_max;
     let deadline = asked_deadline.min(own_deadline);
     if deadline <= started {
-        return (Err(CallError::WallTime { wall_time_max: Duration::ZERO }), Usage::default());
+        return Ended::early(CallError::WallTime { wall_time_max: Duration::ZERO });
     }
-    let mut store = store(plugin, CallState::new(plugin, context, deadline, pace.clone()));
+    let _ticking = environment.engine.epoch.attend();
+    let state = CallState::new(environment, context, deadline, pace.clone());
+    let mut instance = Instance::begin(start, state);
 
     // The clock of tokio surrounds everything, because epochs do not reach a guest that waits in a host call.
     let ended = {
         // Pinned here, so that what surrounds it moves a pointer and not the state of a whole instance.
-        let work = pin!(AssertUnwindSafe(enter(&mut store, plugin, errand, &pace)).catch_unwind());
+        let work = pin!(AssertUnwindSafe(enter(&mut instance, environment, errand, &pace)).catch_unwind());
         tokio::time::timeout_at(deadline.into(), work).await
     };
     // Giving back much memory takes as long as computing.
-    if store.data().memory.bytes_peak <= HOME_BYTES_MAX {
+    if instance.store.data().memory.bytes_peak <= HOME_BYTES_MAX {
         pace.come_back().await;
     }
-    let result = match ended {
-        Err(_) => Err(out_of_time(store.data(), deadline - started, deadline == own_deadline)),
+    let state = instance.store.data();
+    let mut result = match ended {
+        Err(_) => Err(out_of_time(state, deadline - started, deadline == own_deadline)),
         Ok(Err(_panic)) => {
-            tracing::error!(plugin.name = %plugin.manifest().plugin.id, "The host panicked inside a call");
+            tracing::error!(plugin.name = %environment.manifest.plugin.id, "The host panicked inside a call");
             Err(CallError::Host)
         }
-        Ok(Ok(Err(error))) => Err(classify(&error, store.data())),
+        Ok(Ok(Err(error))) => Err(classify(&error, state)),
         // Made of what a host call said at the very end: nobody waits for it any more.
         Ok(Ok(Ok(_))) if Instant::now() >= deadline => {
-            Err(out_of_time(store.data(), deadline - started, deadline == own_deadline))
+            Err(out_of_time(state, deadline - started, deadline == own_deadline))
         }
         Ok(Ok(Ok(errands))) => Ok(errands),
     };
-    let mut usage = store.data().usage(started);
+    let mut usage = state.usage(started);
     if let Ok(Errands::Handled(Outcome::Answer(answer))) = &result {
         usage.response_bytes = answer.data.len() as u64;
         if usage.response_bytes > limits.response_bytes_max {
-            let response_bytes_max = limits.response_bytes_max;
-            return (Err(CallError::Response { response_bytes_max }), usage);
+            result = Err(CallError::Response { response_bytes_max: limits.response_bytes_max });
         }
     }
-    (result, usage)
+    let ended_well = match &result {
+        Ok(Errands::Handled(Outcome::Answer(_))) => true,
+        Ok(Errands::Handled(Outcome::Fault(fault))) => !fault.kind.is_technical(),
+        Ok(Errands::Probed(_)) | Err(_) => false,
+    };
+    let instance = Some(instance).filter(|instance| ended_well && instance.may_go_on());
+    Ended { result, usage, instance }
 }
 
-fn store(plugin: &Plugin, state: CallState) -> Store<CallState> {
-    let mut store = Store::new(plugin.engine().wasmtime(), state);
+fn store(state: CallState) -> Store<CallState> {
+    let environment = Arc::clone(&state.environment);
+    let mut store = Store::new(environment.engine.wasmtime(), state);
     store.limiter(|state| &mut state.memory);
-    store.set_hostcall_fuel(plugin.limits().host_call_bytes_max);
-    store.set_epoch_deadline(1);
+    store.set_hostcall_fuel(environment.limits.host_call_bytes_max);
     // Called when the epoch has moved, which it also does while a call waits or another thread has the processor.
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();
@@ -207,7 +283,7 @@ fn store(plugin: &Plugin, state: CallState) -> Store<CallState> {
             return Err(GuestTimeUsedUp.into());
         }
         Ok(match state.pace.is_computing() {
-            true => UpdateDeadline::YieldCustom(1, state.pace.next_turn(state.plugin.turns())),
+            true => UpdateDeadline::YieldCustom(1, state.pace.next_turn(&state.environment.turns)),
             false => UpdateDeadline::Continue(1),
         })
     });
@@ -215,27 +291,37 @@ fn store(plugin: &Plugin, state: CallState) -> Store<CallState> {
 }
 
 async fn enter(
-    store: &mut Store<CallState>,
-    plugin: &Plugin,
+    instance: &mut Instance,
+    environment: &Environment,
     errand: Errand,
     pace: &Pace,
 ) -> wasmtime::Result<Errands> {
-    match (plugin.entry(), errand) {
+    let Instance { store, handler, .. } = instance;
+    match (&environment.entry, errand) {
         (Entry::Adapter(entry), Errand::Handle(call)) => {
-            let instance = entry.component.instantiate_async(&mut *store).await?;
-            let handler = entry.handler.load(&mut *store, &instance)?;
-            pace.before_guest(plugin.turns()).await;
-            api_0_1::handle(store, &handler, &call).await.map(Errands::Handled)
+            let entered = match handler.take() {
+                Some(kept) => kept,
+                None => {
+                    let instance = entry.component.instantiate_async(&mut *store).await?;
+                    let memory = &mut store.data_mut().memory;
+                    memory.bytes_at_start = memory.bytes;
+                    entry.handler.load(&mut *store, &instance)?
+                }
+            };
+            pace.before_guest(&environment.turns).await;
+            let outcome = api_0_1::handle(store, &entered, &call).await?;
+            *handler = Some(entered);
+            Ok(Errands::Handled(outcome))
         }
         (Entry::Adapter(entry), Errand::Probe { deep, .. }) => {
             let instance = entry.component.instantiate_async(&mut *store).await?;
             let probe = entry.probe.load(&mut *store, &instance)?;
-            pace.before_guest(plugin.turns()).await;
+            pace.before_guest(&environment.turns).await;
             api_0_1::probe(store, &probe, deep).await.map(Errands::Probed)
         }
         (Entry::Http(pre), Errand::Handle(call)) => {
             let proxy = pre.instantiate_async(&mut *store).await?;
-            pace.before_guest(plugin.turns()).await;
+            pace.before_guest(&environment.turns).await;
             wasi_http::handle(store, &proxy, &call).await.map(Errands::Handled)
         }
         (Entry::Http(pre), Errand::Probe { .. }) => {

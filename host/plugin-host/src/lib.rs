@@ -1,4 +1,4 @@
-//! Runs adapters: WebAssembly components in instances that live for one call.
+//! Runs adapters: WebAssembly components in instances that live for one call, unless author and agency want more.
 //!
 //! The host is called with values ([`Call`]) and answers with values ([`Outcome`]); it holds no keys and no message
 //! log, so that it can run in a process of its own. It does not know what a contract says or who may call.
@@ -16,9 +16,12 @@ mod compiled_cache;
 mod compiler;
 mod component;
 mod engine;
+mod environment;
 mod grant;
 mod health;
+mod host_call_log;
 mod host_calls;
+mod idle_instances;
 mod instance;
 mod limits;
 mod meter;
@@ -36,6 +39,7 @@ pub use component::{COMPONENT_BYTES_MAX, ComponentError, check_bytes, check_impo
 pub use engine::{Engine, EngineConfig, EngineError, MEMORY_BYTES_LIMIT};
 pub use grant::{Grant, Resources, ResourcesError};
 pub use health::Verdict;
+pub use host_call_log::{HostCall, HostCallLog};
 pub use instance::Finding;
 pub use limits::CallLimits;
 pub use meter::RequestMeter;

@@ -2,25 +2,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::OwnedSemaphorePermit;
 use uuk_bundle::{Bundle, BundleDigest, Manifest, Service};
 use uuk_contract::{Contract, ContractError};
-use wasmtime::component::Component;
 
 use crate::call::{Call, CallError, Outcome, Usage};
-use crate::capabilities::config::{Configuration, ConfigurationError};
-use crate::capabilities::http::HttpUpstreams;
-use crate::capabilities::log::{LogLine, PluginLog};
-use crate::capabilities::sql::{StatementError, Statements};
+use crate::capabilities::config::ConfigurationError;
+use crate::capabilities::log::LogLine;
+use crate::capabilities::sql::StatementError;
 use crate::compiled_cache::CompiledCache;
-use crate::component::{self, ComponentError, Entry, OwnCompiled};
-use crate::engine::{Engine, MEMORIES_PER_INSTANCE};
+use crate::component::ComponentError;
+use crate::engine::Engine;
+use crate::environment::Environment;
 use crate::grant::{Resources, ResourcesError};
 use crate::health::{Health, Verdict};
-use crate::instance::{self, Errand, Errands, Finding};
+use crate::idle_instances::IdleInstances;
+use crate::instance::{self, Ended, Errand, Errands, Finding, Start};
 use crate::limits::CallLimits;
 use crate::meter::{Meters, RequestMeter};
 use crate::slots::Slots;
-use crate::turns::{Lost, Pace, Turns};
+use crate::turns::{Lost, Pace};
 
 /// Why a bundle did not become a plugin.
 #[derive(Debug, thiserror::Error)]
@@ -66,21 +67,12 @@ impl LoadError {
 
 /// One version of an adapter with all it needs, ready to be called.
 pub struct Plugin {
-    engine: Arc<Engine>,
-    manifest: Manifest,
+    environment: Arc<Environment>,
     digest: BundleDigest,
     contracts: BTreeMap<String, Arc<Contract>>,
-    entry: Entry,
-    statements: Statements,
-    upstreams: HttpUpstreams,
-    resources: Arc<Resources>,
-    configuration: Configuration,
-    limits: CallLimits,
     slots: Slots,
-    turns: Arc<Turns>,
-    /// Memories that an instance takes from the pool.
-    memories: u32,
-    log: PluginLog,
+    /// Where manifest and grant allow it.
+    idle: Option<Arc<IdleInstances>>,
     health: Health,
     meters: Meters,
 }
@@ -98,50 +90,22 @@ impl Plugin {
         bundle: &Bundle,
         resources: Arc<Resources>,
     ) -> Result<Arc<Self>, LoadError> {
-        let manifest = bundle.manifest().clone();
         let contracts = contracts(bundle)?;
-        resources.cover(&manifest)?;
-        let statements = Statements::compile(&manifest, |file| {
-            bundle.part(file).and_then(|bytes| std::str::from_utf8(bytes).ok())
-        })
-        .map_err(LoadError::Statement)?;
-        let upstreams = HttpUpstreams::new(&manifest.upstreams, |name| resources.upstream(name).cloned());
-        // Values of the agency are refused beside a mapping, as where there is no schema.
-        let mut configuration =
-            Configuration::new(bundle.config_schema(), resources.configuration().clone())?;
-        if let Some(tables) = bundle.mapping() {
-            configuration = Configuration::of_mapping(tables);
-        }
-
-        let component = {
-            let compiled = compiled(engine, cache, bundle.component())?;
-            component::deserialize(engine, &compiled)?
-        };
-        component::check_imports(engine, &component, &manifest, bundle.mapping().is_some())?;
-        let entry = Entry::link(engine, &component)?;
-
-        let limits = CallLimits::of(&manifest.limits);
+        let environment = Environment::load(engine, cache, bundle, resources)?;
+        let environment = Arc::new(environment);
         Ok(Arc::new(Self {
-            engine: Arc::clone(engine),
             digest: bundle.digest(),
-            meters: Meters::new(&manifest.plugin.id, &contracts),
+            meters: Meters::new(&environment.manifest.plugin.id, &contracts),
             contracts,
-            entry,
-            statements,
-            upstreams,
-            configuration,
-            slots: Slots::new(limits.concurrency_max, engine.waiting),
-            turns: engine.background.turns(&manifest.plugin.id),
-            memories: memories(&component),
-            log: PluginLog::new(manifest.plugin.id.clone(), manifest.plugin.version.to_string()),
+            slots: Slots::new(environment.limits.concurrency_max, engine.waiting),
             health: Health::default(),
-            limits,
-            resources,
-            manifest,
+            idle: environment.reuse.map(|reuse| IdleInstances::new(&environment, reuse)),
+            environment,
         }))
     }
 
-    /// Answers one call in an instance of its own.
+    /// Answers one call in an instance of its own, or, where manifest and grant allow it, in one that has answered calls of
+    /// the same client.
     ///
     /// # Errors
     /// [`CallError`]: the queue is full, a limit was met, or the adapter trapped.
@@ -170,7 +134,7 @@ impl Plugin {
     async fn run(self: &Arc<Self>, errand: Errand, deadline: Instant) -> (Result<Errands, CallError>, Usage) {
         let pace = Pace::default();
         let errand = Arc::clone(self).run_errand(errand, deadline, pace.clone());
-        let ended = pace.run(&self.turns, errand).await;
+        let ended = pace.run(&self.environment.turns, errand).await;
         ended.unwrap_or_else(|Lost| (Err(CallError::Host), Usage::default()))
     }
 
@@ -184,13 +148,36 @@ impl Plugin {
             Ok(place) => place,
             Err(error) => return (Err(error), Usage::default()),
         };
-        // Also its share of the pool that all plugins use.
-        let share = self.engine.memories.acquire_many(self.memories);
-        let Ok(Ok(_share)) = tokio::time::timeout_at(deadline.into(), share).await else {
-            let concurrency_max = self.limits.concurrency_max;
-            return (Err(CallError::Busy { concurrency_max }), Usage::default());
+        let again = match (&self.idle, &errand) {
+            (Some(idle), Errand::Handle(call)) => Some((idle, Arc::clone(&call.context))),
+            _ => None,
         };
-        instance::run(&self, errand, pace).await
+        let kept = again.as_ref().and_then(|(idle, context)| idle.take(&context.client));
+        let start = match kept {
+            Some(instance) => Start::Kept(instance),
+            None => match self.share(deadline).await {
+                Some(share) => Start::New(share),
+                None => {
+                    let concurrency_max = self.environment.limits.concurrency_max;
+                    return (Err(CallError::Busy { concurrency_max }), Usage::default());
+                }
+            },
+        };
+        let Ended { result, usage, instance } = instance::run(&self.environment, start, errand, pace).await;
+        if let (Some(instance), Some((idle, context))) = (instance, again) {
+            idle.keep(instance, &context.client);
+        }
+        (result, usage)
+    }
+
+    /// An instance's part of the pool that all plugins use.
+    async fn share(&self, deadline: Instant) -> Option<OwnedSemaphorePermit> {
+        let Environment { engine, memories, .. } = &*self.environment;
+        if let Ok(share) = Arc::clone(&engine.memories).try_acquire_many_owned(*memories) {
+            return Some(share);
+        }
+        let share = Arc::clone(&engine.memories).acquire_many_owned(*memories);
+        tokio::time::timeout_at(deadline.into(), share).await.ok()?.ok()
     }
 
     /// Counts how a call ended; true when this version has failed too often.
@@ -200,7 +187,7 @@ impl Plugin {
 
     /// The manifest.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.environment.manifest
     }
 
     /// SHA-256 of the bundle file: its identity.
@@ -215,7 +202,7 @@ impl Plugin {
 
     /// What a call may use.
     pub fn limits(&self) -> &CallLimits {
-        &self.limits
+        &self.environment.limits
     }
 
     /// Where requests to `operation` are counted that this plugin answered.
@@ -225,45 +212,13 @@ impl Plugin {
 
     /// The adapter's last log lines, oldest first.
     pub fn log_lines(&self) -> Vec<LogLine> {
-        self.log.lines()
-    }
-
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
-    pub(crate) fn turns(&self) -> &Arc<Turns> {
-        &self.turns
-    }
-
-    pub(crate) fn entry(&self) -> &Entry {
-        &self.entry
-    }
-
-    pub(crate) fn statements(&self) -> &Statements {
-        &self.statements
-    }
-
-    pub(crate) fn upstreams(&self) -> &HttpUpstreams {
-        &self.upstreams
-    }
-
-    pub(crate) fn resources(&self) -> &Resources {
-        &self.resources
-    }
-
-    pub(crate) fn configuration(&self) -> &Configuration {
-        &self.configuration
-    }
-
-    pub(crate) fn log(&self) -> &PluginLog {
-        &self.log
+        self.environment.log.lines()
     }
 }
 
 impl std::fmt::Debug for Plugin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let plugin = &self.manifest.plugin;
+        let plugin = &self.environment.manifest.plugin;
         f.debug_struct("Plugin")
             .field("id", &plugin.id)
             .field("version", &plugin.version)
@@ -284,26 +239,4 @@ fn contracts(bundle: &Bundle) -> Result<BTreeMap<String, Arc<Contract>>, LoadErr
         }
     };
     bundle.manifest().services.iter().map(contract).collect()
-}
-
-/// Memories of an instance, and at least what every instance is reckoned with.
-fn memories(component: &Component) -> u32 {
-    let required = component.resources_required().map_or(0, |required| required.num_memories);
-    required.max(MEMORIES_PER_INSTANCE)
-}
-
-fn compiled(
-    engine: &Engine,
-    cache: Option<&CompiledCache>,
-    component: &[u8],
-) -> Result<OwnCompiled, ComponentError> {
-    if let Some(compiled) = cache.and_then(|cache| cache.load(engine, component)) {
-        return Ok(compiled);
-    }
-    component::check_bytes(component)?;
-    let compiled = OwnCompiled(engine.compiler.compile(engine, component)?.into());
-    if let Some(cache) = cache {
-        cache.store(engine, component, &compiled);
-    }
-    Ok(compiled)
 }

@@ -23,9 +23,9 @@ use crate::call::{Call, CallContext, Fault, FaultKind, Outcome, Payload};
 use crate::capabilities::http::{HttpError, HttpRequest, HttpResponse};
 use crate::component::bounded;
 use crate::engine::resource_table;
-use crate::host_calls::{HELD_BYTES_MAX, HostCalls};
+use crate::environment::Environment;
+use crate::host_calls::{self, HELD_BYTES_MAX, HostCalls};
 use crate::instance::CallState;
-use crate::plugin::Plugin;
 
 /// What the door needs besides the state that both doors share. Made when a component first uses it.
 pub(crate) struct HttpDoor {
@@ -50,7 +50,7 @@ impl WasiHttpView for CallState {
         let door = self.http_door.get_or_insert_with(|| HttpDoor {
             context: WasiHttpCtx::new(),
             hooks: Hooks {
-                plugin: Arc::clone(&self.plugin),
+                environment: Arc::clone(&self.environment),
                 context: Arc::clone(&self.context),
                 deadline: self.deadline,
                 host_calls: self.host_calls.share(),
@@ -63,7 +63,7 @@ impl WasiHttpView for CallState {
 
 /// Sends a component's requests to the upstreams that its plugin was granted, and nowhere else.
 struct Hooks {
-    plugin: Arc<Plugin>,
+    environment: Arc<Environment>,
     context: Arc<CallContext>,
     deadline: Instant,
     host_calls: HostCalls,
@@ -85,17 +85,16 @@ impl WasiHttpHooks for Hooks {
         let allowed = self.host_calls.take();
         let place = Arc::clone(&self.sends).try_acquire_owned();
         let held = self.host_calls.share();
-        let (plugin, context, deadline) =
-            (Arc::clone(&self.plugin), Arc::clone(&self.context), self.deadline);
+        let (environment, context, deadline) =
+            (Arc::clone(&self.environment), Arc::clone(&self.context), self.deadline);
         Box::new(async move {
             if !allowed {
                 return Err(Error::HttpRequestDenied);
             }
             let _place = place.map_err(|_| Error::ConnectionLimitReached)?;
             let (upstream, request) = request_of(request, options).await?;
-            let id = &plugin.manifest().plugin.id;
-            let response = plugin.upstreams().send(id, &upstream, request, &context, deadline).await;
-            let response = response
+            let response = host_calls::send(&environment, &upstream, request, &context, deadline)
+                .await
                 .map_err(|refused| error(&refused))
                 .and_then(|response| response_of(response, &held))?;
             let ended: Box<dyn Future<Output = _> + Send> = Box::new(async { Ok(()) });

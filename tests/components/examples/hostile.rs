@@ -5,6 +5,7 @@
 use std::fmt::Debug;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use uuk_adapter::handler::{Guest, Request, Response};
 use uuk_adapter::log::{self, FieldValue, Level};
@@ -48,6 +49,11 @@ impl Guest for Hostile {
             "send-many" => Ok(send_many()),
             "send-megabytes" => Ok(send_megabytes()),
             "open-resources" => Ok(open_resources()),
+            "keep-writer" => Ok(keep_writer()),
+            "keep-cursor" => Ok(keep_cursor()),
+            "keep-megabytes" => Ok(keep_megabytes()),
+            "hold-megabytes" => Ok(hold_megabytes()),
+            "compute" => Ok(compute(integer(&request, "n"))),
             operation => Err(uuk_adapter::not_answered(operation)),
         }
     }
@@ -99,13 +105,13 @@ fn forge_log() -> Response {
     outcome("forged")
 }
 
-/// "Every second call": no instance lives long enough to count, so the caller does.
+/// "Every second call": instances need not live long enough to count, so the caller does.
 fn trap_when_even(number: i64) -> Response {
     assert!(number % 2 != 0, "an even number");
     outcome("odd")
 }
 
-/// Counts in a static: 1 unless something of an earlier call is left.
+/// Counts in a static: 1 unless its instance has answered an earlier call.
 fn count_calls() -> Response {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     outcome(&(CALLS.fetch_add(1, Ordering::Relaxed) + 1).to_string())
@@ -153,6 +159,48 @@ fn open_resources() -> Response {
         writers.push(blobs::BlobWriter::new("text/plain", None));
     }
     outcome(&writers.len().to_string())
+}
+
+/// Keeps a handle beyond the call.
+fn keep_writer() -> Response {
+    std::mem::forget(blobs::BlobWriter::new("text/plain", None));
+    count_calls()
+}
+
+/// Keeps a statement running beyond the call.
+fn keep_cursor() -> Response {
+    match sql::open("count-visits", &[]) {
+        Ok(cursor) => std::mem::forget(cursor),
+        Err(error) => return outcome(&format!("{error:?}")),
+    }
+    count_calls()
+}
+
+/// Keeps most of its memory beyond the call.
+fn keep_megabytes() -> Response {
+    std::mem::forget(black_box(vec![1_u8; 40 << 20]));
+    count_calls()
+}
+
+/// Writes most of what the host holds for one call.
+fn hold_megabytes() -> Response {
+    let megabyte = vec![b'm'; 1 << 20];
+    for number in 0..20 {
+        let written = blobs::BlobWriter::new("text/plain", None).append(&megabyte);
+        if let Err(error) = written {
+            return outcome(&format!("{number}: {error:?}"));
+        }
+    }
+    outcome("20")
+}
+
+/// Computes for as many milliseconds.
+fn compute(milliseconds: i64) -> Response {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(milliseconds.unsigned_abs()) {
+        black_box(());
+    }
+    count_calls()
 }
 
 fn refusal<T: Debug, E: Debug>(result: Result<T, E>) -> Response {

@@ -51,6 +51,14 @@ pub(super) fn concurrency<'de, D: Deserializer<'de>>(input: D) -> Result<u32, D:
     count(input, 1..=1024)
 }
 
+pub(super) fn calls<'de, D: Deserializer<'de>>(input: D) -> Result<u32, D::Error> {
+    count(input, 2..=10_000)
+}
+
+pub(super) fn idle_time<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+    duration(input, Duration::from_secs(300))
+}
+
 fn count<'de, D: Deserializer<'de>>(input: D, bounds: RangeInclusive<u32>) -> Result<u32, D::Error> {
     let count = u32::deserialize(input)?;
     if bounds.contains(&count) {

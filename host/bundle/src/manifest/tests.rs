@@ -50,6 +50,7 @@ fn gives_what_is_not_said_its_default() {
     assert_eq!((statement.timeout, statement.mode), (Duration::from_secs(1), Access::Read));
     assert_eq!(manifest.upstreams["ubk-api"].response_bytes_max, 1 << 20);
     assert_eq!(manifest.limits, Limits::default());
+    assert_eq!(manifest.reuse, None);
     assert_eq!(manifest.datasources["registry"].access, Access::Read);
 }
 
@@ -71,6 +72,8 @@ fn reads_sizes_and_durations() {
     assert_eq!(manifest.limits.response_bytes_max, 1 << 20);
     assert_eq!(manifest.limits.wall_time_max, Duration::from_secs(60));
     assert_eq!(manifest.statements["find-record"].timeout, Duration::from_secs(30));
+    let reuse = Reuse { calls_max: 500, idle_time_max: Duration::from_secs(300) };
+    assert_eq!(manifest.reuse, Some(reuse));
 }
 
 #[test]

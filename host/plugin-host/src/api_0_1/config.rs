@@ -3,10 +3,10 @@ use crate::instance::CallState;
 
 impl config::Host for CallState {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        Ok(self.plugin.configuration().get(&key))
+        Ok(self.environment.configuration.get(&key))
     }
 
     fn document(&mut self) -> wasmtime::Result<String> {
-        Ok(self.plugin.configuration().document().to_owned())
+        Ok(self.environment.configuration.document().to_owned())
     }
 }

@@ -17,7 +17,7 @@ impl log::Host for CallState {
             log::Level::Error => Level::Error,
         };
         let fields = fields.into_iter().map(|(name, value)| (name, field(value)));
-        self.plugin.log().emit(&mut self.log, &self.context.exchange_id, level, &message, fields);
+        self.environment.log.emit(&mut self.log, &self.context.exchange_id, level, &message, fields);
         Ok(())
     }
 }

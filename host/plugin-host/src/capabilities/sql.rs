@@ -1,4 +1,4 @@
-//! Databases: the interfaces `uuk:adapter/sql` and `sql-adhoc`, on SQLite, PostgreSQL and MariaDB.
+//! Databases: the interfaces `uuk:adapter/sql` and `sql-adhoc`, on SQLite, PostgreSQL and MariaDB, and by ODBC on others.
 //!
 //! A guest runs statements by the names its signed manifest gives them. Text, address, login and connections stay
 //! here; that a reading statement only reads, the database enforces (within a transaction, which writes, its text is
@@ -7,7 +7,7 @@
 //! [`Value`] and [`SqlError`] to their twins one by one.
 //!
 //! Start with [`Database::run`]. [`Statements`] are compiled when a plugin is loaded; `lease.rs` says what becomes
-//! of a connection; `sqlite.rs`, `postgres.rs` and `mariadb.rs` hold all that differs.
+//! of a connection; `sqlite.rs`, `postgres.rs`, `mariadb.rs` and `odbc.rs` hold all that differs.
 
 mod argument;
 mod conversion;
@@ -17,6 +17,8 @@ mod grant;
 mod lease;
 mod lexer;
 mod mariadb;
+#[cfg(feature = "odbc")]
+mod odbc;
 mod postgres;
 mod reader;
 mod session;
@@ -47,7 +49,7 @@ use argument::Argument;
 use lease::{Lease, Leases};
 use reader::{Query, Shape};
 use session::{Ending, Unit};
-use sql_text::SqlText;
+use sql_text::{Notation, SqlText};
 
 /// Limits of a result of free SQL, for which no manifest states any.
 const FREE_ROWS_MAX: u64 = 1000;
@@ -85,6 +87,14 @@ impl Database {
     /// What the database is.
     pub fn engine(&self) -> Engine {
         self.inner.grant.engine
+    }
+
+    /// Opens a connection, or checks one that is open.
+    ///
+    /// # Errors
+    /// [`SqlError::Unavailable`], [`SqlError::Busy`] or [`SqlError::Deadline`].
+    pub async fn answers(&self, deadline: Instant) -> Result<(), SqlError> {
+        within(deadline, Duration::MAX, self.inner.leases.take()).await.map(drop)
     }
 
     /// Runs a statement and gives its whole result.
@@ -163,7 +173,10 @@ impl Database {
         if !self.inner.grant.free_sql {
             return Err(SqlError::NotGranted("free SQL".into()));
         }
-        let text = SqlText::positional(self.engine(), text, params.len())?;
+        let text = SqlText::positional(self.engine(), self.notation(), text, params.len())?;
+        if !text.only_reads && Reading::on(self.engine()) == Reading::Unguarded {
+            return Err(SqlError::NotGranted("writing by free SQL".into()));
+        }
         let number = |index: usize| SqlError::BadParameter((index + 1).to_string());
         let arguments: Vec<Argument> = params
             .into_iter()
@@ -178,6 +191,7 @@ impl Database {
             shape: Shape::AsGiven(&columns),
             rows_max: FREE_ROWS_MAX,
             bytes_max: FREE_BYTES_MAX,
+            time_max: self.inner.grant.statement_time_max,
         };
         let rows = within(deadline, Duration::MAX, async {
             let mut lease = self.lease(Some(Unit::ReadOnly), caller).await?;
@@ -201,16 +215,29 @@ impl Database {
         if statement.mode() == Access::Write && self.inner.grant.access == Access::Read {
             return Err(SqlError::NotGranted("writing to this datasource".into()));
         }
-        let text = statement.text(self.engine())?;
+        let text = statement.text(self.engine(), self.notation())?;
+        if statement.mode() == Access::Read
+            && !text.only_reads
+            && Reading::on(self.engine()) == Reading::Unguarded
+        {
+            return Err(SqlError::NotGranted("writing by a statement declared as reading".into()));
+        }
         Ok((text, statement.arguments(text, params)?))
+    }
+
+    fn notation(&self) -> Notation {
+        if self.inner.grant.odbc().is_some() { Notation::Odbc } else { Notation::Own }
     }
 
     /// What a single statement needs around it. A session that can only read needs nothing: that saves two
     /// exchanges with the server.
     fn unit_of(&self, mode: Access) -> Option<Unit> {
+        let is_guarded = Reading::on(self.engine()) == Reading::BySession;
         match (self.inner.grant.access, mode) {
             (Access::Write, Access::Read) => Some(Unit::ReadOnly),
-            (Access::Read, _) => self.inner.grant.session_variables.then_some(Unit::ReadOnly),
+            (Access::Read, _) => {
+                (self.inner.grant.session_variables || !is_guarded).then_some(Unit::ReadOnly)
+            }
             (Access::Write, Access::Write) => self.inner.grant.session_variables.then_some(Unit::ReadWrite),
         }
     }
@@ -221,6 +248,27 @@ impl Database {
             lease.begin(unit, self.inner.grant.session_variables.then_some(caller)).await?;
         }
         Ok(lease)
+    }
+}
+
+/// What a database itself can be told to refuse writes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// A session, or a transaction.
+    BySession,
+    /// A transaction only.
+    ByTransaction,
+    /// Nothing but its login. Words that write are refused here then, and what is read is rolled back.
+    Unguarded,
+}
+
+impl Reading {
+    fn on(engine: Engine) -> Self {
+        match engine {
+            Engine::Sqlite | Engine::Postgres | Engine::Mariadb => Self::BySession,
+            Engine::Oracle => Self::ByTransaction,
+            Engine::Sqlserver | Engine::Db2 | Engine::Firebird => Self::Unguarded,
+        }
     }
 }
 
@@ -240,6 +288,7 @@ fn query_of<'a>(statement: &'a Statement, text: &'a SqlText, arguments: &'a [Arg
         shape: Shape::Declared(&statement.row),
         rows_max: statement.rows_max,
         bytes_max: statement.bytes_max,
+        time_max: statement.timeout,
     }
 }
 

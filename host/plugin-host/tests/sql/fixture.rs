@@ -37,6 +37,7 @@ const SCHEMA: [&str; 3] = [
 pub(crate) struct Fixture {
     engine: Engine,
     url: String,
+    is_by_odbc: bool,
     place: Place,
     tasks: TaskTracker,
 }
@@ -58,7 +59,7 @@ impl Fixture {
         let server = match engine {
             Engine::Sqlite => return Some(Self::in_file().await),
             Engine::Postgres => Server::PostgreSql(PostgreSql::shared()?),
-            Engine::Mariadb => Server::MariaDb(MariaDb::shared()?),
+            _ => Server::MariaDb(MariaDb::shared()?),
         };
         Some(Self::on(engine, server))
     }
@@ -68,7 +69,8 @@ impl Fixture {
         let path = place.path();
         std::fs::write(&path, []).unwrap();
         let url = format!("sqlite:{}", path.display());
-        let fixture = Self { engine: Engine::Sqlite, url, place, tasks: TaskTracker::new() };
+        let fixture =
+            Self { engine: Engine::Sqlite, url, is_by_odbc: false, place, tasks: TaskTracker::new() };
         fixture.execute(&SCHEMA.join(";\n")).await;
         fixture
     }
@@ -76,7 +78,19 @@ impl Fixture {
     pub(crate) fn on(engine: Engine, server: Server) -> Self {
         let database = server.get().create_database(&SCHEMA.join(";\n")).unwrap();
         let url = server.get().url(&database);
-        Self { engine, url, place: Place::Server { server, database }, tasks: TaskTracker::new() }
+        let place = Place::Server { server, database };
+        Self { engine, url, is_by_odbc: false, place, tasks: TaskTracker::new() }
+    }
+
+    /// As [`Fixture::new`], reached by Debian's ODBC driver for it.
+    #[cfg(feature = "odbc")]
+    pub(crate) async fn by_odbc(engine: Engine) -> Option<Self> {
+        Some(Self::new(engine).await?.through_odbc())
+    }
+
+    #[cfg(feature = "odbc")]
+    pub(crate) fn through_odbc(self) -> Self {
+        Self { is_by_odbc: true, ..self }
     }
 
     pub(crate) fn engine(&self) -> Engine {
@@ -89,7 +103,7 @@ impl Fixture {
         let mut grant = DatabaseGrant {
             datasource: "registry".into(),
             engine: self.engine,
-            url: self.url.clone(),
+            url: self.granted_url(),
             user: is_server.then(|| USER.to_owned()),
             password: is_server.then(|| Secret::new(PASSWORD.to_owned())),
             access: Access::Read,
@@ -102,6 +116,37 @@ impl Fixture {
         };
         adapt(&mut grant);
         grant
+    }
+
+    /// The address that a grant has.
+    fn granted_url(&self) -> String {
+        if !self.is_by_odbc {
+            return self.url.clone();
+        }
+        let driver = match self.engine {
+            Engine::Sqlite => "SQLite3",
+            Engine::Postgres => "PostgreSQL Unicode",
+            _ => "MariaDB Unicode",
+        };
+        match &self.place {
+            Place::File(_) => format!("odbc:Driver={driver};Database={}", self.path().display()),
+            Place::Server { server, database } => {
+                format!(
+                    "odbc:Driver={driver};Server=127.0.0.1;Port={};Database={database}",
+                    server.get().port()
+                )
+            }
+        }
+    }
+
+    /// How the first two values of free SQL are marked.
+    pub(crate) fn placeholders(&self) -> (&'static str, &'static str) {
+        if self.engine == Engine::Postgres && !self.is_by_odbc { ("$1", "$2") } else { ("?", "?") }
+    }
+
+    /// Whether a driver of ODBC stands between.
+    pub(crate) fn is_by_odbc(&self) -> bool {
+        self.is_by_odbc
     }
 
     /// The database, granted for reading.
@@ -161,7 +206,7 @@ impl Fixture {
             ),
             // In `FROM` it would be computed as a whole first.
             Engine::Postgres => format!("SELECT generate_series(1, {count}) AS n"),
-            Engine::Mariadb => format!("SELECT seq AS n FROM seq_1_to_{count}"),
+            _ => format!("SELECT seq AS n FROM seq_1_to_{count}"),
         }
     }
 
@@ -172,7 +217,7 @@ impl Fixture {
                 "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s) SELECT count(*) AS n FROM s"
             }
             Engine::Postgres => "SELECT 1 AS n FROM pg_sleep(60)",
-            Engine::Mariadb => "SELECT SLEEP(60) AS n",
+            _ => "SELECT SLEEP(60) AS n",
         };
         self.statement(r#"row = { n = "integer" }"#, sql)
     }

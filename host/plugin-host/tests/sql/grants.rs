@@ -22,7 +22,7 @@ on_every_engine! {
 
 async fn runs_free_sql_by_position(fixture: Fixture) {
     let granted = fixture.granted(|grant| grant.free_sql = true);
-    let (first, second) = if fixture.engine() == Engine::Postgres { ("$1", "$2") } else { ("?", "?") };
+    let (first, second) = fixture.placeholders();
     let sql =
         format!("SELECT name, children FROM person WHERE pin = {first} OR pin = {second} ORDER BY pin;");
     let params = vec![text("10"), text("20")];
@@ -49,7 +49,7 @@ async fn refuses_two_statements_in_free_sql(fixture: Fixture) {
 
 async fn refuses_malformed_value_of_free_sql(fixture: Fixture) {
     let granted = fixture.granted(|grant| grant.free_sql = true);
-    let (first, second) = if fixture.engine() == Engine::Postgres { ("$1", "$2") } else { ("?", "?") };
+    let (first, second) = fixture.placeholders();
     let sql = format!("SELECT {first}, {second}");
     let params = vec![Value::Null, Value::Date("yesterday".into())];
     let error = granted.database.query_text(&sql, params, in_time(), &context()).await.unwrap_err();

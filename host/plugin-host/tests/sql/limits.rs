@@ -6,9 +6,9 @@ use uuk_bundle::{Access, Engine};
 use uuk_plugin_host::capabilities::sql::SqlError;
 
 use crate::fixture::{Fixture, context, in_time};
-use crate::on_every_engine;
+use crate::on_every_engine_that_stops;
 
-on_every_engine! {
+on_every_engine_that_stops! {
     stops_at_the_deadline
     stops_after_the_timeout_of_the_statement
     stops_when_the_call_is_dropped
@@ -119,6 +119,23 @@ async fn survives_a_storm_of_dropped_calls(fixture: Fixture) {
     granted.works().await.unwrap();
     fixture.is_quiet().await;
     assert!(fixture.connections().await <= 2);
+}
+
+/// Nothing interrupts its driver, so the call ends and its thread keeps the place of a connection.
+#[cfg(feature = "odbc")]
+#[tokio::test]
+async fn keeps_no_more_threads_than_connections_in_a_driver_that_cannot_be_stopped() {
+    let fixture = Fixture::by_odbc(Engine::Sqlite).await.unwrap();
+    let granted = fixture.granted(|grant| {
+        grant.connections_max = 1;
+        grant.acquire_time_max = Duration::from_millis(300);
+    });
+    let endless = fixture.slow();
+    for expected in [SqlError::Deadline, SqlError::Busy, SqlError::Busy] {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let error = granted.database.run(&endless, vec![], deadline, &context()).await.unwrap_err();
+        assert_eq!(error, expected);
+    }
 }
 
 /// A server ends a statement itself, should the host not.

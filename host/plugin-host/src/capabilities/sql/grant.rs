@@ -4,6 +4,7 @@ use uuk_bundle::{Access, Engine};
 use uuk_process::Secret;
 
 use super::ConnectError;
+use super::session::SessionOptions;
 
 /// What an agency grants for one datasource of one plugin: which database, and how much of it.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct DatabaseGrant {
     /// `sqlite:/var/lib/people.db`, `postgres://db.example.kg/people` or `mysql://db.example.kg/people`, without
     /// password. Servers on other machines are verified by their certificate, unless a parameter `sslmode` says
     /// otherwise; `sslrootcert` (MariaDB: `ssl-ca`) names the authority.
+    ///
+    /// Or `odbc:` and a connection string without `PWD`, for any engine: then TLS is the driver's affair.
     pub url: String,
     /// The database's user; must be given for servers.
     pub user: Option<String>,
@@ -38,16 +41,32 @@ pub struct DatabaseGrant {
 }
 
 impl DatabaseGrant {
+    /// Checks it without connecting.
+    ///
+    /// # Errors
+    /// What [`super::Database::connect`] would refuse.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        SessionOptions::of(self).map(drop)
+    }
+
     /// Checks what does not depend on the engine's notation of addresses.
-    pub(super) fn check(&self) -> Result<(), ConnectError> {
+    pub(super) fn check_login(&self) -> Result<(), ConnectError> {
         let datasource = || self.datasource.clone();
         if self.connections_max == 0 {
             return Err(ConnectError::NoConnections { datasource: datasource() });
         }
-        if self.session_variables && self.engine != Engine::Postgres {
+        if self.session_variables && (self.engine != Engine::Postgres || self.odbc().is_some()) {
             return Err(ConnectError::SessionVariables { datasource: datasource(), engine: self.engine });
         }
-        if self.engine != Engine::Sqlite {
+        if let Some(connection) = self.odbc() {
+            let names_password = |attribute: &str| {
+                let name = attribute.split('=').next().unwrap_or_default().trim();
+                ["pwd", "password"].iter().any(|password| name.eq_ignore_ascii_case(password))
+            };
+            if connection.split(';').any(names_password) {
+                return Err(ConnectError::PasswordInAddress { datasource: datasource() });
+            }
+        } else if self.engine != Engine::Sqlite {
             if self.user.is_none() {
                 return Err(ConnectError::NoUser { datasource: datasource() });
             }
@@ -59,6 +78,11 @@ impl DatabaseGrant {
             }
         }
         Ok(())
+    }
+
+    /// The connection string, if the database is reached by ODBC.
+    pub(super) fn odbc(&self) -> Option<&str> {
+        self.url.strip_prefix("odbc:")
     }
 
     pub(super) fn wrong_address(&self) -> ConnectError {
@@ -80,22 +104,30 @@ mod tests {
     use super::super::postgres;
     use super::*;
 
+    impl DatabaseGrant {
+        /// Leave to read, for tests.
+        pub(crate) fn reading(engine: Engine, url: &str) -> Self {
+            Self {
+                datasource: "registry".into(),
+                engine,
+                url: url.into(),
+                user: None,
+                password: None,
+                access: Access::Read,
+                free_sql: false,
+                connections_max: 1,
+                acquire_time_max: Duration::from_secs(1),
+                statement_time_max: Duration::from_secs(1),
+                application_name: "uuk".into(),
+                session_variables: false,
+            }
+        }
+    }
+
     fn ssl_mode(url: &str) -> String {
-        let grant = DatabaseGrant {
-            datasource: "registry".into(),
-            engine: Engine::Postgres,
-            url: url.into(),
-            user: Some("reader".into()),
-            password: None,
-            access: Access::Read,
-            free_sql: false,
-            connections_max: 1,
-            acquire_time_max: Duration::from_secs(1),
-            statement_time_max: Duration::from_secs(1),
-            application_name: "uuk".into(),
-            session_variables: false,
-        };
-        grant.check().unwrap();
+        let grant =
+            DatabaseGrant { user: Some("reader".into()), ..DatabaseGrant::reading(Engine::Postgres, url) };
+        grant.check_login().unwrap();
         format!("{:?}", postgres::options(&grant).unwrap().get_ssl_mode())
     }
 

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{
-    self, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, TimeoutType, Timeouts,
+    self, Metrics, Object, Pool, PoolError, QueueMode, RecycleError, RecycleResult, TimeoutType, Timeouts,
 };
 use futures_util::TryStreamExt;
 use tokio::runtime::Handle;
@@ -16,6 +16,8 @@ use uuk_process::ErrorChain;
 use crate::CallContext;
 
 use super::error::{Condition, Failure};
+#[cfg(feature = "odbc")]
+use super::odbc;
 use super::reader::Query;
 use super::session::{Ending, Session, SessionOptions, Unit};
 use super::{ConnectError, DatabaseGrant, Row, SqlError, mariadb, postgres, sqlite};
@@ -71,8 +73,11 @@ impl Leases {
             options: Arc::new(options),
             is_down: AtomicBool::new(false),
         };
-        let pool =
-            Pool::builder(connector).max_size(grant.connections_max).runtime(deadpool::Runtime::Tokio1);
+        // The one used last comes first: its thread and its pages are still at hand.
+        let pool = Pool::builder(connector)
+            .max_size(grant.connections_max)
+            .queue_mode(QueueMode::Lifo)
+            .runtime(deadpool::Runtime::Tokio1);
         let timeouts =
             Timeouts { wait: Some(grant.acquire_time_max), create: Some(CONNECT_TIME_MAX), recycle: None };
         Ok(Self {
@@ -231,6 +236,8 @@ impl Connector {
             SessionOptions::Sqlite { .. } => sqlite::failure(error, &[]),
             SessionOptions::Postgres(_) => postgres::failure(error, &[]),
             SessionOptions::Mariadb(_) => mariadb::failure(error, &[]),
+            #[cfg(feature = "odbc")]
+            SessionOptions::Odbc(_) => odbc::failure(error, &[]),
         };
         if !self.is_down.swap(true, Ordering::Relaxed) {
             let (datasource, user) = (&self.datasource, &self.application_name);

@@ -1,6 +1,6 @@
 use uuk_bundle::Engine;
 
-use super::sql_text::{Position, SqlTextError};
+use super::sql_text::{Notation, Position, SqlTextError};
 
 /// Splits SQL text into tokens, as far as is needed to tell its words, parameters and semicolons from what
 /// merely looks like them inside strings, quoted names and comments.
@@ -9,6 +9,7 @@ use super::sql_text::{Position, SqlTextError};
 /// characters mean different things: `#` starts a comment in MariaDB and is an operator in PostgreSQL.
 pub(super) struct Lexer<'a> {
     engine: Engine,
+    notation: Notation,
     text: &'a str,
     offset: usize,
 }
@@ -40,8 +41,8 @@ pub(super) enum TokenKind {
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(engine: Engine, text: &'a str) -> Self {
-        Self { engine, text, offset: 0 }
+    pub(super) fn new(engine: Engine, notation: Notation, text: &'a str) -> Self {
+        Self { engine, notation, text, offset: 0 }
     }
 
     /// Where `offset` is, for people.
@@ -86,7 +87,6 @@ impl<'a> Lexer<'a> {
 
     fn starts_line_comment(&self, code: &str) -> bool {
         match self.engine {
-            Engine::Sqlite | Engine::Postgres => code.starts_with("--"),
             // `5--1` is a subtraction there.
             Engine::Mariadb => {
                 code.starts_with('#')
@@ -94,6 +94,7 @@ impl<'a> Lexer<'a> {
                         .strip_prefix("--")
                         .is_some_and(|rest| rest.chars().next().is_none_or(|next| next <= ' '))
             }
+            _ => code.starts_with("--"),
         }
     }
 
@@ -102,7 +103,7 @@ impl<'a> Lexer<'a> {
         if self.engine == Engine::Mariadb && (code.starts_with("/*!") || code.starts_with("/*M!")) {
             return Err(SqlTextError::ExecutableComment { at });
         }
-        let nests = self.engine == Engine::Postgres;
+        let nests = matches!(self.engine, Engine::Postgres | Engine::Sqlserver | Engine::Db2);
         let mut depth = 0usize;
         let mut rest = code;
         while let Some(next) = rest.find(['/', '*']) {
@@ -135,12 +136,23 @@ impl<'a> Lexer<'a> {
             ('\'', _) => self.quoted(first, false, "string")?,
             ('"', _) | ('`', Engine::Sqlite | Engine::Mariadb) => self.quoted(first, false, "quoted name")?,
             ('[', Engine::Sqlite) => self.bracketed()?,
+            // It ends at the first `]` that is not doubled.
+            ('[', Engine::Sqlserver) => self.quoted(']', false, "quoted name")?,
+            ('q' | 'Q', Engine::Oracle | Engine::Firebird) if rest.get(1..2) == Some("'") => {
+                self.alternative_string()?
+            }
+            ('n' | 'N', Engine::Oracle)
+                if rest.get(1..3).is_some_and(|start| start.eq_ignore_ascii_case("q'")) =>
+            {
+                self.offset += 1;
+                self.alternative_string()?
+            }
             (':', _) => self.colon(),
             ('$', Engine::Postgres) => self.dollar()?,
-            ('?', Engine::Sqlite | Engine::Mariadb) => {
+            ('?', _) if self.notation == Notation::Odbc || self.engine != Engine::Postgres => {
                 self.pass(1 + word_length(rest.get(1..).unwrap_or_default()), TokenKind::Placeholder)
             }
-            ('$' | '@', Engine::Sqlite) => {
+            ('$', Engine::Sqlite) | ('@', Engine::Sqlite | Engine::Sqlserver) => {
                 self.pass(1 + word_length(rest.get(1..).unwrap_or_default()), TokenKind::Placeholder)
             }
             ('e' | 'E', Engine::Postgres) if rest.get(1..2) == Some("'") => {
@@ -177,6 +189,27 @@ impl<'a> Lexer<'a> {
             }
         }
         Err(SqlTextError::Unterminated { what, at: self.position(start) })
+    }
+
+    /// `q'[it's]'`: the character after the quote, or its counterpart, ends the string together with a quote.
+    fn alternative_string(&mut self) -> Result<TokenKind, SqlTextError> {
+        let rest = self.rest();
+        let body = rest.get(2..).unwrap_or_default();
+        let end = body.chars().next().map(|delimiter| match delimiter {
+            '[' => "]'".to_owned(),
+            '{' => "}'".to_owned(),
+            '(' => ")'".to_owned(),
+            '<' => ">'".to_owned(),
+            other => format!("{other}'"),
+        });
+        let length = end.and_then(|end| {
+            let start = body.chars().next()?.len_utf8();
+            Some(2 + start + body.get(start..)?.find(&end)? + end.len())
+        });
+        match length {
+            Some(length) => Ok(self.pass(length, TokenKind::Quoted)),
+            None => Err(SqlTextError::Unterminated { what: "string", at: self.position(self.offset) }),
+        }
     }
 
     fn bracketed(&mut self) -> Result<TokenKind, SqlTextError> {
@@ -228,10 +261,12 @@ fn word_length(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
+
     use super::*;
 
     fn tokens(engine: Engine, text: &str) -> Vec<(TokenKind, &str)> {
-        let mut lexer = Lexer::new(engine, text);
+        let mut lexer = Lexer::new(engine, Notation::Own, text);
         std::iter::from_fn(|| lexer.next().unwrap()).map(|token| (token.kind, token.text)).collect()
     }
 
@@ -283,6 +318,17 @@ mod tests {
     }
 
     #[test]
+    fn knows_brackets_and_nested_comments_of_sql_server() {
+        check(Engine::Sqlserver, "SELECT [a]]:b], /* /* :c */ :d */ :e", &[":e"]);
+    }
+
+    #[test]
+    fn knows_strings_in_other_quotes_of_oracle_and_firebird() {
+        check(Engine::Oracle, "SELECT q'[it's :a]', nQ'!:b'!', :c, q, nq", &[":c"]);
+        check(Engine::Firebird, "SELECT Q'{:a'}', q'|:b|', :c", &[":c"]);
+    }
+
+    #[test]
     fn tells_each_engines_own_placeholders() {
         let placeholders = |engine, text| {
             tokens(engine, text)
@@ -298,14 +344,15 @@ mod tests {
 
     #[test]
     fn never_stops_in_the_middle_of_a_character_and_always_ends() {
-        let pieces =
-            ["'", "\"", "`", "[", "$", "$$", "/*", "*/", "--", "#", "\\", ":", "?", "ү", "a", "1", "\n"];
-        for engine in [Engine::Sqlite, Engine::Postgres, Engine::Mariadb] {
+        let pieces = [
+            "'", "\"", "`", "[", "$", "$$", "/*", "*/", "--", "#", "\\", ":", "?", "ү", "q'", "a", "1", "\n",
+        ];
+        for &engine in Engine::VARIANTS {
             for first in pieces {
                 for second in pieces {
                     for third in pieces {
                         let text = [first, second, third].concat();
-                        let mut lexer = Lexer::new(engine, &text);
+                        let mut lexer = Lexer::new(engine, Notation::Own, &text);
                         let mut count = 0;
                         while let Ok(Some(token)) = lexer.next() {
                             assert!(!token.text.is_empty(), "{engine}: {text}");

@@ -7,8 +7,8 @@ use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::mysql::types::MySqlTime;
 use sqlx::mysql::{
-    MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlRow, MySqlSslMode,
-    MySqlTypeInfo, MySqlValueRef,
+    MySqlArguments, MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlQueryResult, MySqlRow,
+    MySqlSslMode, MySqlTypeInfo, MySqlValueRef,
 };
 use sqlx::{
     Arguments, AssertSqlSafe, ConnectOptions, Connection, Decode, Encode, Executor, MySql, Row, Type,
@@ -19,7 +19,7 @@ use uuk_process::Secret;
 
 use super::argument::Argument;
 use super::error::{Condition, Failure, Refusal};
-use super::reader::{DriverRow, DriverRows, Query};
+use super::reader::{DriverRow, DriverRows, Query, columns};
 use super::session::{Ending, Unit};
 use super::{ConnectError, DatabaseGrant, SqlError, Value, conversion};
 
@@ -77,13 +77,8 @@ impl MariadbSession {
             .persistent(false)
             .fetch_one(&mut connection)
             .await?;
-        let time_max = if version.contains("MariaDB") {
-            format!("max_statement_time = {}", options.statement_time_max.as_secs_f64())
-        } else {
-            format!("max_execution_time = {}", options.statement_time_max.as_millis())
-        };
         // Made of constants and a number.
-        let set = AssertSqlSafe(format!("SET SESSION sql_mode = '{SQL_MODE}', {time_max}"));
+        let set = AssertSqlSafe(session_rules(&version, options.statement_time_max));
         sqlx::raw_sql(set).execute(&mut connection).await?;
         if options.access == Access::Read {
             sqlx::raw_sql("SET SESSION TRANSACTION READ ONLY").execute(&mut connection).await?;
@@ -91,7 +86,10 @@ impl MariadbSession {
         Ok(Self { connection, id, options: options.options.clone() })
     }
 
-    pub(super) fn fetch<'s>(&'s mut self, query: &Query<'_>) -> Result<DriverRows<'s, MySql>, BoxDynError> {
+    pub(super) fn fetch<'s>(
+        &'s mut self,
+        query: &Query<'_>,
+    ) -> Result<DriverRows<'s, MySqlQueryResult, MySqlRow>, BoxDynError> {
         let mut arguments = MySqlArguments::default();
         for argument in query.arguments {
             Arguments::add(&mut arguments, argument)?;
@@ -126,6 +124,16 @@ impl MariadbSession {
         sqlx::raw_sql(kill).execute(&mut spare).await?;
         spare.close().await
     }
+}
+
+/// Sets what holds for a session, on a server of this version.
+pub(super) fn session_rules(version: &str, statement_time_max: Duration) -> String {
+    let time_max = if version.contains("MariaDB") {
+        format!("max_statement_time = {}", statement_time_max.as_secs_f64())
+    } else {
+        format!("max_execution_time = {}", statement_time_max.as_millis())
+    };
+    format!("SET SESSION sql_mode = '{SQL_MODE}', {time_max}")
 }
 
 impl Type<MySql> for Argument {
@@ -181,6 +189,10 @@ impl Encode<'_, MySql> for Argument {
 }
 
 impl DriverRow for MySqlRow {
+    fn columns(&self) -> impl Iterator<Item = (&str, &str)> {
+        columns(self)
+    }
+
     fn value(&self, index: usize) -> Result<Value, String> {
         let raw = self.try_get_raw(index).map_err(|_| conversion::MALFORMED)?;
         if raw.is_null() {
@@ -238,11 +250,16 @@ fn out_of_range() -> BoxDynError {
 pub(super) fn failure(error: &sqlx::Error, arguments: &[Argument]) -> Failure {
     let refusal = error.as_database_error().and_then(|error| error.try_downcast_ref::<MySqlDatabaseError>());
     let Some(refusal) = refusal else { return Failure::of_connection(error) };
+    failure_of(refusal.number(), refusal.code().unwrap_or("HY000"), refusal.message(), arguments)
+}
+
+/// What an error number of the server means.
+pub(super) fn failure_of(number: u16, sqlstate: &str, message: &str, arguments: &[Argument]) -> Failure {
     let ready = |error| Failure { error, leaves: Condition::Ready };
     let lost = |error| Failure { error, leaves: Condition::Lost };
     let unavailable = |reason: &str| lost(SqlError::Unavailable(reason.to_owned()));
     // https://mariadb.com/kb/en/mariadb-error-code-reference/
-    let sqlstate = match refusal.number() {
+    let sqlstate = match number {
         1969 | 3024 | 1317 => return ready(SqlError::Deadline),
         1205 => return ready(SqlError::Busy),
         1040 | 1203 | 1226 => return lost(SqlError::Busy),
@@ -255,12 +272,9 @@ pub(super) fn failure(error: &sqlx::Error, arguments: &[Argument]) -> Failure {
         3819 | 4025 => "23514",
         1265 | 1292 | 1366 | 1411 => "22007",
         1792 => "25006",
-        _ => refusal.code().unwrap_or("HY000"),
+        _ => sqlstate,
     };
-    ready(
-        Refusal { sqlstate, message: refusal.message(), constraint: constraint(refusal.message()) }
-            .told_to_guest(arguments),
-    )
+    ready(Refusal { sqlstate, message, constraint: constraint(message) }.told_to_guest(arguments))
 }
 
 /// The name of a constraint, which the server only tells in its message.

@@ -8,8 +8,8 @@ use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
 use sqlx::postgres::{
-    PgArgumentBuffer, PgArguments, PgConnectOptions, PgConnection, PgRow, PgSslMode, PgTypeInfo, PgTypeKind,
-    PgValueRef,
+    PgArgumentBuffer, PgArguments, PgConnectOptions, PgConnection, PgQueryResult, PgRow, PgSslMode,
+    PgTypeInfo, PgTypeKind, PgValueRef,
 };
 use sqlx::types::JsonRawValue;
 use sqlx::{
@@ -23,7 +23,7 @@ use crate::CallContext;
 
 use super::argument::Argument;
 use super::error::{Condition, Failure, Refusal};
-use super::reader::{DriverRow, DriverRows, Query};
+use super::reader::{DriverRow, DriverRows, Query, columns};
 use super::session::{Ending, Unit};
 use super::{ConnectError, DatabaseGrant, SqlError, Value, conversion};
 use numeric::Numeric;
@@ -86,7 +86,7 @@ impl PostgresSession {
     pub(super) fn fetch<'s>(
         &'s mut self,
         query: &Query<'_>,
-    ) -> Result<DriverRows<'s, Postgres>, BoxDynError> {
+    ) -> Result<DriverRows<'s, PgQueryResult, PgRow>, BoxDynError> {
         let mut arguments = PgArguments::default();
         for argument in query.arguments {
             Arguments::add(&mut arguments, argument)?;
@@ -204,6 +204,10 @@ impl Encode<'_, Postgres> for Argument {
 }
 
 impl DriverRow for PgRow {
+    fn columns(&self) -> impl Iterator<Item = (&str, &str)> {
+        columns(self)
+    }
+
     fn value(&self, index: usize) -> Result<Value, String> {
         let raw = self.try_get_raw(index).map_err(|_| conversion::MALFORMED)?;
         if raw.is_null() {
@@ -243,11 +247,21 @@ fn decode<'r, T: Decode<'r, Postgres>>(raw: PgValueRef<'r>) -> Result<T, BoxDynE
 /// What an error of the driver means for the guest and for the connection.
 pub(super) fn failure(error: &sqlx::Error, arguments: &[Argument]) -> Failure {
     let sqlx::Error::Database(refusal) = error else { return Failure::of_connection(error) };
-    let code = refusal.code().unwrap_or_default();
+    let sqlstate = refusal.code().unwrap_or_default();
+    failure_of(&sqlstate, refusal.message(), refusal.constraint(), arguments)
+}
+
+/// What an SQLSTATE of the server means.
+pub(super) fn failure_of(
+    sqlstate: &str,
+    message: &str,
+    constraint: Option<&str>,
+    arguments: &[Argument],
+) -> Failure {
     let unavailable =
         |reason: &str| Failure { error: SqlError::Unavailable(reason.to_owned()), leaves: Condition::Lost };
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
-    match code.as_ref() {
+    match sqlstate {
         "57014" => Failure { error: SqlError::Deadline, leaves: Condition::Ready },
         "55P03" => Failure { error: SqlError::Busy, leaves: Condition::Ready },
         "53300" => Failure { error: SqlError::Busy, leaves: Condition::Lost },
@@ -257,10 +271,9 @@ pub(super) fn failure(error: &sqlx::Error, arguments: &[Argument]) -> Failure {
         "3D000" => unavailable("the server has no such database"),
         // The connection's prepared statements no longer fit; a new one prepares them anew.
         "26000" => unavailable("connection lost"),
-        "0A000" if refusal.message().contains("cached plan") => unavailable("its tables have changed"),
-        state => {
-            let refusal =
-                Refusal { sqlstate: state, message: refusal.message(), constraint: refusal.constraint() };
+        "0A000" if message.contains("cached plan") => unavailable("its tables have changed"),
+        _ => {
+            let refusal = Refusal { sqlstate, message, constraint };
             Failure { error: refusal.told_to_guest(arguments), leaves: Condition::Ready }
         }
     }

@@ -1,5 +1,6 @@
 use std::sync::OnceLock;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
@@ -23,6 +24,9 @@ pub(super) struct Query<'a> {
     pub(super) shape: Shape<'a>,
     pub(super) rows_max: u64,
     pub(super) bytes_max: u64,
+    /// How long it may take. Only where the driver is told each time: the others know the grant's own limit.
+    #[cfg_attr(not(feature = "odbc"), expect(dead_code, reason = "only ODBC is told each time"))]
+    pub(super) time_max: Duration,
 }
 
 /// What the rows look like to the guest.
@@ -35,7 +39,10 @@ pub(super) enum Shape<'a> {
 }
 
 /// A row as its driver gives it.
-pub(super) trait DriverRow: sqlx::Row {
+pub(super) trait DriverRow {
+    /// Its columns, in order: the database's names of each and of its type.
+    fn columns(&self) -> impl Iterator<Item = (&str, &str)>;
+
     /// The value at `index`, in the type the database gives it.
     ///
     /// # Errors
@@ -44,14 +51,16 @@ pub(super) trait DriverRow: sqlx::Row {
 }
 
 /// The rows of a driver, and a mark at the end of each result.
-pub(super) type DriverRows<'s, DB> = BoxStream<
-    's,
-    Result<Either<<DB as sqlx::Database>::QueryResult, <DB as sqlx::Database>::Row>, sqlx::Error>,
->;
+pub(super) type DriverRows<'s, E, R> = BoxStream<'s, Result<Either<E, R>, sqlx::Error>>;
+
+/// The columns of a row of sqlx.
+pub(super) fn columns<R: sqlx::Row>(row: &R) -> impl Iterator<Item = (&str, &str)> {
+    row.columns().iter().map(|column| (column.name(), column.type_info().name()))
+}
 
 /// Turns the rows of a driver into rows for the guest, within the limits of the query.
-pub(super) fn read<'s, DB: sqlx::Database<Row: DriverRow>>(
-    mut rows: DriverRows<'s, DB>,
+pub(super) fn read<'s, E: 's, R: DriverRow + 's>(
+    mut rows: DriverRows<'s, E, R>,
     query: &'s Query<'s>,
     failure: fn(&sqlx::Error, &[Argument]) -> Failure,
 ) -> BoxStream<'s, Result<Row, Failure>> {
@@ -65,9 +74,7 @@ pub(super) fn read<'s, DB: sqlx::Database<Row: DriverRow>>(
         let next = loop {
             break match ready!(rows.poll_next_unpin(context)) {
                 Some(Ok(Either::Right(row))) => Some(
-                    reader
-                        .read(&row)
-                        .map_err(|error| Failure { error, leaves: discard::<DB>(&mut rows, context) }),
+                    reader.read(&row).map_err(|error| Failure { error, leaves: discard(&mut rows, context) }),
                 ),
                 Some(Ok(Either::Left(_))) => {
                     is_complete = true;
@@ -87,7 +94,7 @@ pub(super) fn read<'s, DB: sqlx::Database<Row: DriverRow>>(
 
 /// Takes the rest of a refused result, if it is small and already here. Otherwise the database has to be stopped, which
 /// costs the connection.
-fn discard<DB: sqlx::Database>(rows: &mut DriverRows<'_, DB>, context: &mut Context<'_>) -> Condition {
+fn discard<E, R>(rows: &mut DriverRows<'_, E, R>, context: &mut Context<'_>) -> Condition {
     for _ in 0..ROWS_DISCARDED_MAX {
         match rows.poll_next_unpin(context) {
             Poll::Ready(None) => return Condition::Ready,
@@ -123,10 +130,14 @@ impl Reader<'_> {
                     Some((_, value_type)) => conversion::declared(value, *value_type),
                     None => Ok(value),
                 },
-                Shape::AsGiven(_) => Ok(value),
+                Shape::AsGiven(_) => Ok(match value {
+                    // There is no manifest that says what it is.
+                    Value::Other(_, text) => Value::Text(text),
+                    known => known,
+                }),
             });
             let value = value.map_err(|reason| {
-                let name = row.columns().get(*position).map_or("", sqlx::Column::name);
+                let name = row.columns().nth(*position).map_or("", |(name, _)| name);
                 SqlError::Conversion(format!("column `{name}`: {reason}"))
             })?;
             self.bytes += value.size_bytes();
@@ -139,25 +150,26 @@ impl Reader<'_> {
     }
 }
 
-fn positions<R: DriverRow>(row: &R, shape: Shape<'_>) -> Result<Vec<usize>, SqlError> {
+fn positions(row: &impl DriverRow, shape: Shape<'_>) -> Result<Vec<usize>, SqlError> {
     match shape {
         Shape::Declared(declared) => declared.iter().map(|(name, _)| position(row, name)).collect(),
         Shape::AsGiven(columns) => {
-            columns.get_or_init(|| row.columns().iter().map(column::<R>).collect());
-            Ok((0..row.columns().len()).collect())
+            let column = |(name, db_type): (&str, &str)| Column {
+                name: name.to_owned(),
+                db_type: db_type.to_owned(),
+                nullable: None,
+            };
+            let given = columns.get_or_init(|| row.columns().map(column).collect());
+            Ok((0..given.len()).collect())
         }
     }
 }
 
-fn position<R: DriverRow>(row: &R, name: &str) -> Result<usize, SqlError> {
-    let mut found = row.columns().iter().enumerate().filter(|(_, column)| column.name() == name);
+fn position(row: &impl DriverRow, name: &str) -> Result<usize, SqlError> {
+    let mut found = row.columns().enumerate().filter(|(_, (column, _))| *column == name);
     match (found.next(), found.next()) {
         (Some((position, _)), None) => Ok(position),
         (Some(_), Some(_)) => Err(SqlError::Conversion(format!("the result has two columns `{name}`"))),
         (None, _) => Err(SqlError::Conversion(format!("the result has no column `{name}`"))),
     }
-}
-
-fn column<R: DriverRow>(column: &<R::Database as sqlx::Database>::Column) -> Column {
-    Column { name: column.name().to_owned(), db_type: column.type_info().name().to_owned(), nullable: None }
 }

@@ -1,3 +1,6 @@
+#[cfg(feature = "odbc")]
+use std::sync::Arc;
+
 use futures_util::stream::{BoxStream, StreamExt};
 use futures_util::{TryStreamExt, stream};
 use sqlx::postgres::PgConnectOptions;
@@ -9,6 +12,8 @@ use crate::CallContext;
 
 use super::error::{Condition, Failure};
 use super::mariadb::{self, MariadbOptions, MariadbSession};
+#[cfg(feature = "odbc")]
+use super::odbc::{self, OdbcOptions, OdbcSession};
 use super::postgres::{self, PostgresSession};
 use super::reader::{Query, read};
 use super::sqlite::{self, SqliteSession};
@@ -17,9 +22,14 @@ use super::{ConnectError, DatabaseGrant, Row, SqlError};
 /// How to open connections to one database, read once from the grant.
 #[derive(Debug)]
 pub(super) enum SessionOptions {
-    Sqlite { options: Box<SqliteConnectOptions>, access: uuk_bundle::Access },
+    Sqlite {
+        options: Box<SqliteConnectOptions>,
+        access: uuk_bundle::Access,
+    },
     Postgres(Box<Secret<PgConnectOptions>>),
     Mariadb(Box<MariadbOptions>),
+    #[cfg(feature = "odbc")]
+    Odbc(Arc<OdbcOptions>),
 }
 
 /// One open connection.
@@ -30,6 +40,8 @@ pub(super) enum Session {
     Sqlite(SqliteSession),
     Postgres(PostgresSession),
     Mariadb(MariadbSession),
+    #[cfg(feature = "odbc")]
+    Odbc(OdbcSession),
 }
 
 /// Several exchanges with the database that belong together.
@@ -60,14 +72,30 @@ impl Ending {
 
 impl SessionOptions {
     pub(super) fn of(grant: &DatabaseGrant) -> Result<Self, ConnectError> {
-        grant.check()?;
+        grant.check_login()?;
+        if grant.odbc().is_some() {
+            return Self::by_odbc(grant);
+        }
         Ok(match grant.engine {
             Engine::Sqlite => {
                 Self::Sqlite { options: Box::new(sqlite::options(grant)?), access: grant.access }
             }
             Engine::Postgres => Self::Postgres(Box::new(Secret::new(postgres::options(grant)?))),
             Engine::Mariadb => Self::Mariadb(Box::new(MariadbOptions::of(grant)?)),
+            Engine::Sqlserver | Engine::Oracle | Engine::Db2 | Engine::Firebird => {
+                return Err(grant.wrong_address());
+            }
         })
+    }
+
+    #[cfg(feature = "odbc")]
+    fn by_odbc(grant: &DatabaseGrant) -> Result<Self, ConnectError> {
+        Ok(Self::Odbc(Arc::new(OdbcOptions::of(grant)?)))
+    }
+
+    #[cfg(not(feature = "odbc"))]
+    fn by_odbc(grant: &DatabaseGrant) -> Result<Self, ConnectError> {
+        Err(ConnectError::OdbcLeftOut { datasource: grant.datasource.clone() })
     }
 
     pub(super) async fn connect(&self) -> Result<Session, sqlx::Error> {
@@ -77,6 +105,8 @@ impl SessionOptions {
             }
             Self::Postgres(options) => Session::Postgres(PostgresSession::connect(options).await?),
             Self::Mariadb(options) => Session::Mariadb(MariadbSession::connect(options).await?),
+            #[cfg(feature = "odbc")]
+            Self::Odbc(options) => Session::Odbc(OdbcSession::connect(options).await?),
         })
     }
 }
@@ -85,15 +115,11 @@ impl Session {
     /// Sends a query; its rows follow as they are taken. Dropping the stream leaves the database at work.
     pub(super) fn rows<'s>(&'s mut self, query: &'s Query<'s>) -> BoxStream<'s, Result<Row, Failure>> {
         let rows = match self {
-            Self::Sqlite(session) => {
-                session.fetch(query).map(|rows| read::<sqlx::Sqlite>(rows, query, sqlite::failure))
-            }
-            Self::Postgres(session) => {
-                session.fetch(query).map(|rows| read::<sqlx::Postgres>(rows, query, postgres::failure))
-            }
-            Self::Mariadb(session) => {
-                session.fetch(query).map(|rows| read::<sqlx::MySql>(rows, query, mariadb::failure))
-            }
+            Self::Sqlite(session) => session.fetch(query).map(|rows| read(rows, query, sqlite::failure)),
+            Self::Postgres(session) => session.fetch(query).map(|rows| read(rows, query, postgres::failure)),
+            Self::Mariadb(session) => session.fetch(query).map(|rows| read(rows, query, mariadb::failure)),
+            #[cfg(feature = "odbc")]
+            Self::Odbc(session) => Ok(read(session.fetch(query), query, odbc::failure)),
         };
         // Only a value that is too long for the protocol gets here; nothing was sent.
         rows.unwrap_or_else(|error| {
@@ -117,6 +143,8 @@ impl Session {
             Self::Mariadb(session) => {
                 session.begin(unit).await.map_err(|error| mariadb::failure(&error, &[]))
             }
+            #[cfg(feature = "odbc")]
+            Self::Odbc(session) => session.begin(unit).await.map_err(|error| odbc::failure(&error, &[])),
         }
     }
 
@@ -132,6 +160,10 @@ impl Session {
             Self::Mariadb(session) => {
                 session.end(ending).await.map_err(|error| mariadb::failure(&error, &[]))
             }
+            #[cfg(feature = "odbc")]
+            Self::Odbc(session) => {
+                session.end(unit, ending).await.map_err(|error| odbc::failure(&error, &[]))
+            }
         }
     }
 
@@ -141,6 +173,8 @@ impl Session {
             Self::Sqlite(session) => session.ping().await,
             Self::Postgres(session) => session.ping().await,
             Self::Mariadb(session) => session.ping().await,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(session) => session.ping().await,
         }
     }
 
@@ -150,6 +184,8 @@ impl Session {
             Self::Sqlite(session) => session.stop().await,
             Self::Postgres(session) => session.stop().await,
             Self::Mariadb(session) => session.stop().await,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(session) => session.stop().await,
         }
     }
 }

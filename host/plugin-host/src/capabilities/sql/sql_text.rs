@@ -21,6 +21,48 @@ const LEADING_KEYWORDS: [&str; 9] =
 /// function. `INTO` makes a table in PostgreSQL and a file in MariaDB.
 const WRITING_WORDS: [&str; 5] = ["INSERT", "UPDATE", "DELETE", "MERGE", "INTO"];
 
+/// Words that begin another statement of SQL Server, which needs no semicolon before it.
+const BATCH_WORDS: [&str; 29] = [
+    "ALTER",
+    "BACKUP",
+    "BEGIN",
+    "BULK",
+    "CHECKPOINT",
+    "COMMIT",
+    "CREATE",
+    "DBCC",
+    "DEALLOCATE",
+    "DECLARE",
+    "DENY",
+    "DROP",
+    "EXEC",
+    "EXECUTE",
+    "GRANT",
+    "IF",
+    "KILL",
+    "PRINT",
+    "RAISERROR",
+    "RECONFIGURE",
+    "RESTORE",
+    "REVERT",
+    "REVOKE",
+    "ROLLBACK",
+    "SHUTDOWN",
+    "TRUNCATE",
+    "USE",
+    "WAITFOR",
+    "WHILE",
+];
+
+/// How the values of a statement are marked in its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Notation {
+    /// As the engine's own protocol has it.
+    Own,
+    /// `?` for each. Drivers look for these themselves, not all of them past comments, so comments are left out.
+    Odbc,
+}
+
 /// SQL text of exactly one statement, its parameters in the engine's own notation.
 #[derive(Debug, Clone)]
 pub(super) struct SqlText {
@@ -147,11 +189,12 @@ impl SqlText {
     /// Reads a statement of a manifest, whose parameters are written `:name`. The `heading`, a comment, is put first.
     pub(super) fn named(
         engine: Engine,
+        notation: Notation,
         heading: &str,
         text: &str,
         parameters: &[(String, ValueType)],
     ) -> Result<Self, SqlTextError> {
-        let mut scanner = Scanner::new(engine, text)?;
+        let mut scanner = Scanner::new(engine, notation, text)?;
         let mut sql = heading.to_owned();
         let mut bindings = Vec::new();
         while let Some(token) = scanner.next()? {
@@ -164,13 +207,16 @@ impl SqlText {
                         return Err(SqlTextError::UndeclaredParameter { name: name.to_owned(), at });
                     };
                     sql.push_str(scanner.blanks_before(&token));
-                    push_placeholder(&mut sql, engine, index, &mut bindings);
+                    push_placeholder(&mut sql, engine, notation, index, &mut bindings);
                 }
                 TokenKind::Placeholder => {
                     let at = scanner.lexer.position(token.offset);
                     return Err(SqlTextError::Placeholder { placeholder: token.text.to_owned(), at });
                 }
-                _ => sql.push_str(scanner.with_blanks_before(&token)),
+                _ => {
+                    sql.push_str(scanner.blanks_before(&token));
+                    sql.push_str(token.text);
+                }
             }
         }
         if let Some(offset) = scanner.wildcard {
@@ -183,15 +229,22 @@ impl SqlText {
         }
     }
 
-    /// Reads free SQL that comes with `given` values: `?` in SQLite and MariaDB, `$1` in PostgreSQL.
-    pub(super) fn positional(engine: Engine, text: &str, given: usize) -> Result<Self, SqlTextError> {
-        let mut scanner = Scanner::new(engine, text)?;
+    /// Reads free SQL that comes with `given` values: `$1` in PostgreSQL's own notation, `?` elsewhere.
+    pub(super) fn positional(
+        engine: Engine,
+        notation: Notation,
+        text: &str,
+        given: usize,
+    ) -> Result<Self, SqlTextError> {
+        let mut scanner = Scanner::new(engine, notation, text)?;
         let mut sql = String::with_capacity(text.len());
         let mut expected = 0usize;
         while let Some(token) = scanner.next()? {
             if matches!(token.kind, TokenKind::Parameter | TokenKind::Placeholder) {
                 expected = match (engine, token.text.split_at(1)) {
-                    (Engine::Postgres, ("$", number)) => number.parse().ok().map(|n| expected.max(n)),
+                    (Engine::Postgres, ("$", number)) if notation == Notation::Own => {
+                        number.parse().ok().map(|n| expected.max(n))
+                    }
                     (_, ("?", "")) => Some(expected + 1),
                     _ => None,
                 }
@@ -200,7 +253,8 @@ impl SqlText {
                     at: scanner.lexer.position(token.offset),
                 })?;
             }
-            sql.push_str(scanner.with_blanks_before(&token));
+            sql.push_str(scanner.blanks_before(&token));
+            sql.push_str(token.text);
         }
         if expected != given {
             return Err(SqlTextError::ValueCount { expected, given });
@@ -216,18 +270,26 @@ fn shared(sql: &str) -> SqlStr {
 }
 
 /// Writes the engine's notation for the parameter `index`, and remembers which value it needs.
-fn push_placeholder(sql: &mut String, engine: Engine, index: usize, bindings: &mut Vec<usize>) {
-    if engine == Engine::Mariadb {
-        sql.push('?');
-        bindings.push(index);
-        return;
-    }
+fn push_placeholder(
+    sql: &mut String,
+    engine: Engine,
+    notation: Notation,
+    index: usize,
+    bindings: &mut Vec<usize>,
+) {
+    let sign = match (engine, notation) {
+        (Engine::Postgres, Notation::Own) => '$',
+        (Engine::Sqlite, Notation::Own) => '?',
+        _ => {
+            sql.push('?');
+            return bindings.push(index);
+        }
+    };
     let known = bindings.iter().position(|bound| *bound == index);
     let slot = known.unwrap_or_else(|| {
         bindings.push(index);
         bindings.len() - 1
     });
-    let sign = if engine == Engine::Postgres { '$' } else { '?' };
     // Writing to a string does not fail.
     let _ = write!(sql, "{sign}{}", slot + 1);
 }
@@ -237,6 +299,7 @@ struct Scanner<'a> {
     text: &'a str,
     lexer: Lexer<'a>,
     engine: Engine,
+    notation: Notation,
     /// Where the previous token ended.
     done: usize,
     begun: bool,
@@ -250,17 +313,18 @@ struct Scanner<'a> {
 }
 
 impl<'a> Scanner<'a> {
-    fn new(engine: Engine, text: &'a str) -> Result<Self, SqlTextError> {
+    fn new(engine: Engine, notation: Notation, text: &'a str) -> Result<Self, SqlTextError> {
         if text.len() > SQL_BYTES_MAX {
             return Err(SqlTextError::TooLong);
         }
-        let lexer = Lexer::new(engine, text);
+        let lexer = Lexer::new(engine, notation, text);
         match text.find('\0') {
             Some(offset) => Err(SqlTextError::Nul { at: lexer.position(offset) }),
             None => Ok(Self {
                 text,
                 lexer,
                 engine,
+                notation,
                 done: 0,
                 begun: false,
                 only_reads: true,
@@ -291,6 +355,7 @@ impl<'a> Scanner<'a> {
             TokenKind::Word | TokenKind::Quoted if self.engine == Engine::Postgres => {
                 self.check_function(&token)?;
             }
+            TokenKind::Word if self.engine == Engine::Sqlserver => self.check_batch(&token)?,
             TokenKind::Symbol => self.follow(&token),
             _ => {}
         }
@@ -350,33 +415,32 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
+    fn check_batch(&self, token: &Token<'a>) -> Result<(), SqlTextError> {
+        if BATCH_WORDS.iter().any(|word| word.eq_ignore_ascii_case(token.text)) {
+            return Err(SqlTextError::SecondStatement { at: self.lexer.position(token.offset) });
+        }
+        Ok(())
+    }
+
     /// What stands between the previous token and this one; the token counts as written from here on.
     fn blanks_before(&mut self, token: &Token<'a>) -> &'a str {
         let blanks = self.text.get(self.done..token.offset).unwrap_or_default();
         self.done = token.offset + token.text.len();
-        blanks
-    }
-
-    /// The token, with what stands before it.
-    fn with_blanks_before(&mut self, token: &Token<'a>) -> &'a str {
-        let start = self.done;
-        self.done = token.offset + token.text.len();
-        self.text.get(start..self.done).unwrap_or_default()
+        if self.notation == Notation::Odbc && !blanks.is_empty() { " " } else { blanks }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use strum::VariantArray;
     use uuk_bundle::Scalar;
 
     use super::*;
 
-    const ENGINES: [Engine; 3] = [Engine::Sqlite, Engine::Postgres, Engine::Mariadb];
-
     fn named(engine: Engine, text: &str, parameters: &[&str]) -> Result<SqlText, SqlTextError> {
         let integer = ValueType { scalar: Scalar::Integer, nullable: false };
         let parameters: Vec<_> = parameters.iter().map(|name| ((*name).to_owned(), integer)).collect();
-        SqlText::named(engine, "/* it */ ", text, &parameters)
+        SqlText::named(engine, Notation::Own, "/* it */ ", text, &parameters)
     }
 
     #[track_caller]
@@ -402,6 +466,35 @@ mod tests {
             assert_eq!(statement.sql.as_str(), sql);
             assert_eq!(statement.bindings, bindings);
         }
+    }
+
+    #[test]
+    fn writes_parameters_for_odbc_without_comments_that_a_driver_could_misread() {
+        let text = "SELECT c /* why? */ FROM t -- it's\nWHERE a = :a AND ':b?' <> :a";
+        for &engine in Engine::VARIANTS {
+            let integer = ValueType { scalar: Scalar::Integer, nullable: false };
+            let statement =
+                SqlText::named(engine, Notation::Odbc, "", text, &[("a".into(), integer)]).unwrap();
+            assert_eq!(statement.sql.as_str(), "SELECT c FROM t WHERE a = ? AND ':b?' <> ?");
+            assert_eq!(statement.bindings, [0, 0]);
+        }
+    }
+
+    #[test]
+    fn refuses_question_mark_that_a_driver_would_take_for_a_parameter() {
+        let text = "SELECT a FROM t WHERE data ? 'b'";
+        assert!(SqlText::named(Engine::Postgres, Notation::Own, "", text, &[]).is_ok());
+        let error = SqlText::named(Engine::Postgres, Notation::Odbc, "", text, &[]).unwrap_err();
+        assert_eq!(error.code(), "sql_text.placeholder");
+    }
+
+    #[test]
+    fn refuses_second_statement_of_sql_server_without_a_semicolon() {
+        for text in ["SELECT 1 EXEC f", "SELECT 1\nCOMMIT", "SELECT a FROM t drop TABLE t"] {
+            let error = named(Engine::Sqlserver, text, &[]).unwrap_err();
+            assert_eq!(error.code(), "sql_text.second_statement", "{text}");
+        }
+        named(Engine::Sqlserver, "SELECT [if], 'exec', \"drop\" FROM t -- commit", &[]).unwrap();
     }
 
     #[test]
@@ -467,7 +560,7 @@ mod tests {
 
     #[test]
     fn refuses_second_statement() {
-        for engine in ENGINES {
+        for &engine in Engine::VARIANTS {
             refuses(
                 engine,
                 "SELECT 1;\n  DELETE FROM t",
@@ -485,7 +578,7 @@ mod tests {
 
     #[test]
     fn refuses_undeclared_parameter() {
-        for engine in ENGINES {
+        for &engine in Engine::VARIANTS {
             refuses(engine, "SELECT :a, :b", &["a"], "1:12: parameter `b` is not declared in the manifest");
         }
     }
@@ -591,9 +684,12 @@ mod tests {
             (Engine::Mariadb, "SELECT ?, '?'", 1),
             (Engine::Postgres, "SELECT $2, $1, $2", 2),
         ] {
-            assert_eq!(SqlText::positional(engine, text, given).unwrap().bindings.len(), given);
             assert_eq!(
-                SqlText::positional(engine, text, 0).unwrap_err(),
+                SqlText::positional(engine, Notation::Own, text, given).unwrap().bindings.len(),
+                given
+            );
+            assert_eq!(
+                SqlText::positional(engine, Notation::Own, text, 0).unwrap_err(),
                 SqlTextError::ValueCount { expected: given, given: 0 }
             );
         }
@@ -610,7 +706,7 @@ mod tests {
             (Engine::Postgres, "SELECT :a"),
             (Engine::Postgres, "SELECT $a"),
         ] {
-            let error = SqlText::positional(engine, text, 0).unwrap_err();
+            let error = SqlText::positional(engine, Notation::Own, text, 0).unwrap_err();
             assert_eq!(error.code(), "sql_text.placeholder", "{engine}: {text}");
         }
     }

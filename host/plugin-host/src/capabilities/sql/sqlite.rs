@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::sqlite::{
-    SqliteArguments, SqliteArgumentsBuffer, SqliteConnectOptions, SqliteConnection, SqliteRow,
-    SqliteTypeInfo, SqliteValueRef,
+    SqliteArguments, SqliteArgumentsBuffer, SqliteConnectOptions, SqliteConnection, SqliteQueryResult,
+    SqliteRow, SqliteTypeInfo, SqliteValueRef,
 };
 use sqlx::{
     Arguments, ConnectOptions, Connection, Decode, Encode, Executor, Row, Sqlite, Type, TypeInfo, ValueRef,
@@ -15,7 +15,7 @@ use uuk_bundle::Access;
 
 use super::argument::Argument;
 use super::error::{Condition, Failure, Refusal};
-use super::reader::{DriverRow, DriverRows, Query};
+use super::reader::{DriverRow, DriverRows, Query, columns};
 use super::session::{Ending, Unit};
 use super::{ConnectError, DatabaseGrant, SqlError, Value, conversion};
 
@@ -59,7 +59,10 @@ impl SqliteSession {
         Ok(Self { connection, access, stop })
     }
 
-    pub(super) fn fetch<'s>(&'s mut self, query: &Query<'_>) -> Result<DriverRows<'s, Sqlite>, BoxDynError> {
+    pub(super) fn fetch<'s>(
+        &'s mut self,
+        query: &Query<'_>,
+    ) -> Result<DriverRows<'s, SqliteQueryResult, SqliteRow>, BoxDynError> {
         let mut arguments = SqliteArguments::default();
         for argument in query.arguments {
             Arguments::add(&mut arguments, argument)?;
@@ -131,6 +134,10 @@ impl Encode<'_, Sqlite> for Argument {
 }
 
 impl DriverRow for SqliteRow {
+    fn columns(&self) -> impl Iterator<Item = (&str, &str)> {
+        columns(self)
+    }
+
     fn value(&self, index: usize) -> Result<Value, String> {
         let raw = self.try_get_raw(index).map_err(|_| conversion::MALFORMED)?;
         if raw.is_null() {
@@ -155,7 +162,12 @@ fn decode<'r, T: Decode<'r, Sqlite>>(raw: SqliteValueRef<'r>) -> Result<T, BoxDy
 /// What an error of the driver means for the guest and for the connection.
 pub(super) fn failure(error: &sqlx::Error, arguments: &[Argument]) -> Failure {
     let sqlx::Error::Database(refusal) = error else { return Failure::of_connection(error) };
-    let code: u32 = refusal.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+    let code = refusal.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+    failure_of(code, refusal.message(), arguments)
+}
+
+/// What a result code of SQLite means.
+pub(super) fn failure_of(code: u32, message: &str, arguments: &[Argument]) -> Failure {
     let ready = |error| Failure { error, leaves: Condition::Ready };
     // The low byte is the primary code: https://sqlite.org/rescode.html
     let sqlstate = match (code & 0xff, code) {
@@ -177,6 +189,6 @@ pub(super) fn failure(error: &sqlx::Error, arguments: &[Argument]) -> Failure {
         (1, _) => "42000",
         _ => "HY000",
     };
-    let constraint = refusal.message().split_once("constraint failed: ").map(|(_, columns)| columns);
-    ready(Refusal { sqlstate, message: refusal.message(), constraint }.told_to_guest(arguments))
+    let constraint = message.split_once("constraint failed: ").map(|(_, columns)| columns);
+    ready(Refusal { sqlstate, message, constraint }.told_to_guest(arguments))
 }

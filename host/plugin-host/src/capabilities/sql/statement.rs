@@ -6,7 +6,7 @@ use strum::IntoStaticStr;
 use uuk_bundle::{Access, Engine, Manifest, ValueType};
 
 use super::argument::Argument;
-use super::sql_text::{SqlText, SqlTextError};
+use super::sql_text::{Notation, SqlText, SqlTextError};
 use super::{Column, SqlError, Value};
 
 /// The statements of a manifest, each ready for every engine that its datasource may be.
@@ -23,6 +23,8 @@ pub struct Statement {
     mode: Access,
     parameters: Vec<(String, ValueType)>,
     texts: Vec<(Engine, SqlText)>,
+    /// Those that can be sent by ODBC.
+    odbc_texts: Vec<(Engine, SqlText)>,
     pub(super) row: Vec<(String, ValueType)>,
     pub(super) columns: Arc<[Column]>,
     pub(super) rows_max: u64,
@@ -106,20 +108,26 @@ impl Statement {
         engines: &[Engine],
     ) -> Result<Self, StatementError> {
         let heading = heading(name, &declared.params);
-        let compile = |engine: &Engine| match SqlText::named(*engine, &heading, text, &declared.params) {
-            Ok(text) => Ok((*engine, text)),
+        let read = |engine: Engine, notation, heading: &str| {
+            Ok((engine, SqlText::named(engine, notation, heading, text, &declared.params)?))
+        };
+        let compile = |engine: &Engine| match read(*engine, Notation::Own, &heading) {
+            Ok(text) => Ok(text),
             Err(source) => {
                 let (statement, file) = (name.to_owned(), declared.file.clone());
                 Err(StatementError::Text { statement, file, engine: *engine, source })
             }
         };
         let texts = engines.iter().map(compile).collect::<Result<_, _>>()?;
+        // Without heading: the driver of PostgreSQL takes what begins with a comment for no query.
+        let by_odbc = |engine: &Engine| read(*engine, Notation::Odbc, "").ok();
         Ok(Self {
             name: name.to_owned(),
             datasource: declared.datasource.clone(),
             mode: declared.mode,
             parameters: declared.params.clone(),
             texts,
+            odbc_texts: engines.iter().filter_map(by_odbc).collect(),
             columns: declared.row.iter().map(|(name, value_type)| column(name, *value_type)).collect(),
             row: declared.row.clone(),
             rows_max: declared.rows_max.into(),
@@ -147,9 +155,14 @@ impl Statement {
     ///
     /// # Errors
     /// [`SqlError::NotGranted`] if the statement was not written for it.
-    pub(super) fn text(&self, engine: Engine) -> Result<&SqlText, SqlError> {
-        let text = self.texts.iter().find(|(written_for, _)| *written_for == engine).map(|(_, text)| text);
-        text.ok_or_else(|| SqlError::NotGranted(format!("a statement that is not written for {engine}")))
+    pub(super) fn text(&self, engine: Engine, notation: Notation) -> Result<&SqlText, SqlError> {
+        let (texts, by) = match notation {
+            Notation::Own => (&self.texts, ""),
+            Notation::Odbc => (&self.odbc_texts, " by ODBC"),
+        };
+        let text = texts.iter().find(|(written_for, _)| *written_for == engine).map(|(_, text)| text);
+        let refusal = || SqlError::NotGranted(format!("a statement that is not written for {engine}{by}"));
+        text.ok_or_else(refusal)
     }
 
     /// The values that the database expects for `text`, in its order.
@@ -225,7 +238,7 @@ mod tests {
     fn arguments(params: &[(&str, Value)]) -> Result<Vec<Argument>, SqlError> {
         let statement = compile(&declared()).unwrap();
         let params = params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        statement.arguments(statement.text(Engine::Mariadb).unwrap(), params)
+        statement.arguments(statement.text(Engine::Mariadb, Notation::Own).unwrap(), params)
     }
 
     fn text(text: &str) -> Value {
@@ -283,7 +296,7 @@ mod tests {
 
     #[test]
     fn refuses_engine_the_statement_is_not_written_for() {
-        let error = compile(&declared()).unwrap().text(Engine::Sqlite).unwrap_err();
+        let error = compile(&declared()).unwrap().text(Engine::Sqlite, Notation::Own).unwrap_err();
         assert_eq!(error, SqlError::NotGranted("a statement that is not written for sqlite".into()));
     }
 
