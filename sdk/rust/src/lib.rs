@@ -33,6 +33,8 @@
 pub mod bindings;
 mod fault;
 pub mod http;
+#[cfg(target_os = "wasi")]
+mod machine;
 mod operation;
 pub mod probe;
 pub mod sql;
