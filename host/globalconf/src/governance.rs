@@ -1,6 +1,8 @@
-//! What an instance tells uuk's servers beside X-Road's parameters: its catalog, and whose signatures on bundles count.
+//! What an instance tells uuk's servers beside X-Road's parameters: its catalog, who may call what by it, and whose
+//! signatures on bundles count.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use uuk_identifiers::ServiceId;
 use uuk_pki::{Certificate, CertificateError, Sha256};
 
-use crate::{Catalog, CatalogError, CataloguedService};
+use crate::granted_accesses::ListedAccesses;
+use crate::{Catalog, CatalogError, CataloguedService, GrantedAccesses, GrantedAccessesError};
 
 /// Its name in a directory. X-Road's servers keep a file whose name they do not know, and do not look into it.
 pub const GOVERNANCE: &str = "UUK-GOVERNANCE";
@@ -26,6 +29,8 @@ pub struct InstanceGovernance {
     pub instance: String,
     /// The services that may answer.
     pub catalog: Catalog,
+    /// Who may call them, and when. Access rights of a server may add to it.
+    pub accesses: Arc<GrantedAccesses>,
     /// Authorities or certificates whose holders may sign as author.
     pub author_certificates: Vec<Certificate>,
     /// Authorities or certificates whose holders may vet.
@@ -57,6 +62,9 @@ pub enum InstanceGovernanceError {
     /// The catalog is none.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// The accesses are not granted so.
+    #[error(transparent)]
+    Accesses(#[from] GrantedAccessesError),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -67,6 +75,9 @@ struct File {
     revoked: BTreeSet<Sha256>,
     minimum_versions: BTreeMap<String, Version>,
     services: Vec<Service>,
+    /// A central server of an older release knows none.
+    #[serde(default)]
+    accesses: Vec<ListedAccesses>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,6 +101,7 @@ impl InstanceGovernance {
         Ok(Self {
             instance: file.instance,
             catalog: Catalog::new(services)?,
+            accesses: Arc::new(GrantedAccesses::read(file.accesses)?),
             author_certificates: certificates("author_certificates", &file.author_certificates)?,
             vetting_certificates: certificates("vetting_certificates", &file.vetting_certificates)?,
             revoked: file.revoked,
@@ -118,6 +130,7 @@ impl InstanceGovernance {
             revoked: self.revoked.clone(),
             minimum_versions: self.minimum_versions.clone(),
             services,
+            accesses: self.accesses.list(),
         })
     }
 }
@@ -137,16 +150,24 @@ mod tests {
     use uuk_testkit::authority::{Authority, KeyKind};
 
     use super::*;
+    use crate::GrantedAccess;
 
     fn governance() -> InstanceGovernance {
         let authority = Authority::new("Operator", jiff::civil::date(2026, 1, 1)).unwrap();
         let vetter = authority.issue("Vetting", KeyKind::P256).unwrap();
         let id = "KG/GOV/70000001/registry/person".parse().unwrap();
+        let access = GrantedAccess {
+            client: "KG/GOV/70000002/portal".parse().unwrap(),
+            from: "2026-01-01T00:00:00Z".parse().unwrap(),
+            until: "2027-01-01T00:00:00Z".parse().unwrap(),
+        };
+        let accesses = Arc::new([(ServiceId::clone(&id), access)].into_iter().collect());
         let service =
             CataloguedService { id, contract: Sha256::of(b"contract"), title: Some("Person".into()) };
         InstanceGovernance {
             instance: "KG".into(),
             catalog: Catalog::new([service]).unwrap(),
+            accesses,
             author_certificates: Vec::new(),
             vetting_certificates: vec![Certificate::from_der(&vetter.der()).unwrap()],
             revoked: [Sha256::of(b"bundle")].into(),
@@ -173,6 +194,24 @@ mod tests {
         let newer = text.replacen("{\"id\"", "{\"added\":1,\"id\"", 1).replacen('{', "{\"new\":[],", 1);
         assert_ne!(newer, text);
         assert_eq!(InstanceGovernance::read(newer.as_bytes()).unwrap(), governance);
+    }
+
+    #[test]
+    fn reads_what_an_older_central_server_writes() {
+        let governance = governance();
+        let written = String::from_utf8(governance.write().unwrap()).unwrap();
+        let older = written.replacen("\"accesses\"", "\"unknown\"", 1);
+        let accesses = Arc::default();
+        assert_eq!(
+            InstanceGovernance::read(older.as_bytes()).unwrap(),
+            InstanceGovernance { accesses, ..governance }
+        );
+    }
+
+    #[test]
+    fn refuses_an_access_that_ends_before_it_begins() {
+        let error = refused("2027-01-01", "2025-01-01");
+        assert!(matches!(error, InstanceGovernanceError::Accesses(GrantedAccessesError::Period { .. })));
     }
 
     #[test]

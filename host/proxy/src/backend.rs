@@ -22,7 +22,7 @@ use crate::related::{self, Related, Sent};
 use crate::spool::Spooled;
 
 /// Which information systems answer which services: the file `backends.toml`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Backends {
     rest: HashMap<ServiceId, Arc<Backend>>,
     soap: HashMap<SoapServiceId, Arc<Backend>>,

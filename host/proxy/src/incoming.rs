@@ -145,7 +145,7 @@ where
     /// Reads what follows the message, to the end.
     pub(crate) async fn close(mut self) -> Result<Closing, IncomingError> {
         let mut attachments = Vec::new();
-        let (mut result, mut chain, mut signatures) = (None, None, None);
+        let (mut result, mut chain, mut signatures) = (None, None, None::<Bytes>);
         loop {
             match self.event().await? {
                 TransportEvent::BodyStart(headers) => {
@@ -153,7 +153,7 @@ where
                 }
                 TransportEvent::HashChainResult(text) => result = Some(text.into_bytes()),
                 TransportEvent::HashChain(text) => chain = Some(text.into_bytes()),
-                TransportEvent::Signature(text) => signatures = Some(text.into_bytes()),
+                TransportEvent::Signature(text) => signatures = Some(text.into_bytes().into()),
                 TransportEvent::Fault(fault) => return Err(IncomingError::Fault(fault.into())),
                 TransportEvent::End => break,
                 _ => return Err(TransportError::MissingSignature.into()),

@@ -34,7 +34,7 @@ pub struct ProviderConfig {
 }
 
 /// What decides over requests: a snapshot that a request takes once and keeps.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Conditions {
     /// The services that exist.
     pub catalog: Catalog,

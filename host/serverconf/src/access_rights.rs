@@ -1,9 +1,12 @@
-//! Who may call what: clients, global groups and local groups, a whole service or some of its endpoints.
+//! Who may call what: clients, global groups and local groups, a whole service or some of its endpoints. The agency gives
+//! the rights; the instance's catalog may add to them, or stand in their place.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use uuk_globalconf::GrantedAccesses;
 use uuk_identifiers::{ClientId, GlobalGroupId, ServiceId};
+use uuk_process::Clock;
 
 use crate::endpoint::{Endpoint, ServicePath};
 
@@ -11,6 +14,14 @@ use crate::endpoint::{Endpoint, ServicePath};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AccessRights {
     services: HashMap<ServiceId, ServiceRights>,
+    granted: Option<Granted>,
+}
+
+/// What the catalog grants: it begins and ends by the clock.
+#[derive(Debug, Clone)]
+struct Granted {
+    accesses: Arc<GrantedAccesses>,
+    clock: Clock,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -50,20 +61,38 @@ impl AccessRights {
         }
     }
 
+    /// Lets these accesses count as rights, in place of earlier ones.
+    pub(crate) fn grant(&mut self, accesses: Arc<GrantedAccesses>, clock: Clock) {
+        self.granted = Some(Granted { accesses, clock });
+    }
+
+    /// Forgets what the agency gave.
+    pub(crate) fn clear(&mut self) {
+        self.services.clear();
+    }
+
     pub(crate) fn find(
         &self,
         client: &ClientId,
         service: &ServiceId,
         is_in_global_group: impl Fn(&GlobalGroupId) -> bool,
     ) -> Rights<'_> {
-        let Some(rights) = self.services.get(service) else { return Rights(Vec::new()) };
+        let granted = self.granted.as_ref().filter(|granted| granted.cover(client, service));
+        let granted = granted.map(|_| &Scope::Service);
+        let Some(rights) = self.services.get(service) else { return Rights(granted.into_iter().collect()) };
         let is_in = |group: &Group| match group {
             Group::Global(group) => is_in_global_group(group),
             Group::Local(members) => members.contains(client),
         };
         let own = rights.clients.get(client).into_iter().flatten();
         let by_group = rights.groups.iter().filter(|(group, _)| is_in(group)).map(|(_, scope)| scope);
-        Rights(own.chain(by_group).collect())
+        Rights(own.chain(by_group).chain(granted).collect())
+    }
+}
+
+impl Granted {
+    fn cover(&self, client: &ClientId, service: &ServiceId) -> bool {
+        self.accesses.cover(client, service, self.clock.now())
     }
 }
 

@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::Spanned;
-use uuk_globalconf::{Malformed, from_toml};
+use uuk_globalconf::{GrantedAccesses, Malformed, from_toml};
 use uuk_identifiers::{ClientId, GlobalGroupId, LocalGroupId, ServiceId, SubsystemId};
+use uuk_process::Clock;
 
 use crate::access_rights::{AccessRights, Group, Rights, Scope, Subject};
 use crate::endpoint::Endpoint;
@@ -218,6 +219,17 @@ impl Clients {
         Ok(())
     }
 
+    /// Lets what the catalog grants count as rights to whole services, each during its period by `clock`, in place of what
+    /// was granted so before.
+    pub fn grant(&mut self, accesses: Arc<GrantedAccesses>, clock: Clock) {
+        self.access_rights.grant(accesses, clock);
+    }
+
+    /// Takes every right away that the list gives.
+    pub fn clear_rights(&mut self) {
+        self.access_rights.clear();
+    }
+
     /// Whether `client` is registered with this server.
     pub fn is_registered(&self, client: &ClientId) -> bool {
         self.certificates.contains_key(client)
@@ -252,6 +264,10 @@ fn line_of<T>(text: &str, entry: &Spanned<T>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use uuk_globalconf::GrantedAccess;
+
     use super::*;
     use crate::ServicePath;
 
@@ -291,6 +307,25 @@ mod tests {
         assert!(may_call(FILE, "KG/GOV/70000002/portal", "GET person/1"));
         assert!(!may_call(FILE, "KG/GOV/70000002/portal", "GET vehicle/1"));
         assert!(!may_call(FILE, "KG/GOV/70000002", "GET person/1"));
+    }
+
+    #[test]
+    fn what_the_catalog_grants_adds_up_or_stands_alone_and_ends_by_the_clock() {
+        let (portal, other) = ("KG/GOV/70000002/portal", "KG/GOV/70000005/other");
+        let person = "KG/GOV/70000001/registry/person".parse().unwrap();
+        let [from, until] = ["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"].map(|at| at.parse().unwrap());
+        let access = GrantedAccess { client: other.parse().unwrap(), from, until };
+        let clock = Clock::set_to(from);
+        let mut clients = parse(FILE).unwrap();
+        clients.grant(Arc::new([(ServiceId::clone(&person), access)].into_iter().collect()), clock.clone());
+        let may_call = |clients: &Clients, client: &str| {
+            clients.rights(&client.parse().unwrap(), &person, |_| false).cover_service()
+        };
+        assert!(may_call(&clients, portal) && may_call(&clients, other), "both");
+        clients.clear_rights();
+        assert!(!may_call(&clients, portal) && may_call(&clients, other), "the catalog alone");
+        clock.advance(Duration::from_hours(24 * 32));
+        assert!(!may_call(&clients, other), "it is over");
     }
 
     #[test]

@@ -16,6 +16,10 @@ pub struct GrantFile {
     pub plugin: String,
     /// The subsystem whose services it answers.
     pub provider: SubsystemId,
+    /// Whether an instance may answer several calls, if the manifest asks for it; no if left out. What the adapter keeps
+    /// of one call, it then has in the next of the same client.
+    #[serde(default)]
+    pub reuse_instances: bool,
     /// Databases, by the manifest's names.
     #[serde(default)]
     pub datasource: BTreeMap<String, DatasourceGrant>,
@@ -33,7 +37,7 @@ pub struct GrantFile {
 pub struct DatasourceGrant {
     /// Kind of database.
     pub engine: Engine,
-    /// `sqlite:FILE`, or `postgres://host/db` or `mariadb://host/db` without a password.
+    /// `sqlite:FILE`, `postgres://host/db`, `mariadb://host/db`, or `odbc:` and a connection string, without a password.
     pub url: String,
     /// Login name.
     #[serde(default)]
