@@ -98,7 +98,7 @@ impl Recorded for ContractText {
 }
 
 impl Central {
-    /// Keeps a description and its contract as the draft of a service.
+    /// Keeps a description and its contract as the draft of a service, whatever it was before.
     ///
     /// # Errors
     /// [`PublishingError::NoContract`], or if the provider or what it names is not described.
@@ -108,12 +108,30 @@ impl Central {
         description: ServiceDescription,
         contract: &[u8],
     ) -> Result<(), PublishingError> {
+        self.redraft_service(actor, description, contract, None).await
+    }
+
+    /// The same, unless the service is no longer what was read of it, by [`Edition::digest`].
+    ///
+    /// # Errors
+    /// As [`Central::draft_service`], or [`Refusal::ChangedMeanwhile`].
+    pub async fn redraft_service(
+        &self,
+        actor: &Actor,
+        description: ServiceDescription,
+        contract: &[u8],
+        read: Option<Sha256>,
+    ) -> Result<(), PublishingError> {
         let text = std::str::from_utf8(contract).ok().filter(|text| text.len() <= CONTRACT_BYTES_MAX);
         let text = ContractText(text.ok_or(PublishingError::NoContract)?.to_owned());
         let edition = Edition { description, contract: Sha256::of(contract) };
         // By its digest it can only be itself, whoever else writes it.
         self.keep(&edition.contract.to_string(), Some(&text)).await?;
-        let draft = self.change(actor, "draft-service", |registry| registry.draft_service(edition.clone()));
+        let draft = self.change(actor, "draft-service", |registry| {
+            read.iter()
+                .try_for_each(|read| registry.check_service_read(&edition.description.service, read))?;
+            registry.draft_service(edition.clone())
+        });
         Ok(draft.await?)
     }
 

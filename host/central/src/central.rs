@@ -11,7 +11,7 @@ use crate::audit::{Actor, AuditEntry, AuditError, AuditRow, Head};
 use crate::config::DatabaseConfig;
 use crate::people::PasswordHashers;
 use crate::registry::{DamagedRow, Edit, Refusal, Registry};
-use crate::store::{Record, Store, StoreError};
+use crate::store::{FileEdit, Record, Store, StoreError};
 
 /// Of two that change the registry at once, one begins anew.
 const CHANGE_ATTEMPTS_MAX: u32 = 20;
@@ -205,7 +205,8 @@ impl Central {
         for _ in 0..CHANGE_ATTEMPTS_MAX {
             let head = self.store.head().await?;
             let edit = Edit { kind: "denied".to_owned(), id: object.to_owned(), before: None, after: None };
-            if self.commit_records(&head, actor, &format!("denied-{action}"), vec![edit], &[]).await? {
+            let (_, row) = self.entry(&head, actor, &format!("denied-{action}"), vec![edit])?;
+            if self.store.commit(&row, &[], &[], &[]).await? {
                 return Ok(());
             }
         }
@@ -219,6 +220,18 @@ impl Central {
         actor: &Actor,
         act: &str,
         id: &str,
+        change: impl FnMut(Option<R>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        self.change_record_and_files(actor, act, id, &[], change).await
+    }
+
+    /// As [`Central::change_record`], with files that come or go with it.
+    pub(crate) async fn change_record_and_files<R: Recorded, E: From<CentralError>>(
+        &self,
+        actor: &Actor,
+        act: &str,
+        id: &str,
+        files: &[FileEdit],
         mut change: impl FnMut(Option<R>) -> Result<R, E>,
     ) -> Result<R, E> {
         for _ in 0..CHANGE_ATTEMPTS_MAX {
@@ -227,16 +240,30 @@ impl Central {
             let before: Option<R> = self.record(id).await?;
             let told_before = before.as_ref().map(R::told);
             let after = change(before)?;
-            let edit = Edit {
-                kind: R::KIND.to_owned(),
-                id: id.to_owned(),
-                before: told_before,
-                after: Some(after.told()),
-            };
-            let content = Some(serde_json::to_string(&after).map_err(CentralError::Unwritable)?);
-            let record = Record { kind: R::KIND, id: id.to_owned(), content };
-            if self.commit_records(&head, actor, act, vec![edit], &[record]).await? {
+            if self.commit_record(&head, actor, act, id, told_before, &after, files).await? {
                 return Ok(after);
+            }
+        }
+        Err(CentralError::Busy.into())
+    }
+
+    /// Adds a record and its files, and notes who did so, all or nothing. Its name is the number after the last of its
+    /// kind; `make` is given that and all that there are, and may be asked again.
+    pub(crate) async fn add_record<R: Recorded, E: From<CentralError>>(
+        &self,
+        actor: &Actor,
+        act: &str,
+        files: &[FileEdit],
+        mut make: impl FnMut(u64, Vec<R>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        for _ in 0..CHANGE_ATTEMPTS_MAX {
+            let head = self.store.head().await.map_err(CentralError::from)?;
+            let known = self.records::<R>().await?;
+            let last = known.iter().filter_map(|(id, _)| id.parse::<u64>().ok()).max().unwrap_or(0);
+            let added = make(last + 1, known.into_iter().map(|(_, record)| record).collect())?;
+            let id = (last + 1).to_string();
+            if self.commit_record(&head, actor, act, &id, None, &added, files).await? {
+                return Ok(added);
             }
         }
         Err(CentralError::Busy.into())
@@ -260,16 +287,23 @@ impl Central {
         rows.into_iter().map(|(id, content)| Ok((id.clone(), read_record(&id, &content)?))).collect()
     }
 
-    async fn commit_records(
+    /// False if another change came first.
+    #[expect(clippy::too_many_arguments, reason = "what the log says of a change, and what changes")]
+    async fn commit_record<R: Recorded>(
         &self,
         head: &Head,
         actor: &Actor,
         act: &str,
-        edits: Vec<Edit>,
-        records: &[Record],
+        id: &str,
+        before: Option<Value>,
+        after: &R,
+        files: &[FileEdit],
     ) -> Result<bool, CentralError> {
-        let (_, row) = self.entry(head, actor, act, edits)?;
-        Ok(self.store.commit(&row, &[], records).await?)
+        let edit = Edit { kind: R::KIND.to_owned(), id: id.to_owned(), before, after: Some(after.told()) };
+        let content = Some(serde_json::to_string(after).map_err(CentralError::Unwritable)?);
+        let record = Record { kind: R::KIND, id: id.to_owned(), content };
+        let (_, row) = self.entry(head, actor, act, vec![edit])?;
+        Ok(self.store.commit(&row, &[], &[record], files).await?)
     }
 
     /// The next entry of the audit log, and how it is stored.
@@ -297,7 +331,7 @@ impl Central {
     ) -> Result<Option<Snapshot>, CentralError> {
         let edits = after.edits_since(before).map_err(CentralError::Unwritable)?;
         let (entry, row) = self.entry(head, actor, act, edits)?;
-        if !self.store.commit(&row, &entry.edits, &[]).await? {
+        if !self.store.commit(&row, &entry.edits, &[], &[]).await? {
             return Ok(None);
         }
         let snapshot =

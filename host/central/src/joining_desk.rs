@@ -273,18 +273,13 @@ impl Central {
     ) -> Result<Case, JoiningError> {
         let profile = Profile::of(profile).ok_or(JoiningError::Profile)?;
         let member = member.clone().checked()?;
-        let cases = self.joinings().await?;
-        let open = cases.iter().find(|case| case.member == member && !case.procedure.stage().is_over());
-        if let Some(open) = open {
-            return Err(JoiningError::AlreadyBegun { member: Box::new(member), number: open.number });
-        }
-        let number = cases.last().map_or(1, |case| case.number + 1);
-        let procedure = Procedure::new(Application::default());
-        let case = Case { number, member, profile: profile.id.clone(), procedure };
-        self.change_record(actor, "joining-begin", &number.to_string(), |taken: Option<Case>| match taken {
-            None => Ok(case.clone()),
-            // Somebody else began at the same moment, and has the number.
-            Some(_) => Err(CentralError::Busy.into()),
+        self.add_record(actor, "joining-begin", &[], |number, cases: Vec<Case>| {
+            let is_open = |case: &&Case| case.member == member && !case.procedure.stage().is_over();
+            if let Some(Case { number, .. }) = cases.iter().find(is_open) {
+                return Err(JoiningError::AlreadyBegun { member: Box::new(member.clone()), number: *number });
+            }
+            let procedure = Procedure::new(Application::default());
+            Ok(Case { number, member: member.clone(), profile: profile.id.clone(), procedure })
         })
         .await
     }

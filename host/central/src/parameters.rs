@@ -1,6 +1,7 @@
 //! What the registry says, as the files of a global configuration say it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
@@ -75,6 +76,7 @@ impl Registry {
         Ok(InstanceGovernance {
             instance: self.settings.instance.clone(),
             catalog: self.catalog.published(),
+            accesses: Arc::new(self.catalog.granted()),
             author_certificates: certificates(authors)?,
             vetting_certificates: certificates(vetters)?,
             revoked: revoked.keys().copied().collect(),

@@ -1,9 +1,11 @@
 //! The people who work with a central server: who they are, and how they prove it.
 //!
 //! What a role may do is decided by whoever asks. Passwords are kept as argon2id hashes, everything else that is shown to
-//! prove oneself as a digest of 256 random bits, so that no copy of the database lets anyone in.
+//! prove oneself as a digest of random bits, so that no copy of the database lets anyone in. The key of a second factor is
+//! kept as it is: it lets nobody in without the password.
 
 mod password;
+mod second_factor;
 mod sign_in;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +18,7 @@ use uuk_identifiers::MemberId;
 use uuk_pki::Sha256;
 use uuk_process::Secret;
 
+use self::second_factor::SecondFactor;
 use crate::audit::{Actor, NoActor};
 use crate::central::{Central, CentralError, Recorded};
 
@@ -45,6 +48,8 @@ pub struct Person {
     pub active: bool,
     password: Option<String>,
     invitation: Option<Invitation>,
+    #[serde(default)]
+    second_factor: Option<SecondFactor>,
     tokens: BTreeMap<String, ApiToken>,
 }
 
@@ -144,6 +149,9 @@ pub enum PeopleError {
     /// Too many wrong passwords.
     #[error("too many attempts; try again in {} minutes", sign_in::LOCK_TIME.as_secs() / 60)]
     Locked,
+    /// It was set up already, or nobody has begun to.
+    #[error("there is a second factor already, or none")]
+    SecondFactor,
     /// It was used, or is too old, or there was none.
     #[error("the invitation is used up or too old")]
     Invitation,
@@ -184,6 +192,7 @@ impl Recorded for Person {
         json!({
             "full_name": self.full_name, "roles": self.roles, "member": self.member, "active": self.active,
             "has_password": self.password.is_some(), "is_invited": self.invitation.is_some(), "tokens": tokens,
+            "has_second_factor": self.has_second_factor(),
         })
     }
 }
@@ -200,6 +209,11 @@ impl Person {
     /// Whether they have accepted their invitation.
     pub fn has_password(&self) -> bool {
         self.password.is_some()
+    }
+
+    /// Whether they show a code beside their password.
+    pub fn has_second_factor(&self) -> bool {
+        self.second_factor.as_ref().is_some_and(|factor| factor.is_confirmed)
     }
 }
 
@@ -242,6 +256,7 @@ impl Central {
             active: true,
             password: None,
             invitation: Some(invitation),
+            second_factor: None,
             tokens: BTreeMap::new(),
         };
         self.change_record(actor, "invite-person", &invited.name, |_| Ok::<_, PeopleError>(person.clone()))
@@ -260,6 +275,7 @@ impl Central {
                 active: false,
                 password: None,
                 invitation: None,
+                second_factor: None,
                 tokens: BTreeMap::new(),
                 ..person.clone()
             };

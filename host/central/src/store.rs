@@ -113,6 +113,15 @@ pub(crate) struct Record {
     pub(crate) content: Option<String>,
 }
 
+/// What becomes of a file together with a record.
+#[derive(Debug, Clone)]
+pub(crate) enum FileEdit {
+    /// It is kept under its digest; one that is there is the same.
+    Keep(Sha256, Bytes),
+    /// Nobody needs it any more.
+    Drop(Sha256),
+}
+
 /// The database.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -158,14 +167,18 @@ impl Store {
         Err(StoreError::Busy)
     }
 
-    /// Makes a change of the registry and of records and notes it, all or nothing. False if another change has taken its
-    /// number.
+    /// Makes a change of the registry, of records and of files and notes it, all or nothing. False if another change has
+    /// taken its number.
     pub(crate) async fn commit(
         &self,
         row: &AuditRow,
         edits: &[Edit],
         records: &[Record],
+        files: &[FileEdit],
     ) -> Result<bool, StoreError> {
+        const KEEP_FILE: &str =
+            "INSERT INTO file (digest, content) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
+        const DROP_FILE: &str = "DELETE FROM file WHERE digest = $1";
         const NOTE: &str = "INSERT INTO audit (number, content, digest) VALUES ($1, $2, $3) \
                             ON CONFLICT (number) DO NOTHING";
         const SET: &str = "INSERT INTO registered (kind, id, content) VALUES ($1, $2, $3) \
@@ -203,6 +216,16 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             }
+            for file in files {
+                match file {
+                    FileEdit::Keep(digest, content) => {
+                        sqlx::query(KEEP_FILE).bind(digest.to_string()).bind(content.to_vec())
+                    }
+                    FileEdit::Drop(digest) => sqlx::query(DROP_FILE).bind(digest.to_string()),
+                }
+                .execute(&mut *transaction)
+                .await?;
+            }
             transaction.commit().await?;
         });
         Ok(true)
@@ -232,15 +255,6 @@ impl Store {
     pub(crate) async fn records(&self, kind: &str) -> Result<Vec<(String, String)>, StoreError> {
         const SQL: &str = "SELECT id, content FROM record WHERE kind = $1";
         Ok(on!(self, |pool| sqlx::query_as(SQL).bind(kind).fetch_all(pool).await?))
-    }
-
-    /// Keeps a file under its digest; one that is there is the same.
-    pub(crate) async fn keep_file(&self, digest: &Sha256, content: &[u8]) -> Result<(), StoreError> {
-        const SQL: &str =
-            "INSERT INTO file (digest, content) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
-        let digest = digest.to_string();
-        on!(self, |pool| sqlx::query(SQL).bind(digest).bind(content).execute(pool).await.map(drop)?);
-        Ok(())
     }
 
     /// A file by its digest.

@@ -7,6 +7,7 @@ use uuk_central::{
     ServiceDescription, ServiceLevel, Texts,
 };
 use uuk_identifiers::{ClientId, MemberId, ServiceId, SubsystemId};
+use uuk_pki::Sha256;
 
 use crate::authorize::Action;
 use crate::desk::Desk;
@@ -19,6 +20,22 @@ pub(crate) struct Draft {
     pub(crate) description: ServiceDescription,
     /// OpenAPI or WSDL.
     pub(crate) contract: String,
+    /// The `sha256` that the service had when it was read; if it has another one now, the draft is refused. Without this,
+    /// it replaces whatever there is.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(crate) replaces: Option<Sha256>,
+}
+
+/// How an information system is described.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SystemDraft {
+    pub(crate) description: InformationSystem,
+    /// The `sha256` that the system had when it was read, likewise.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(crate) replaces: Option<Sha256>,
 }
 
 /// What is published.
@@ -45,6 +62,8 @@ pub(crate) struct OwnSystem {
     pub(crate) system: SubsystemId,
     /// Nothing until it is described.
     pub(crate) description: Option<InformationSystem>,
+    /// By which a change says what it replaces.
+    pub(crate) sha256: Sha256,
     pub(crate) services: Vec<OwnService>,
 }
 
@@ -64,6 +83,8 @@ pub(crate) struct ServiceView {
     /// Of the draft, or of the edition that counts.
     pub(crate) description: ServiceDescription,
     pub(crate) contract: String,
+    /// Of both: by which a change says what it replaces.
+    pub(crate) sha256: Sha256,
     #[serde(flatten)]
     pub(crate) outline: Outline,
     pub(crate) has_draft: bool,
@@ -103,14 +124,16 @@ impl Desk {
                 let services = catalog.services.iter().filter(|(id, _)| id.provider == *system);
                 let services = services.map(|(id, service)| OwnService {
                     service: id.clone(),
-                    title: current(service)
+                    title: service
+                        .current()
                         .map(|edition| edition.description.title.clone())
                         .unwrap_or_default(),
                     has_draft: service.draft.is_some(),
                     edition: service.published.as_ref().map(|published| published.number),
                 });
                 let description = catalog.systems.get(system).cloned();
-                OwnSystem { system: system.clone(), description, services: services.collect() }
+                let sha256 = description.clone().unwrap_or_default().digest();
+                OwnSystem { system: system.clone(), description, sha256, services: services.collect() }
             })
             .collect())
     }
@@ -119,10 +142,11 @@ impl Desk {
         &self,
         person: &Person,
         system: &SubsystemId,
-        description: InformationSystem,
+        SystemDraft { description, replaces }: SystemDraft,
     ) -> Result<(), Problem> {
         let actor = self.check_for(person, Action::EditCatalog, &system.member, system).await?;
         let describe = |registry: &mut uuk_central::Registry| {
+            replaces.iter().try_for_each(|read| registry.check_system_read(system, read))?;
             registry.set_information_system(system, description.clone())
         };
         Ok(self.central.change(&actor, "set-information-system", describe).await?)
@@ -132,7 +156,7 @@ impl Desk {
         self.check_for(person, Action::SeeCatalog, &id.provider.member, id).await?;
         let registry = self.central.snapshot().await?.registry;
         let service = registry.catalog().services.get(id).ok_or(Problem::NoSuchPage)?;
-        let edition = current(service).ok_or(Problem::NoSuchPage)?;
+        let edition = service.current().ok_or(Problem::NoSuchPage)?;
         let (flaws, breakages) = match &service.draft {
             Some(_) => {
                 let (_, flaws, breakages) = self.central.review_draft(id).await?;
@@ -143,6 +167,7 @@ impl Desk {
         Ok(ServiceView {
             description: edition.description.clone(),
             contract: self.central.contract(edition).await?,
+            sha256: edition.digest(),
             outline: self.central.outline(edition).await?,
             has_draft: service.draft.is_some(),
             edition: service.published.as_ref().map(|published| published.number),
@@ -151,10 +176,23 @@ impl Desk {
         })
     }
 
+    /// Begins a service of which nothing is said yet; one that is there stays as it is.
+    pub(crate) async fn begin_service(&self, person: &Person, id: &ServiceId) -> Result<(), Problem> {
+        let actor = self.check_for(person, Action::EditCatalog, &id.provider.member, id).await?;
+        let edition = Edition { description: blank(id.clone()), contract: Sha256::of(b"") };
+        let begin = |registry: &mut uuk_central::Registry| match registry.catalog().services.contains_key(id)
+        {
+            true => Ok(()),
+            false => registry.draft_service(edition.clone()),
+        };
+        Ok(self.central.change(&actor, "draft-service", begin).await?)
+    }
+
     pub(crate) async fn draft(&self, person: &Person, draft: Draft) -> Result<(), Problem> {
         let id = &draft.description.service;
         let actor = self.check_for(person, Action::EditCatalog, &id.provider.member, id).await?;
-        Ok(self.central.draft_service(&actor, draft.description, draft.contract.as_bytes()).await?)
+        let Draft { description, contract, replaces } = draft;
+        Ok(self.central.redraft_service(&actor, description, contract.as_bytes(), replaces).await?)
     }
 
     /// Lets the draft count, and gives the number of the edition.
@@ -246,7 +284,7 @@ impl Desk {
 }
 
 /// A description to begin with.
-pub(crate) fn blank(service: ServiceId) -> ServiceDescription {
+fn blank(service: ServiceId) -> ServiceDescription {
     ServiceDescription {
         service,
         resource: None,
@@ -259,11 +297,6 @@ pub(crate) fn blank(service: ServiceId) -> ServiceDescription {
         classification: Default::default(),
         samples: Default::default(),
     }
-}
-
-/// What is being prepared, or what counts.
-fn current(service: &uuk_central::CatalogService) -> Option<&Edition> {
-    service.draft.as_ref().or(service.published.as_ref().map(|published| &published.edition))
 }
 
 fn as_texts<S: serde::Serializer>(flaws: &[Flaw], serializer: S) -> Result<S::Ok, S::Error> {

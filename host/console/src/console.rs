@@ -27,6 +27,7 @@ const READ_TIME_MAX: Duration = Duration::from_secs(30);
 const FORM_BYTES_MAX: u64 = 4 << 10;
 const UPLOAD_TIME_MAX: Duration = Duration::from_secs(300);
 const UPLOADS_AT_ONCE: usize = 4;
+const DOWNLOADS_AT_ONCE: usize = 8;
 
 /// The pages and the API, on one address.
 #[derive(Debug)]
@@ -51,8 +52,10 @@ impl Console {
     /// # Errors
     /// [`ListenerError`]
     pub fn build(config: ConsoleConfig, central: Arc<Central>) -> Result<Self, ListenerError> {
-        let uploads = Arc::new(Semaphore::new(UPLOADS_AT_ONCE));
-        Ok(Self { listener: Listener::bind(config.listener())?, desk: Desk { central, uploads } })
+        let [uploads, downloads] =
+            [UPLOADS_AT_ONCE, DOWNLOADS_AT_ONCE].map(|at_once| Arc::new(Semaphore::new(at_once)));
+        let desk = Desk { central, uploads, downloads };
+        Ok(Self { listener: Listener::bind(config.listener())?, desk })
     }
 
     /// Where it listens, with the port the system chose.

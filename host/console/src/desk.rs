@@ -26,6 +26,8 @@ pub(crate) struct Desk {
     pub(crate) central: Arc<Central>,
     /// Bundles that may be on their way here at once: each is held in memory.
     pub(crate) uploads: Arc<Semaphore>,
+    /// Likewise, away from here.
+    pub(crate) downloads: Arc<Semaphore>,
 }
 
 /// What begins a procedure.

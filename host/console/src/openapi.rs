@@ -3,10 +3,10 @@
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use uuk_central::vetting::VettingStep;
-use uuk_central::{AccessRequest, InformationSystem, Step};
+use uuk_central::{AccessRequest, Step};
 
 use crate::api::{Operation, ROUTES};
-use crate::catalog_desk::{Deciding, Draft, Publishing};
+use crate::catalog_desk::{Deciding, Draft, Publishing, SystemDraft};
 use crate::desk::{Beginning, Invitation};
 use crate::reply::MIMETYPE;
 
@@ -75,7 +75,7 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
     let body = match operation {
         Operation::BeginProcedure => Some(reference::<Beginning>(schemas)),
         Operation::TakeStep => Some(reference::<Step>(schemas)),
-        Operation::DescribeSystem => Some(reference::<InformationSystem>(schemas)),
+        Operation::DescribeSystem => Some(reference::<SystemDraft>(schemas)),
         Operation::DraftService => Some(reference::<Draft>(schemas)),
         Operation::PublishService => Some(reference::<Publishing>(schemas)),
         Operation::AskAccess => Some(reference::<AccessRequest>(schemas)),

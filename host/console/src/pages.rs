@@ -4,10 +4,12 @@ mod accesses;
 mod application;
 mod catalog;
 mod layout;
+mod overtaken;
 mod people;
 mod procedure;
 mod procedures;
 mod public;
+mod second_factor;
 mod sign_in;
 mod vetting;
 
@@ -141,6 +143,7 @@ impl Visit {
             [page @ ("services" | "systems" | "accesses"), id @ ..] => {
                 catalog::show(self, desk, person, (page, &id.join("/")), None).await?
             }
+            ["second-factor"] => self.page("page/second_factor", second_factor::show(self, person, None)),
             ["people"] => {
                 let people = desk.people(person).await?;
                 self.page("page/people", people::list(self, person, &people, None))
@@ -153,7 +156,7 @@ impl Visit {
         match segments {
             ["sign-in"] => {
                 let password = Secret::new(form.field("password"));
-                return match desk.central.sign_in(&form.field("name"), password).await {
+                return match desk.central.sign_in(&form.field("name"), password, &form.field("code")).await {
                     Ok(passed) => Ok(let_in(&passed)),
                     Err(error) => self.again(error, |problem| sign_in::form(self, Some(problem))),
                 };
@@ -225,6 +228,15 @@ impl Visit {
             ["services" | "systems" | "accesses", ..] => {
                 catalog::post(self, desk, person, segments, form).await
             }
+            ["second-factor", act] => match second_factor::post(self, desk, person, act, &form).await {
+                Ok(page) => Ok(self.page("page/second_factor", page)),
+                Err(problem @ Problem::People(_)) => {
+                    problem.log();
+                    let page = second_factor::again(self, person, act, &problem);
+                    Ok(Reply::page(problem.status(), layout(self, &self.text("page/second_factor"), page)))
+                }
+                Err(problem) => Err(problem),
+            },
             ["people"] => {
                 let invited = match form.content() {
                     Ok(invitation) => desk.invite(person, invitation).await,

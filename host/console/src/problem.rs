@@ -22,6 +22,9 @@ pub(crate) enum Problem {
     /// The form does not come from this session.
     #[error("the form is not from this session; load the page anew")]
     Forged,
+    /// As many files are on their way as memory is set aside for.
+    #[error("too many bundles are being sent at the moment; try again")]
+    Busy,
     /// There is nothing of that name.
     #[error("there is no such page")]
     NoSuchPage,
@@ -82,6 +85,7 @@ impl Problem {
             Self::NotSignedIn => "console.not_signed_in",
             Self::Denied => "console.denied",
             Self::Forged => "console.forged",
+            Self::Busy => "console.busy",
             Self::NoSuchPage => "console.no_such_page",
             Self::Method { .. } => "console.method",
             Self::MediaType { .. } => "console.media_type",
@@ -100,6 +104,7 @@ impl Problem {
         match self {
             Self::NotSignedIn => StatusCode::UNAUTHORIZED,
             Self::Denied | Self::Forged => StatusCode::FORBIDDEN,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoSuchPage
             | Self::Joining(JoiningError::Unknown)
             | Self::Vetting(VettingError::Unknown) => StatusCode::NOT_FOUND,
@@ -122,12 +127,14 @@ impl Problem {
             Self::Vetting(VettingError::QueueFull { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Vetting(
                 VettingError::Bundle(_)
+                | VettingError::Revoked { .. }
                 | VettingError::Tier
                 | VettingError::BeyondTier(_)
                 | VettingError::Text,
             ) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Vetting(_) => StatusCode::CONFLICT,
             Self::People(PeopleError::Wrong | PeopleError::Invitation) => StatusCode::UNAUTHORIZED,
+            Self::People(PeopleError::SecondFactor) => StatusCode::CONFLICT,
             Self::People(PeopleError::Locked) => StatusCode::TOO_MANY_REQUESTS,
             Self::People(PeopleError::Busy) => StatusCode::SERVICE_UNAVAILABLE,
             Self::People(PeopleError::Unknown { .. }) => StatusCode::NOT_FOUND,

@@ -6,7 +6,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuk_central::vetting::{
     Report, Submission, SubmissionStage, Tier, VettingError, VettingStep, VettingStepName,
 };
-use uuk_central::{CentralError, Person, Revocation};
+use uuk_central::{Person, Revocation};
+use uuk_pki::Sha256;
 
 use crate::authorize::{Action, may};
 use crate::desk::{Desk, actor};
@@ -37,12 +38,23 @@ pub(crate) struct BundleFile {
     pub(crate) content: Bytes,
 }
 
+/// Bytes with their place in memory.
+struct Held {
+    content: Bytes,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.content
+    }
+}
+
 impl Desk {
     /// Lets somebody send a bundle, for as long as the permit is held.
     pub(crate) async fn admit_upload(&self, person: &Person) -> Result<OwnedSemaphorePermit, Problem> {
         self.check(person, Action::SubmitBundle, "submissions").await?;
-        let place = self.uploads.clone().try_acquire_owned();
-        place.map_err(|_| Problem::Central(CentralError::Busy))
+        self.uploads.clone().try_acquire_owned().map_err(|_| Problem::Busy)
     }
 
     pub(crate) async fn submit(&self, person: &Person, bundle: Bytes) -> Result<SubmissionView, Problem> {
@@ -70,10 +82,7 @@ impl Desk {
         step: VettingStep,
     ) -> Result<SubmissionView, Problem> {
         let action = Action::Vet(VettingStepName::from(&step));
-        let submission = self.find_submission(person, action, number).await?;
-        if let VettingStep::Approve { .. } = step {
-            self.central.check_examined(&submission).await?;
-        }
+        self.find_submission(person, action, number).await?;
         match self.central.vetting_step(person, number, step).await {
             Ok(submission) => self.view_submission(person, submission).await,
             Err(VettingError::OwnSubmission | VettingError::NotYours) => {
@@ -86,16 +95,27 @@ impl Desk {
     /// The file as it was handed in.
     pub(crate) async fn submitted_file(&self, person: &Person, number: u64) -> Result<BundleFile, Problem> {
         let submission = self.find_submission(person, Action::SeeSubmissions, number).await?;
-        let content = self.central.bundle_file(&submission.bundle).await?;
-        file(&submission, "-submitted", content)
+        self.read_file(&submission, "-submitted", &submission.bundle).await
     }
 
     /// The file with the operator's signature.
     pub(crate) async fn vetted_file(&self, person: &Person, number: u64) -> Result<BundleFile, Problem> {
         let submission = self.find_submission(person, Action::SeeSubmissions, number).await?;
         let digest = submission.vetted_file().ok_or(VettingError::Stage { stage: submission.stage() })?;
-        let content = self.central.bundle_file(&digest).await?;
-        file(&submission, "", content)
+        self.read_file(&submission, "", &digest).await
+    }
+
+    /// A file to hand out, which keeps its place among the downloads until it is sent.
+    async fn read_file(
+        &self,
+        submission: &Submission,
+        mark: &str,
+        digest: &Sha256,
+    ) -> Result<BundleFile, Problem> {
+        let place = self.downloads.clone().try_acquire_owned().map_err(|_| Problem::Busy)?;
+        let content = self.central.bundle_file(digest).await?.ok_or(Problem::NoSuchPage)?;
+        let name = format!("{}-{}{mark}.asice", submission.plugin, submission.version);
+        Ok(BundleFile { name, content: Bytes::from_owner(Held { content, _place: place }) })
     }
 
     async fn find_submission(
@@ -123,7 +143,7 @@ impl Desk {
         let mut steps = submission.open_steps(&actor(person)?);
         steps.retain(|step| may(person, Action::Vet(*step)));
         if revocation.is_some() {
-            steps.clear();
+            steps.retain(|step| *step != VettingStepName::Revoke);
         }
         let findings = self.central.report(&submission).await?;
         if findings.as_ref().is_some_and(|report| report.unexamined.is_some()) {
@@ -153,9 +173,4 @@ fn is_for(person: &Person, submission: &Submission) -> bool {
 
 fn object(number: u64) -> String {
     format!("submission {number}")
-}
-
-fn file(submission: &Submission, mark: &str, content: Option<Bytes>) -> Result<BundleFile, Problem> {
-    let name = format!("{}-{}{mark}.asice", submission.plugin, submission.version);
-    Ok(BundleFile { name, content: content.ok_or(Problem::NoSuchPage)? })
 }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuk_identifiers::{ClientId, ServiceId};
 use uuk_pki::Sha256;
 
@@ -132,6 +132,32 @@ pub struct Edition {
     pub description: ServiceDescription,
     /// The contract's exact bytes.
     pub contract: Sha256,
+}
+
+impl InformationSystem {
+    /// By which a change says what it replaces.
+    pub fn digest(&self) -> Sha256 {
+        digest(self)
+    }
+}
+
+impl Edition {
+    /// By which a change says what it replaces.
+    pub fn digest(&self) -> Sha256 {
+        digest(self)
+    }
+}
+
+impl CatalogService {
+    /// What is being prepared, or what counts.
+    pub fn current(&self) -> Option<&Edition> {
+        self.draft.as_ref().or(self.published.as_ref().map(|published| &published.edition))
+    }
+}
+
+/// Of the JSON, in which maps are sorted.
+fn digest(value: &impl Serialize) -> Sha256 {
+    Sha256::of(json!(value).to_string().as_bytes())
 }
 
 /// An edition that counts.

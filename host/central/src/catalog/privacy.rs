@@ -9,8 +9,9 @@ use uuk_contract::Contract;
 use super::description::{InformationSystem, ServiceDescription, Texts};
 use super::lint::Flaw;
 
-/// Shorter numbers are no telephone's.
-const PHONE_DIGITS_MIN: usize = 9;
+/// Telephone numbers in Kyrgyzstan and Uzbekistan have nine digits after the country's code.
+const PHONE_DIGITS: usize = 9;
+const COUNTRY_CODES: [&str; 2] = ["996", "998"];
 const EXAMPLES: [&str; 2] = ["example", "examples"];
 
 /// Everything that the public must not see.
@@ -102,12 +103,40 @@ fn has_mail(text: &str) -> bool {
     })
 }
 
-/// `+996 (312) 00-00-00`
+/// `+996 (312) 00-00-00`, `0312 00 00 00`, `998901234567`, `90 123-45-67`
 fn has_phone(text: &str) -> bool {
-    text.split('+').skip(1).any(|after| {
-        let number = after.chars().take_while(|it| it.is_ascii_digit() || " -()".contains(*it));
-        number.filter(char::is_ascii_digit).count() >= PHONE_DIGITS_MIN
-    })
+    let is_of_number = |it: char| it.is_ascii_digit() || "+ -()".contains(it);
+    // Digits within a word, a date or an amount are none of a telephone.
+    let ends = |it: Option<char>| it.is_none_or(|it| !it.is_alphanumeric() && !"_/\\{".contains(it));
+    let mut rest = text;
+    while let Some(start) = rest.find(|it: char| it.is_ascii_digit() || it == '+' || it == '(') {
+        let (before, from) = rest.split_at(start);
+        let end = from.find(|it| !is_of_number(it)).unwrap_or(from.len());
+        let (number, after) = from.split_at(end);
+        let stands_alone = ends(before.chars().next_back()) && ends(after.chars().next());
+        if number.split('+').skip(1).any(|number| digits(number).len() >= PHONE_DIGITS)
+            || stands_alone && is_local_phone(number.trim())
+        {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// A number without `+`, by how it begins or by the groups in which it is written.
+fn is_local_phone(number: &str) -> bool {
+    let all = digits(number);
+    let after = |prefix: &str| all.strip_prefix(prefix).is_some_and(|rest| rest.len() == PHONE_DIGITS);
+    let groups: Vec<_> =
+        number.split(|it: char| !it.is_ascii_digit()).map(str::len).filter(|it| *it > 0).collect();
+    after("0")
+        || COUNTRY_CODES.into_iter().any(after)
+        || matches!(groups.as_slice(), [2, 3, 2, 2] | [3, 2, 2, 2])
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
 }
 
 #[cfg(test)]
@@ -120,7 +149,15 @@ mod tests {
         for text in ["Write to a.b@example.kg.", "+996 (312) 00-00-00", "<a@b.kg>", "by Asan Uulu"] {
             assert!(search.finds(text), "{text}");
         }
+        for text in ["call 0312 62-06-20.", "(0555) 12 34 56", "996555123456", "tel: 90 123-45-67"] {
+            assert!(search.finds(text), "{text}");
+        }
         for text in ["urn:a@b", "1 + 1", "+7 days", "Law 12 of 2020", r"^\+996\d{9}$", "@", "Asan", "a@.kg"] {
+            assert!(!search.finds(text), "{text}");
+        }
+        for text in
+            ["2026-11-23 10:00", "21201199012345", "id0312620620", "1000000000 som", "v0.1.2", r"^0\d{9}$"]
+        {
             assert!(!search.finds(text), "{text}");
         }
     }

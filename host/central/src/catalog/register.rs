@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use uuk_globalconf::{Catalog, CataloguedService};
+use uuk_globalconf::{ACCESSES_MAX, Catalog, CataloguedService, GrantedAccess, GrantedAccesses};
 use uuk_identifiers::{ServiceId, SubsystemId};
+use uuk_pki::Sha256;
 
 use super::description::{
     Access, AccessRequest, CatalogService, Decision, Edition, InformationSystem, Published,
@@ -16,8 +17,8 @@ use crate::registry::{Edit, Refusal, Registry, check_text, compare, put};
 const SYSTEM: &str = "information_system";
 pub(crate) const SERVICE: &str = "catalog_service";
 const ACCESS: &str = "access";
-/// As many requests for access are kept.
-const ACCESSES_MAX: usize = 100_000;
+/// As many requests for access of one consumer's member are kept, of all as many as servers take in.
+const ACCESSES_OF_MEMBER_MAX: usize = 2_000;
 
 /// The catalog as the operator keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -59,6 +60,31 @@ impl Registry {
         }
         self.catalog.systems.insert(id.clone(), system);
         Ok(())
+    }
+
+    /// Refuses to replace an information system of which something else was read; one without a description counts as
+    /// blank.
+    ///
+    /// # Errors
+    /// [`Refusal::ChangedMeanwhile`].
+    pub fn check_system_read(&self, id: &SubsystemId, read: &Sha256) -> Result<(), Refusal> {
+        let now = self.catalog.systems.get(id).cloned().unwrap_or_default();
+        match now.digest() == *read {
+            true => Ok(()),
+            false => Err(Refusal::ChangedMeanwhile { what: "information system", name: id.to_string() }),
+        }
+    }
+
+    /// Refuses to replace an edition of a service of which something else was read.
+    ///
+    /// # Errors
+    /// [`Refusal::ChangedMeanwhile`].
+    pub fn check_service_read(&self, id: &ServiceId, read: &Sha256) -> Result<(), Refusal> {
+        let now = self.catalog.services.get(id).and_then(|service| service.current());
+        match now.is_some_and(|now| now.digest() == *read) {
+            true => Ok(()),
+            false => Err(Refusal::ChangedMeanwhile { what: "service", name: id.to_string() }),
+        }
     }
 
     /// Keeps an edition of a service as its draft.
@@ -119,8 +145,12 @@ impl Registry {
         if request.until <= now {
             return Err(Refusal::Over { until: request.until });
         }
-        if self.catalog.accesses.len() >= ACCESSES_MAX {
-            return Err(Refusal::TooManyRequests { count_max: ACCESSES_MAX });
+        let accesses = &self.catalog.accesses;
+        let own = accesses.values().filter(|one| one.request.consumer.member() == request.consumer.member());
+        for (count, count_max) in [(own.count(), ACCESSES_OF_MEMBER_MAX), (accesses.len(), ACCESSES_MAX)] {
+            if count >= count_max {
+                return Err(Refusal::TooManyAccesses { count_max });
+            }
         }
         let number = self.catalog.accesses.keys().next_back().map_or(1, |last| last + 1);
         self.catalog.accesses.insert(number, Access { request, asked_at: now, decision: None });
@@ -130,7 +160,7 @@ impl Registry {
     /// Notes what the provider says to a request, once; a grant can be taken back.
     ///
     /// # Errors
-    /// If there is no such request that waits, or the note is no text.
+    /// If there is no such request that waits, the note is no text, or the time that would be granted is over.
     pub fn decide_access(
         &mut self,
         number: u64,
@@ -146,6 +176,10 @@ impl Registry {
         };
         let access = access.filter(is_open);
         let access = access.ok_or_else(|| Refusal::unknown("request for access that waits", number))?;
+        let until = access.request.until;
+        if granted && until <= now {
+            return Err(Refusal::Over { until });
+        }
         access.decision = Some(Decision { granted, note: note.to_owned(), at: now });
         Ok(())
     }
@@ -161,6 +195,18 @@ impl CatalogRegister {
         });
         // A map has each name once.
         Catalog::new(published).unwrap_or_default()
+    }
+
+    /// What servers obey: who may call what counts. The past is told too, so that all central servers tell the same.
+    pub(crate) fn granted(&self) -> GrantedAccesses {
+        let granted = self.accesses.values().filter_map(|Access { request, decision, .. }| {
+            let decision = decision.as_ref().filter(|decision| decision.granted)?;
+            self.services.get(&request.service)?.published.as_ref()?;
+            let access =
+                GrantedAccess { client: request.consumer.clone(), from: decision.at, until: request.until };
+            Some((request.service.clone(), access))
+        });
+        granted.collect()
     }
 
     /// Takes in a stored row, if it is of here.

@@ -1,4 +1,5 @@
 use serde_json::json;
+use uuk_globalconf::InstanceGovernance;
 use uuk_identifiers::{MemberId, SubsystemId};
 use uuk_process::Clock;
 
@@ -198,6 +199,35 @@ async fn the_public_is_told_of_no_person() {
 }
 
 #[tokio::test]
+async fn one_member_does_not_use_up_the_requests_of_all() {
+    let (_folder, central, actor) = central().await;
+    let id: ServiceId = SERVICE_ID.parse().unwrap();
+    central.draft_service(&actor, description(SERVICE_ID), CONTRACT.as_bytes()).await.unwrap();
+    central.publish_service(&actor, &id, false).await.unwrap();
+    let mut registry = Registry::clone(&central.snapshot().await.unwrap().registry);
+    let other: MemberId = "KG/GOV/70000002".parse().unwrap();
+    registry.add_member(&other, "Other").unwrap();
+    let now = central.clock().now();
+    let mut ask = |consumer: &str| {
+        let request = AccessRequest {
+            consumer: consumer.parse().unwrap(),
+            service: id.clone(),
+            purpose: "pensions".into(),
+            legal_basis: "Law 2".into(),
+            fields: Default::default(),
+            until: now + jiff::SignedDuration::from_hours(24),
+            calls_per_day: 100,
+        };
+        registry.request_access(request, now)
+    };
+    for _ in 0..2_000 {
+        ask("KG/GOV/70000001").unwrap();
+    }
+    assert_eq!(ask("KG/GOV/70000001/registry").unwrap_err().code(), "registry.too_many_accesses");
+    ask("KG/GOV/70000002").unwrap();
+}
+
+#[tokio::test]
 async fn access_is_asked_for_granted_and_ends() {
     let (_folder, central, actor) = central().await;
     let id: ServiceId = SERVICE_ID.parse().unwrap();
@@ -231,11 +261,22 @@ async fn access_is_asked_for_granted_and_ends() {
                 .await
         }
     };
+    let served = async || {
+        let registry = central.snapshot().await.unwrap().registry;
+        let governance = InstanceGovernance::read(&registry.governance().unwrap().write().unwrap()).unwrap();
+        let (client, service) = ("KG/GOV/70000001".parse().unwrap(), SERVICE_ID.parse().unwrap());
+        [now, until].map(|at| governance.accesses.cover(&client, &service, at))
+    };
+    assert_eq!(served().await, [false, false], "asked for");
+    let late = |registry: &mut Registry| registry.decide_access(number, true, "ok", until);
+    assert_eq!(central.change(&actor, "decide", late).await.unwrap_err().code(), "registry.over");
     decide(true).await.unwrap();
+    assert_eq!(served().await, [true, true], "granted");
     let access = central.snapshot().await.unwrap().registry.catalog().accesses[&number].clone();
     assert!(access.counts(until) && !access.counts(until + jiff::SignedDuration::from_secs(1)));
     assert!(decide(true).await.is_err(), "decided already");
     decide(false).await.unwrap();
+    assert_eq!(served().await, [false, false], "taken back");
     assert!(!central.snapshot().await.unwrap().registry.catalog().accesses[&number].counts(now));
     assert!(decide(true).await.is_err(), "what was refused is asked for anew");
 }

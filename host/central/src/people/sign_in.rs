@@ -51,7 +51,7 @@ impl Recorded for Session {
     }
 }
 
-/// Wrong passwords of a person, since the last right one.
+/// Wrong passwords and codes of a person, since the last right ones.
 #[derive(Debug, Serialize, Deserialize)]
 struct Failures {
     count: u32,
@@ -96,11 +96,17 @@ impl Central {
         self.begin_session(person.await?).await
     }
 
-    /// Lets somebody in who knows their password.
+    /// Lets somebody in who knows their password and, if they have a second factor, shows a code of it. Nobody is told
+    /// which of these was wrong.
     ///
     /// # Errors
     /// [`PeopleError::Wrong`], [`PeopleError::Locked`], [`PeopleError::Busy`], or if the database cannot be used.
-    pub async fn sign_in(&self, name: &str, password: Secret<String>) -> Result<Passed, PeopleError> {
+    pub async fn sign_in(
+        &self,
+        name: &str,
+        password: Secret<String>,
+        code: &str,
+    ) -> Result<Passed, PeopleError> {
         if !is_name(name) {
             return Err(PeopleError::Wrong);
         }
@@ -115,18 +121,31 @@ impl Central {
         let Some(person) = person.filter(|_| is_right) else {
             // Of names that nobody has, nothing is kept: anyone could fill the table.
             if self.record::<Person>(name).await?.is_some() {
-                let failed = Failures { count: failures + 1, last: now };
-                self.keep(name, Some(&failed)).await?;
-                warn!(person = name, "A wrong password for {name}");
+                self.note_failure(name, failures, now).await?;
             }
             return Err(PeopleError::Wrong);
         };
+        if person.has_second_factor() {
+            let actor = person.actor().map_err(|_| PeopleError::Name)?;
+            self.with_code(&actor, "sign-in", name, code, |_| Ok(())).await?;
+        }
         self.keep::<Failures>(name, None).await?;
         self.begin_session(person).await
     }
 
-    /// How many wrong passwords came for `name`, unless they lock the account.
-    async fn failures(&self, name: &str, now: Timestamp) -> Result<u32, PeopleError> {
+    pub(super) async fn note_failure(
+        &self,
+        name: &str,
+        failures: u32,
+        now: Timestamp,
+    ) -> Result<(), PeopleError> {
+        self.keep(name, Some(&Failures { count: failures + 1, last: now })).await?;
+        warn!(person = name, "A wrong password or code for {name}");
+        Ok(())
+    }
+
+    /// How many wrong passwords and codes came for `name`, unless they lock the account.
+    pub(super) async fn failures(&self, name: &str, now: Timestamp) -> Result<u32, PeopleError> {
         let failures: Option<Failures> = self.record(name).await?;
         match failures.filter(|failures| now < failures.last + LOCK_TIME).map_or(0, |it| it.count) {
             FAILURES_MAX.. => Err(PeopleError::Locked),

@@ -161,6 +161,20 @@ pub enum Refusal {
         /// The limit.
         count_max: usize,
     },
+    /// More than anybody decides on.
+    #[error("{count_max} requests for access are kept already")]
+    TooManyAccesses {
+        /// The limit.
+        count_max: usize,
+    },
+    /// Who wrote this did not see it.
+    #[error("the {what} `{name}` was changed meanwhile")]
+    ChangedMeanwhile {
+        /// Of which kind.
+        what: &'static str,
+        /// Which.
+        name: String,
+    },
     /// Members that have not heard of the key would refuse the configuration.
     #[error("not all members know the signing key {key} before {known_at}")]
     SigningKeyNew {

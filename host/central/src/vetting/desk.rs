@@ -17,10 +17,12 @@ use crate::audit::Actor;
 use crate::central::{Central, CentralError, Recorded};
 use crate::people::Person;
 use crate::registry::Refusal;
-use crate::store::StoreError;
+use crate::store::{FileEdit, StoreError};
 
-/// Submissions on their way at once.
-const OPEN_MAX: usize = 200;
+/// Submissions on their way at once, of one member or of the operator.
+const OPEN_OF_MEMBER_MAX: usize = 20;
+/// Likewise, of all: their files stand in the database.
+const OPEN_MAX: usize = 400;
 
 /// The largest bundle that is taken, in bytes.
 pub const BUNDLE_BYTES_MAX: usize = Profile::bundle().limits.container_bytes_max;
@@ -37,8 +39,8 @@ impl Central {
     /// Takes a bundle in for vetting, if somebody whom the instance trusts signed it as its author.
     ///
     /// # Errors
-    /// [`VettingError::Bundle`], [`VettingError::AlreadySubmitted`], [`VettingError::QueueFull`], or if the database
-    /// cannot be used.
+    /// [`VettingError::Bundle`], [`VettingError::Revoked`], [`VettingError::AlreadySubmitted`],
+    /// [`VettingError::MemberQueueFull`], [`VettingError::QueueFull`], or if the database cannot be used.
     pub async fn submit_bundle(
         &self,
         actor: &Actor,
@@ -53,30 +55,24 @@ impl Central {
             AuthoredBundle::verify(bundle, &anchors.author_anchors, now)
         });
         let bundle = bundle.await?;
-        let submissions = self.submissions().await?;
-        let digest = bundle.bundle().digest();
+        let (digest, contents) = (bundle.bundle().digest(), bundle.bundle().content_digest());
+        let revoked = &registry.bundle_trust().revoked;
+        if let Some(revocation) = revoked.get(&contents).or_else(|| revoked.get(&digest)) {
+            return Err(VettingError::Revoked { reason: revocation.reason.clone() });
+        }
         // What ran out may be handed in again as it was.
         let holds = |one: &Submission| match &one.outcome {
             Some(Outcome::Vetted { expires, .. }) => now < *expires,
             _ => one.is_open(),
         };
-        let is_same = |one: &&Submission| one.bundle == digest && holds(one);
-        if let Some(Submission { number, .. }) = submissions.iter().find(is_same) {
-            return Err(VettingError::AlreadySubmitted { number: *number });
-        }
-        let open = submissions.iter().filter(|one| one.is_open()).count();
-        if open >= OPEN_MAX {
-            return Err(VettingError::QueueFull { open });
-        }
-        self.store().keep_file(&digest, &file).await.map_err(CentralError::from)?;
-        let number = submissions.last().map_or(1, |last| last.number + 1);
         let by = Doer { actor, full_name: "", now };
-        let submission = Submission::new(number, &bundle, by, member.cloned());
-        let id = number.to_string();
-        self.change_record(actor, "vetting-submit", &id, |taken: Option<Submission>| match taken {
-            None => Ok(submission.clone()),
-            // Somebody else handed one in at the same moment, and has the number.
-            Some(_) => Err(CentralError::Busy.into()),
+        self.add_record(actor, "vetting-submit", &[FileEdit::Keep(digest, file)], |number, known| {
+            let is_same = |one: &&Submission| one.bundle == digest && holds(one);
+            if let Some(Submission { number, .. }) = known.iter().find(is_same) {
+                return Err(VettingError::AlreadySubmitted { number: *number });
+            }
+            check_queue(&known, member)?;
+            Ok(Submission::new(number, &bundle, by, member.cloned()))
         })
         .await
     }
@@ -142,24 +138,30 @@ impl Central {
         let by = Doer { actor: &actor, full_name: &person.full_name, now: self.clock().now() };
         match step {
             VettingStep::Approve { bundle, tier, grants } => {
+                let submission = self.submission(number).await?;
+                submission.check_stage(SubmissionStage::Review)?;
+                self.check_examined(&submission).await?;
                 let registry = self.snapshot().await?.registry;
                 let tiers = registry.bundle_trust().tiers();
                 let rules = tiers.get(&tier).ok_or(VettingError::Tier)?;
-                let asked = self.submitted(&self.submission(number).await?).await?;
+                let asked = self.submitted(&submission).await?;
                 let terms = Terms { tier, grants };
-                self.change_submission(&actor, "vetting-approve", number, |submission| {
+                self.change_submission(&actor, "vetting-approve", number, &[], |submission| {
                     submission.approve(by, &bundle, terms.clone(), rules, asked.manifest())
                 })
                 .await
             }
             VettingStep::Refuse { bundle, explanation } => {
-                self.change_submission(&actor, "vetting-refuse", number, |submission| {
+                let files = self.files_of(number).await?;
+                self.change_submission(&actor, "vetting-refuse", number, &files, |submission| {
                     submission.refuse(by, &bundle, explanation.clone())
                 })
                 .await
             }
             VettingStep::Withdraw => {
-                self.change_submission(&actor, "vetting-withdraw", number, |one| one.withdraw(by)).await
+                let files = self.files_of(number).await?;
+                self.change_submission(&actor, "vetting-withdraw", number, &files, |one| one.withdraw(by))
+                    .await
             }
             VettingStep::Revoke { reason } => {
                 let submission = self.submission(number).await?;
@@ -201,20 +203,30 @@ impl Central {
         let content = serde_json::to_vec(report).map_err(CentralError::Unwritable)?;
         let digest = Sha256::of(&content);
         self.keep(&digest.to_string(), Some(report)).await?;
-        self.change_submission(actor, "vetting-examine", number, |one| one.reported(digest)).await
+        self.change_submission(actor, "vetting-examine", number, &[], |one| one.reported(digest)).await
     }
 
     pub(super) async fn note_vetted(
         &self,
         actor: &Actor,
         number: u64,
-        file: &[u8],
+        file: Bytes,
         (stamped_at, expires): (Timestamp, Timestamp),
     ) -> Result<Submission, VettingError> {
-        let digest = Sha256::of(file);
-        self.store().keep_file(&digest, file).await.map_err(CentralError::from)?;
+        let digest = Sha256::of(&file);
         let outcome = Outcome::Vetted { file: digest, stamped_at, expires };
-        self.change_submission(actor, "vetting-sign", number, |one| one.vetted(outcome.clone())).await
+        let files = [FileEdit::Keep(digest, file)];
+        self.change_submission(actor, "vetting-sign", number, &files, |one| one.vetted(outcome.clone())).await
+    }
+
+    /// What goes when a submission ends without being vetted: its file, unless a vetted one is of the same. No other that
+    /// is open can be.
+    async fn files_of(&self, number: u64) -> Result<Vec<FileEdit>, VettingError> {
+        let submissions = self.submissions().await?;
+        let ended = submissions.iter().find(|one| one.number == number).ok_or(VettingError::Unknown)?;
+        let is_needed =
+            submissions.iter().any(|one| one.bundle == ended.bundle && one.vetted_file().is_some());
+        Ok(if is_needed { Vec::new() } else { vec![FileEdit::Drop(ended.bundle)] })
     }
 
     async fn change_submission(
@@ -222,15 +234,27 @@ impl Central {
         actor: &Actor,
         act: &str,
         number: u64,
+        files: &[FileEdit],
         mut change: impl FnMut(&mut Submission) -> Result<(), VettingError>,
     ) -> Result<Submission, VettingError> {
-        self.change_record(actor, act, &number.to_string(), |submission: Option<Submission>| {
+        let change = |submission: Option<Submission>| {
             let mut submission = submission.ok_or(VettingError::Unknown)?;
             change(&mut submission)?;
             Ok(submission)
-        })
-        .await
+        };
+        self.change_record_and_files(actor, act, &number.to_string(), files, change).await
     }
+}
+
+/// Refuses one more submission for `member` if enough of its own, or of all, wait.
+fn check_queue(known: &[Submission], member: Option<&MemberId>) -> Result<(), VettingError> {
+    let open = || known.iter().filter(|one| one.is_open());
+    let own = open().filter(|one| one.member.as_ref() == member).count();
+    if own >= OPEN_OF_MEMBER_MAX {
+        return Err(VettingError::MemberQueueFull { open: own });
+    }
+    let all = open().count();
+    if all >= OPEN_MAX { Err(VettingError::QueueFull { open: all }) } else { Ok(()) }
 }
 
 /// Reading and verifying a large bundle takes a while, in which others are answered.

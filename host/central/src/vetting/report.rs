@@ -93,10 +93,30 @@ pub struct Component {
 }
 
 impl Trial {
-    /// Whether everything went as the fixtures and the contract say.
+    /// Whether everything went as the fixtures, of which there are some, and the contract say.
     pub fn passed(&self) -> bool {
         self.problem.is_none()
+            && !self.fixtures.is_empty()
             && self.wrong_answers.is_empty()
             && self.fixtures.iter().all(|fixture| fixture.problems.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_without_fixtures_has_shown_nothing() {
+        assert!(!Trial::default().passed());
+        let fixture = Replay {
+            name: "found".into(),
+            problems: Vec::new(),
+            wall_us: 1,
+            memory_bytes: 1,
+            host_calls: 0,
+            response_bytes: 1,
+        };
+        assert!(Trial { fixtures: vec![fixture], ..Trial::default() }.passed());
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuk_bundle::VettingStatement;
@@ -17,8 +18,9 @@ use crate::central::{Central, CentralError, Recorded};
 
 /// How often it looks whether something has been handed in or approved.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// What failed will fail again for a while.
+/// What failed will fail again for a while; what fails again, for twice as long.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
 /// What of the vetting is done without people: looking at what was handed in, and signing what was approved.
 #[derive(Debug)]
@@ -40,6 +42,13 @@ impl Recorded for Hindrance {
     fn told(&self) -> Value {
         Value::Null
     }
+}
+
+/// A submission that is tried again later.
+struct Hindered {
+    told: String,
+    pause: Duration,
+    retry_at: Instant,
 }
 
 /// Why a submission does not go on by itself.
@@ -90,44 +99,48 @@ impl VettingService {
 
     /// Works until `stop`; a bundle that is being looked at then is looked at anew later.
     pub async fn run(self, stop: CancellationToken) {
-        let mut told = BTreeMap::new();
-        let mut pause = LOOK_EVERY;
-        while stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
-            let Some(hindrances) = stop.run_until_cancelled(self.look(&told)).await else { return };
-            pause = if hindrances.is_empty() { LOOK_EVERY } else { RETRY_AFTER };
-            told = hindrances;
+        let mut hindered = BTreeMap::new();
+        while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+            if stop.run_until_cancelled(self.look(&mut hindered)).await.is_none() {
+                return;
+            }
         }
     }
 
-    /// Takes every submission as far as it goes. What keeps one from going on is kept and answered; the log has it
-    /// unless it was `told` before.
-    async fn look(&self, told: &BTreeMap<u64, String>) -> BTreeMap<u64, String> {
-        let open = match self.central.submissions().await {
+    /// Takes every submission as far as it goes, unless it is one of `hindered` whose time has not come.
+    async fn look(&self, hindered: &mut BTreeMap<u64, Hindered>) {
+        let open: Vec<_> = match self.central.submissions().await {
             Ok(submissions) => submissions.into_iter().filter(Submission::is_open).collect(),
-            Err(error) => {
-                warn!(error = %ErrorChain(&error), "Submissions cannot be read");
-                Vec::new()
-            }
+            Err(error) => return warn!(error = %ErrorChain(&error), "Submissions cannot be read"),
         };
-        let mut hindrances = BTreeMap::new();
+        hindered.retain(|number, _| open.iter().any(|submission| submission.number == *number));
         for submission in open {
-            let number = submission.number;
-            let hindrance = self.go_on(&submission).await.err().map(|trouble| {
-                let hindrance = ErrorChain(&trouble).to_string();
-                if told.get(&number) != Some(&hindrance) {
-                    let code = trouble.code();
-                    warn!(error = %hindrance, fault.code = code, "Submission {number} does not go on: {hindrance}");
-                }
-                hindrance
-            });
-            if hindrance.as_ref() != told.get(&number) {
-                let kept = hindrance.clone().map(Hindrance);
-                // What cannot be kept is in the log.
-                let _ = self.central.keep(&number.to_string(), kept.as_ref()).await;
-            }
-            hindrances.extend(hindrance.map(|hindrance| (number, hindrance)));
+            let before = hindered.remove(&submission.number);
+            let after = match before {
+                Some(before) if Instant::now() < before.retry_at => Some(before),
+                before => self.try_on(&submission, before).await,
+            };
+            hindered.extend(after.map(|after| (submission.number, after)));
         }
-        hindrances
+    }
+
+    /// Takes a submission as far as it goes. What keeps it from going on is kept for the operator, and answered; the log
+    /// has it unless it is the same as `before`.
+    async fn try_on(&self, submission: &Submission, before: Option<Hindered>) -> Option<Hindered> {
+        let number = submission.number;
+        let trouble = self.go_on(submission).await.err();
+        let told = trouble.as_ref().map(|trouble| ErrorChain(trouble).to_string());
+        if told.as_ref() != before.as_ref().map(|before| &before.told) {
+            if let (Some(trouble), Some(told)) = (&trouble, &told) {
+                let code = trouble.code();
+                warn!(error = %told, fault.code = code, "Submission {number} does not go on: {told}");
+            }
+            let kept = told.clone().map(Hindrance);
+            // What cannot be kept is in the log.
+            let _ = self.central.keep(&number.to_string(), kept.as_ref()).await;
+        }
+        let pause = before.map_or(RETRY_AFTER, |before| (before.pause * 2).min(RETRY_AFTER_MAX));
+        told.map(|told| Hindered { told, pause, retry_at: Instant::now() + pause })
     }
 
     async fn go_on(&self, submission: &Submission) -> Result<(), Trouble> {
@@ -183,7 +196,7 @@ impl VettingService {
         let bundle = central.submitted(submission).await?;
         let vetted = vetter.vet(bundle, statement, &judges, now).await?;
         let times = (vetted.stamped_at, expires);
-        central.note_vetted(&self.actor, *number, &vetted.content, times).await?;
+        central.note_vetted(&self.actor, *number, vetted.content.into(), times).await?;
         info!("Submission {number}, {plugin} {version}, is signed");
         Ok(())
     }

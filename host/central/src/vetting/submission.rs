@@ -185,6 +185,18 @@ pub enum VettingError {
         /// How many.
         open: usize,
     },
+    /// Others want to be reviewed, too.
+    #[error("{open} submissions of this member wait already")]
+    MemberQueueFull {
+        /// How many.
+        open: usize,
+    },
+    /// What it holds may not serve, whoever signs it.
+    #[error("the contents of the bundle were revoked: {reason}")]
+    Revoked {
+        /// Why.
+        reason: String,
+    },
     /// There is none of that number.
     #[error("there is no such submission")]
     Unknown,
@@ -294,8 +306,10 @@ impl Submission {
         let has_approved = self.approvals.iter().any(|approval| approval.reviewer == *actor);
         match self.stage() {
             SubmissionStage::Examination | SubmissionStage::Review if is_own => vec![Withdraw],
-            SubmissionStage::Review if has_approved => vec![Refuse],
-            SubmissionStage::Review => vec![Approve, Refuse],
+            SubmissionStage::Review if !has_approved => vec![Approve, Refuse],
+            SubmissionStage::Review => vec![Refuse],
+            // What cannot be signed would wait for ever.
+            SubmissionStage::Signing if !is_own => vec![Refuse],
             SubmissionStage::Vetted => vec![Revoke],
             _ => Vec::new(),
         }
@@ -324,7 +338,7 @@ impl Submission {
         tier: &Tier,
         asked: &uuk_bundle::Manifest,
     ) -> Result<(), VettingError> {
-        self.check_reviewer(&by, bundle)?;
+        self.check_reviewer(&by, bundle, &[SubmissionStage::Review])?;
         check_text(&terms.grants)?;
         tier.check(asked)?;
         // The vetting names people, and two of one name would look like one.
@@ -350,7 +364,7 @@ impl Submission {
         bundle: &Sha256,
         explanation: String,
     ) -> Result<(), VettingError> {
-        self.check_reviewer(&by, bundle)?;
+        self.check_reviewer(&by, bundle, &[SubmissionStage::Review, SubmissionStage::Signing])?;
         check_text(&explanation)?;
         self.outcome = Some(Outcome::Refused { reviewer: by.actor.clone(), explanation, at: by.now });
         Ok(())
@@ -375,11 +389,19 @@ impl Submission {
         Ok(())
     }
 
-    fn check_reviewer(&self, by: &Doer<'_>, bundle: &Sha256) -> Result<(), VettingError> {
+    fn check_reviewer(
+        &self,
+        by: &Doer<'_>,
+        bundle: &Sha256,
+        stages: &[SubmissionStage],
+    ) -> Result<(), VettingError> {
         if *by.actor == self.submitter {
             return Err(VettingError::OwnSubmission);
         }
-        self.check_stage(SubmissionStage::Review)?;
+        let stage = self.stage();
+        if !stages.contains(&stage) {
+            return Err(VettingError::Stage { stage });
+        }
         if *bundle == self.bundle { Ok(()) } else { Err(VettingError::OtherBundle) }
     }
 

@@ -163,11 +163,14 @@ impl Vetter {
         judges: &Judges,
         now: Timestamp,
     ) -> Result<VettedFile, VetterError> {
-        let own = self.clone();
+        let (own, trust) = (self.clone(), judges.trust.clone());
         let signing = tokio::task::spawn_blocking(move || {
             let (certificate, intermediates) = own.certificates.split_first().ok_or(VetterError::NoKey)?;
             let signer = Signer { key: &*own.key, certificate, intermediates };
-            Ok::<_, VetterError>(prepare_vetting(&bundle, &statement, &signer, now)?)
+            let signed = prepare_vetting(&bundle, &statement, &signer, now)?;
+            // A time-stamp costs, and makes nothing valid that is not.
+            uuk_bundle::verify(&signed.unstamped()?, &trust, now)?;
+            Ok::<_, VetterError>(signed)
         });
         let signed = signing.await.map_err(|_| VetterError::Interrupted)??;
         let mut failure = VetterError::NoTimeStamping;

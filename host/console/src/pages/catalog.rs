@@ -5,36 +5,41 @@ use std::str::FromStr;
 use http::StatusCode;
 use maud::{Markup, html};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
+use serde_json::{Value, json};
 use strum::IntoEnumIterator;
 use uuk_central::{
-    CentralError, Classification, Flaw, InformationSystem, OutlinedField, Person, PublishingError, Resource,
-    ServiceDescription, Texts,
+    CentralError, Classification, Flaw, InformationSystem, OutlinedField, Person, PublishingError, Refusal,
+    Resource, ServiceDescription, Texts,
 };
 use uuk_identifiers::{IdentifierError, ServiceId, SubsystemId};
+use uuk_pki::Sha256;
 
 use super::layout::layout;
 use super::public::field_name;
-use super::{Filled, Visit, accesses};
+use super::{Filled, Visit, accesses, overtaken};
 use crate::authorize::{Action, may};
-use crate::catalog_desk::{Draft, OwnService, OwnSystem, ServiceView, blank};
+use crate::catalog_desk::{Draft, OwnService, OwnSystem, ServiceView, SystemDraft};
 use crate::desk::Desk;
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::texts::Language;
 
+/// The field of a form that says what it was made of.
+const REPLACES: &str = "replaces";
 /// The field of a form that says what another field is.
 const CLASS: &str = "class ";
 /// The field of a form with the sample answer of an operation.
 const SAMPLE: &str = "sample ";
 
-/// A page, by the first part of its path and what the rest names; above it, why something was refused.
+/// A page, by the first part of its path and what the rest names; above it, why something was refused that was written.
 pub(super) async fn show(
     visit: &Visit,
     desk: &Desk,
     person: &Person,
     (page, id): (&str, &str),
-    problem: Option<&Problem>,
+    refused: Option<(&Problem, &Value)>,
 ) -> Result<Reply, Problem> {
+    let mut now = Value::Null;
     let (title, content) = match (page, id) {
         ("services", "") => {
             let systems = desk.own_systems(person).await?;
@@ -47,12 +52,14 @@ pub(super) async fn show(
             let system = systems.iter().find(|system| system.system == *provider);
             let resources = system.and_then(|system| Some(&system.description.as_ref()?.resources));
             let codes: Vec<&String> = resources.into_iter().flatten().map(|(code, _)| code).collect();
+            now = json!({ "description": view.description, "contract": view.contract });
             ("page/service", service(visit, person, &view, &codes))
         }
         ("systems", id) => {
             let systems = desk.own_systems(person).await?;
             let id: SubsystemId = read_id(id)?;
             let system = systems.iter().find(|system| system.system == id).ok_or(Problem::NoSuchPage)?;
+            now = json!({ "description": system.description });
             ("page/system", system_form(visit, system))
         }
         ("accesses", "") => ("page/accesses", accesses::list(visit, person, &desk.accesses(person).await?)),
@@ -65,9 +72,23 @@ pub(super) async fn show(
             ("page/ask", accesses::ask(visit, &service, &answers.collect::<Vec<_>>(), member, &systems))
         }
     };
-    let content = html! { @if let Some(problem) = problem { (visit.alert(problem)) } (content) };
-    let status = problem.map_or(StatusCode::OK, Problem::status);
+    let content = html! {
+        @if let Some((problem, written)) = refused {
+            (visit.alert(problem))
+            @if is_overtaken(problem) { (overtaken::both(visit, written, &now)) }
+        }
+        (content)
+    };
+    let status = refused.map_or(StatusCode::OK, |(problem, _)| problem.status());
     Ok(Reply::page(status, layout(visit, &visit.text(title), content)))
+}
+
+/// Whether somebody else was faster with a change.
+fn is_overtaken(problem: &Problem) -> bool {
+    let (Problem::Central(error) | Problem::Publishing(PublishingError::Central(error))) = problem else {
+        return false;
+    };
+    matches!(error, CentralError::Refused(Refusal::ChangedMeanwhile { .. }))
 }
 
 /// Does what a form says, and leads on; what is refused is told on the page that the form was on.
@@ -78,17 +99,22 @@ pub(super) async fn post(
     segments: &[&str],
     form: Filled,
 ) -> Result<Reply, Problem> {
+    let mut written = Value::Null;
     let (place, done) = match segments {
         ["services"] => (("services", String::new()), begin(desk, person, &form).await),
         ["services", id @ .., act] => {
             let id = id.join("/");
-            let done = change_service(desk, person, &id, act, &form).await;
+            let done = change_service(desk, person, &id, act, &form, &mut written).await;
             (("services", id), done)
         }
         ["systems", id @ .., "describe"] => {
             let id = id.join("/");
             let done = match form.system() {
-                Ok(system) => desk.describe_system(person, &read_id(&id)?, system).await,
+                Ok(description) => {
+                    written = json!({ "description": description });
+                    let draft = SystemDraft { description, replaces: Some(form.replaces()?) };
+                    desk.describe_system(person, &read_id(&id)?, draft).await
+                }
                 Err(problem) => Err(problem),
             };
             (("systems", id), done.map(|()| "/services".to_owned()))
@@ -118,7 +144,7 @@ pub(super) async fn post(
             | Problem::Central(CentralError::Refused(_))),
         ) => {
             problem.log();
-            show(visit, desk, person, (place.0, &place.1), Some(&problem)).await
+            show(visit, desk, person, (place.0, &place.1), Some((&problem, &written))).await
         }
         Err(problem) => Err(problem),
     }
@@ -131,18 +157,18 @@ async fn begin(desk: &Desk, person: &Person, form: &Filled) -> Result<String, Pr
     let malformed = |error: IdentifierError| Problem::Malformed { reason: error.to_string() };
     let service = service.checked().map_err(malformed)?;
     let to = format!("/services/{}", utf8_percent_encode(&service.to_string(), CONTROLS));
-    if desk.own_service(person, &service).await.is_err() {
-        desk.draft(person, Draft { description: blank(service), contract: String::new() }).await?;
-    }
+    desk.begin_service(person, &service).await?;
     Ok(to)
 }
 
+/// Does what a form of a service says; `written` becomes the draft that it says.
 async fn change_service(
     desk: &Desk,
     person: &Person,
     id: &str,
     act: &str,
     form: &Filled,
+    written: &mut Value,
 ) -> Result<String, Problem> {
     let (service, stay) = (read_id(id)?, format!("/services/{id}"));
     match act {
@@ -156,15 +182,17 @@ async fn change_service(
         act => {
             let ServiceView { description: before, contract, .. } =
                 desk.own_service(person, &service).await?;
-            let draft = match act {
-                "describe" => Draft { description: form.described(&before)?, contract },
-                "classify" => Draft { description: form.classified(&before)?, contract },
+            let (description, contract) = match act {
+                "describe" => (form.described(&before)?, contract),
+                "classify" => (form.classified(&before)?, contract),
                 "contract" => {
                     let text = std::str::from_utf8(&form.file).map_err(|_| PublishingError::NoContract)?;
-                    Draft { description: before, contract: text.to_owned() }
+                    (before, text.to_owned())
                 }
                 _ => return Err(Problem::NoSuchPage),
             };
+            *written = json!({ "description": description, "contract": contract });
+            let draft = Draft { description, contract, replaces: Some(form.replaces()?) };
             desk.draft(person, draft).await?;
         }
     }
@@ -222,6 +250,7 @@ fn system_form(visit: &Visit, system: &OwnSystem) -> Markup {
         p.lead { (system.system) }
         form method="post" action={ "/systems/" (system.system) "/describe" } {
             (visit.form_token())
+            (replaces(&system.sha256))
             (texts_fields(visit, "title", &described.title, &[]))
             (texts_fields(visit, "description", &described.description, &[]))
             @for (code, resource) in &described.resources { (resource_fields(visit, code, resource)) }
@@ -312,6 +341,7 @@ fn description_form(visit: &Visit, view: &ServiceView, resources: &[&String]) ->
         h2 { (visit.text("editor/description")) }
         form method="post" action={ "/services/" (described.service) "/describe" } {
             (visit.form_token())
+            (replaces(&view.sha256))
             (texts_fields(visit, "title", &described.title, &view.flaws))
             (texts_fields(visit, "description", &described.description, &view.flaws))
             @for (name, value) in [("legal_basis", &described.legal_basis), ("tariff", &described.tariff)] {
@@ -359,6 +389,7 @@ fn contract_form(visit: &Visit, view: &ServiceView) -> Markup {
         }
         form method="post" enctype="multipart/form-data" action={ "/services/" (view.description.service) "/contract" } {
             (visit.form_token())
+            (replaces(&view.sha256))
             label { (visit.text("editor/contract_file")) input type="file" name="contract" required; }
             button type="submit" { (visit.text("editor/upload")) }
         }
@@ -372,6 +403,7 @@ fn classification_form(visit: &Visit, view: &ServiceView) -> Markup {
             h2 { (visit.text("catalog/class")) }
             form method="post" action={ "/services/" (view.description.service) "/classify" } {
                 (visit.form_token())
+                (replaces(&view.sha256))
                 @for operation in &view.outline.operations {
                     h3 { (operation.summary.as_deref().unwrap_or(&operation.id)) " " code { (operation.method) " " (operation.path) } }
                     @for (title, fields) in [("catalog/request", &operation.request), ("catalog/answer", &operation.answer)] {
@@ -405,6 +437,11 @@ fn class_choice(visit: &Visit, view: &ServiceView, field: &OutlinedField) -> Mar
             }
         }
     }
+}
+
+/// The hidden field that says what a form was made of.
+fn replaces(sha256: &Sha256) -> Markup {
+    html! { input type="hidden" name=(REPLACES) value=(sha256); }
 }
 
 /// A text in every language.
@@ -466,14 +503,20 @@ fn told(visit: &Visit, flaw: &Flaw) -> String {
 }
 
 impl Filled {
+    /// What the form was made of.
+    fn replaces(&self) -> Result<Sha256, Problem> {
+        let malformed = |_| Problem::Malformed { reason: format!("`{REPLACES}` is no digest") };
+        self.field(REPLACES).parse().map_err(malformed)
+    }
+
     /// The description that a form changes the texts of.
     pub(super) fn described(&self, before: &ServiceDescription) -> Result<ServiceDescription, Problem> {
         let mut described = serde_json::to_value(before).map_err(|_| Problem::Internal)?;
         let (Some(fields), Some(written)) = (described.as_object_mut(), self.content.as_object()) else {
             return Err(Problem::Internal);
         };
-        fields.insert("resource".to_owned(), serde_json::Value::Null);
-        fields.insert("support".to_owned(), serde_json::json!([]));
+        fields.insert("resource".to_owned(), Value::Null);
+        fields.insert("support".to_owned(), json!([]));
         fields.extend(written.clone());
         read(described)
     }
@@ -513,7 +556,7 @@ impl Filled {
     pub(super) fn access_request(&self, service: &str) -> Result<uuk_central::AccessRequest, Problem> {
         let fields = self.others.iter().filter(|(name, _)| name == "field").map(|(_, pointer)| pointer);
         let calls: Option<u32> = self.field("calls_per_day").parse().ok();
-        read(serde_json::json!({
+        read(json!({
             "consumer": self.field("consumer"),
             "service": service,
             "purpose": self.field("purpose"),
@@ -526,7 +569,7 @@ impl Filled {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Problem> {
     serde_json::from_value(value)
         .map_err(|error| Problem::Malformed { reason: error.to_string().chars().take(300).collect() })
 }

@@ -48,7 +48,7 @@ pub(super) fn layout(visit: &Visit, title: &str, content: Markup) -> Markup {
                     @if let Some((person, _)) = &visit.session {
                         form.person method="post" action="/sign-out" {
                             (visit.form_token())
-                            span { (person.full_name) }
+                            a href="/second-factor" { (person.full_name) }
                             button.plain type="submit" { (visit.text("page/sign_out")) }
                         }
                     }

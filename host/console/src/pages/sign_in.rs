@@ -11,6 +11,8 @@ pub(super) fn form(visit: &Visit, problem: Option<&Problem>) -> Markup {
                 input name="name" autocomplete="username" required autofocus; }
             label { (visit.text("person/password"))
                 input name="password" type="password" autocomplete="current-password" required; }
+            label { (visit.text("person/code_if_any"))
+                input name="code" autocomplete="one-time-code" maxlength="40"; }
             button type="submit" { (visit.text("page/sign_in")) }
         }
         p { a href="/invitation" { (visit.text("page/invitation")) } }

@@ -1,6 +1,9 @@
 use maud::{Markup, html};
 use uuk_central::Person;
-use uuk_central::vetting::{Outcome, Report, Submission, Terms, Tier, Trial, VettingStepName};
+use uuk_central::vetting::{
+    Outcome, Report, Submission, SubmissionStage, Terms, Tier, Trial, VettingStepName,
+};
+use uuk_process::harmless;
 
 use super::Visit;
 use crate::authorize::{Action, may};
@@ -50,10 +53,9 @@ pub(super) fn show(visit: &Visit, view: &SubmissionView, problem: Option<&Proble
         @if let Some(problem) = problem { (visit.alert(problem)) }
         p.lead { (submission.plugin) " " (submission.version) }
         (standing(visit, view))
-        @for step in &view.steps { (step_form(visit, view, *step)) }
         h2 { (visit.text("vetting/bundle")) }
         dl {
-            dt { (visit.text("vetting/author")) } dd { (submission.author) }
+            dt { (visit.text("vetting/author")) } dd { (shown(&submission.author)) }
             dt { (visit.text("vetting/submitted")) }
             dd {
                 (submission.submitted_at.strftime("%Y-%m-%d %H:%M")) " UTC, " (submission.submitter)
@@ -62,7 +64,9 @@ pub(super) fn show(visit: &Visit, view: &SubmissionView, problem: Option<&Proble
             dt { (visit.text("vetting/digest")) } dd { code { (submission.bundle) } }
             dt { (visit.text("vetting/contents")) } dd { code { (submission.contents) } }
         }
-        p { a href={ "/vetting/" (number) "/submitted" } { (visit.text("vetting/download_submitted")) } }
+        @if !matches!(view.stage, SubmissionStage::Refused | SubmissionStage::Withdrawn) {
+            p { a href={ "/vetting/" (number) "/submitted" } { (visit.text("vetting/download_submitted")) } }
+        }
         @if !submission.approvals.is_empty() {
             h2 { (visit.text("vetting/approvals")) }
             ul { @for approval in &submission.approvals {
@@ -76,6 +80,9 @@ pub(super) fn show(visit: &Visit, view: &SubmissionView, problem: Option<&Proble
             }
         }
         @if let Some(report) = &view.findings { (findings(visit, report)) }
+        // Last: whoever decides has read what was found.
+        @if !view.steps.is_empty() { h2 { (visit.text("procedure/next")) } }
+        @for step in &view.steps { (step_form(visit, view, *step)) }
     }
 }
 
@@ -101,7 +108,7 @@ fn standing(visit: &Visit, view: &SubmissionView) -> Markup {
                 },
                 _ => {
                     p { (visit.text(&format!("vetting_help/{}", view.stage))) }
-                    @if let Some(hindrance) = &view.hindrance { p.wrong { (hindrance) } }
+                    @if let Some(hindrance) = &view.hindrance { p.wrong { (shown(hindrance)) } }
                 }
             }
             @if let Some(revocation) = &view.revocation {
@@ -170,6 +177,11 @@ fn terms(visit: &Visit, view: &SubmissionView) -> Markup {
     }
 }
 
+/// Lines that the author of a bundle may have chosen: what reviewers see is what is there.
+fn shown(text: &str) -> String {
+    text.lines().map(harmless).collect::<Vec<_>>().join("\n")
+}
+
 /// What a program found, if it looked to the end.
 fn findings(visit: &Visit, report: &Report) -> Markup {
     match &report.unexamined {
@@ -177,7 +189,7 @@ fn findings(visit: &Visit, report: &Report) -> Markup {
         Some(ending) => html! {
             h2 { (visit.text("vetting/differences")) }
             p.wrong { (visit.text("vetting/unexamined")) }
-            pre { (ending) }
+            pre { (shown(ending)) }
         },
     }
 }
@@ -199,10 +211,10 @@ fn found(visit: &Visit, report: &Report) -> Markup {
                 tbody { @for difference in &report.differences { tr {
                     td { (visit.text(&format!("change/{}", difference.change))) }
                     td {
-                        (visit.language.text_or(&format!("aspect/{}", difference.what), &difference.what))
-                        " " code { (difference.name) }
+                        (shown(&visit.language.text_or(&format!("aspect/{}", difference.what), &difference.what)))
+                        " " code { (shown(&difference.name)) }
                     }
-                    td { pre.detail { (difference.detail) } }
+                    td { pre.detail { (shown(&difference.detail)) } }
                 } } }
             } }
         }
@@ -210,7 +222,7 @@ fn found(visit: &Visit, report: &Report) -> Markup {
         h2 { (visit.text("vetting/components")) }
         @if report.components.is_empty() { p { (visit.text("vetting/no_components")) } } @else {
             details { summary { (visit.language.fill("vetting/components_count", report.components.len())) }
-                ul { @for component in &report.components { li { (component.name) " " (component.version) } } }
+                ul { @for component in &report.components { li { (shown(&component.name)) " " (shown(&component.version)) } } }
             }
         }
     }
@@ -221,7 +233,7 @@ fn tried(visit: &Visit, trial: &Trial) -> Markup {
     html! {
         h2 { (visit.text("vetting/trial")) }
         p.wrong[!trial.passed()] { (visit.text(verdict)) }
-        @if let Some(problem) = &trial.problem { pre { (problem) } }
+        @if let Some(problem) = &trial.problem { pre { (shown(problem)) } }
         @if !trial.fixtures.is_empty() {
             div.wide tabindex="0" { table {
                 thead { tr {
@@ -230,7 +242,7 @@ fn tried(visit: &Visit, trial: &Trial) -> Markup {
                     }
                 } }
                 tbody { @for fixture in &trial.fixtures { tr {
-                    td { (fixture.name) @for problem in &fixture.problems { p.wrong { (problem) } } }
+                    td { (shown(&fixture.name)) @for problem in &fixture.problems { p.wrong { (shown(problem)) } } }
                     td { (fixture.wall_us.div_ceil(1000)) " ms" }
                     td { (fixture.memory_bytes >> 10) " KiB" }
                     td { (fixture.host_calls) }
@@ -239,6 +251,6 @@ fn tried(visit: &Visit, trial: &Trial) -> Markup {
             } }
         }
         p { (visit.language.fill("vetting/odd_requests", trial.odd_requests)) }
-        ul.findings { @for wrong in &trial.wrong_answers { li { (wrong) } } }
+        ul.findings { @for wrong in &trial.wrong_answers { li { (shown(wrong)) } } }
     }
 }

@@ -1,19 +1,23 @@
 //! The console over real HTTP, with a registry, a clock that the test sets, and certificates of a test authority.
 
 #![expect(
-    clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     reason = "what a test's helpers cannot do, the test reports"
 )]
 
+mod accessibility;
 mod api;
-mod browser;
 mod catalog;
 mod editors;
+mod generated;
 mod joining;
 mod pages;
 mod roles;
+mod second_factor;
 mod vetting;
+mod vetting_bounds;
 mod world;
+
+use uuk_testkit::browser;

@@ -3,12 +3,12 @@ use uuk_central::Role;
 
 use crate::world::{MEMBER, World};
 
-fn form() -> (&'static str, String) {
+pub(crate) fn form() -> (&'static str, String) {
     ("content-type", "application/x-www-form-urlencoded".to_owned())
 }
 
 /// The hidden field by which a form is known to come from the session.
-fn form_token(page: &str) -> String {
+pub(crate) fn form_token(page: &str) -> String {
     let rest = page.split_once("name=\"form_token\" value=\"").unwrap().1;
     rest.split('"').next().unwrap().to_owned()
 }

@@ -8,6 +8,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuk_central::{
     Actor, AuditEntry, Authority, Central, CertificationService, DatabaseConfig, Der, Invited, KeyFolder,
@@ -16,6 +18,7 @@ use uuk_central::{
 use uuk_console::{Console, ConsoleConfig};
 use uuk_pki::Sha256;
 use uuk_process::{Clock, Secret};
+use uuk_testkit::joining::CHECKLIST;
 use uuk_testkit::network::{Instance, InstanceOptions, certificate_pem};
 
 /// Who joins, by the name it will have.
@@ -158,6 +161,17 @@ impl World {
         (parts, body.collect().await.unwrap().to_bytes())
     }
 
+    /// Sends the beginning of a request, and reads the first line of the answer.
+    pub(crate) async fn begin(&self, request: &str) -> (TcpStream, String) {
+        let mut connection = TcpStream::connect(&self.address).await.unwrap();
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(connection.read_u8().await.unwrap());
+        }
+        (connection, String::from_utf8(line).unwrap().trim_end().to_owned())
+    }
+
     pub(crate) async fn audit(&self) -> Vec<AuditEntry> {
         let mut entries = Vec::new();
         self.central.audit(|entry| entries.push(entry)).await.unwrap();
@@ -211,17 +225,6 @@ pub(crate) fn application(head: &str) -> Value {
         "systems": [{ "name": "People", "purpose": "Registers people" }],
     })
 }
-
-/// The items of the checklist of `tunduk-2018`.
-pub(crate) const CHECKLIST: [&str; 7] = [
-    "information-system",
-    "server",
-    "key-carrier",
-    "signed-by-head",
-    "authority-documents",
-    "services-described",
-    "contacts-confirmed",
-];
 
 /// A review that finds every one of them met.
 pub(crate) fn review() -> Value {
