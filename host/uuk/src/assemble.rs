@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use uuk_configuration_client::ConfigurationClient;
 use uuk_globalconf::InstanceGovernance;
 use uuk_pki::CertificateProfiles;
-use uuk_plugin_host::reload::{Canary, Policy, Reload, ReloadConfig, ReloadError, ReloadHandle};
+use uuk_plugin_host::reload::{Canary, Deployment, Policy, Reload, ReloadConfig, ReloadError, ReloadHandle};
 use uuk_plugin_host::{
     CacheError, CompiledCache, Compiler, Engine, EngineConfig, EngineError, WaitingLimits,
 };
@@ -24,7 +24,7 @@ use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerErro
 use crate::administration::{Administration, AdministrationError, Served};
 use crate::config::Config;
 use crate::exchange::{ExchangeStartError, Exchanging};
-use crate::finding::Finding;
+use crate::finding::{Finding, State};
 use crate::governance::{Fingerprint, Governance, GovernanceError, Instance};
 use crate::operations::{Operations, await_ready};
 
@@ -63,15 +63,38 @@ pub enum StartError {
 pub(crate) fn check(config: &Config) -> Result<Vec<Finding>, StartError> {
     let governance = read_kept(config)?;
     let exchange = config.exchange.iter().flat_map(|exchange| exchange.inspect(config));
-    Ok(governance.sources(config).into_iter().chain(exchange).collect())
+    let databases = unusable_databases(&governance);
+    Ok(governance.sources(config).into_iter().chain(databases).chain(exchange).collect())
+}
+
+/// What no connection is needed for to see.
+fn unusable_databases(governance: &Governance) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for Deployment { plugin, grant, .. } in &governance.policy.deployments {
+        for (name, granted) in &grant.datasources {
+            if let Err(error) = granted.check() {
+                findings.push(Finding {
+                    state: State::Fail,
+                    what: "database".to_owned(),
+                    detail: format!("`{name}` of {plugin}: {}", ErrorChain(&error)),
+                    remedy: Some(format!("uuk explain {}", error.code())),
+                });
+            }
+        }
+    }
+    findings
 }
 
 /// The governance as the files have it, those of the global configuration included.
 pub(crate) fn read_kept(config: &Config) -> Result<Governance, StartError> {
     let clock = Clock::system();
-    let client = if config.governance.follows_instance() { configuration(config, &clock)? } else { None };
-    let instance = Instance::of(config, client.as_ref(), clock).in_force();
-    Ok(Governance::read(config, instance)?)
+    let client = match configuration(config, &clock) {
+        // The inspection of the exchange says what is wrong with it.
+        Err(_) if !config.governance.needs_instance() => None,
+        client => client?,
+    };
+    let instance = Instance::of(config, client.as_ref(), clock);
+    Ok(Governance::read(config, instance.in_force(), instance.clock())?)
 }
 
 /// The global configuration that the server takes part in or is governed by, as it was kept.
@@ -116,7 +139,7 @@ impl Server {
         let administration = Administration::bind(&config.files.state)?;
         let configuration = configuration(&config, &clock)?;
         let instance = Instance::of(&config, configuration.as_ref(), clock.clone());
-        let governance = Governance::read(&config, instance.in_force())?;
+        let governance = Governance::read(&config, instance.in_force(), &clock)?;
         let engine = Engine::new(EngineConfig {
             instances_max: config.plugins.instances_max,
             waiting: WaitingLimits {
@@ -318,7 +341,7 @@ async fn follow_governance(
             told = None;
             continue;
         }
-        match read_anew(&config, of_instance.clone(), tls.as_ref()) {
+        match read_anew(&config, of_instance.clone(), instance.clock(), tls.as_ref()) {
             Ok(governance) => {
                 info!("Catalog, trust, clients and grants were read anew");
                 provider.set_conditions(governance.conditions);
@@ -330,6 +353,10 @@ async fn follow_governance(
                     // A slip in a file of this server must not keep what the operator takes back from stopping.
                     let followed = config.governance.follow(of_instance.as_deref(), &policy.borrow());
                     policy.send_replace(Arc::new(followed));
+                    let mut conditions = (*provider.conditions()).clone();
+                    let clients = &mut conditions.clients;
+                    config.governance.grant(of_instance.as_deref(), instance.clock(), clients);
+                    provider.set_conditions(conditions);
                     in_force.rest_on(of_instance);
                 }
                 let problem = ErrorChain(&problem).to_string();
@@ -346,9 +373,10 @@ async fn follow_governance(
 fn read_anew(
     config: &Config,
     instance: Option<Arc<InstanceGovernance>>,
+    clock: &Clock,
     tls: Option<&ListenerTls>,
 ) -> Result<Governance, StartError> {
-    let governance = Governance::read(config, instance)?;
+    let governance = Governance::read(config, instance, clock)?;
     if let Some(tls) = tls {
         let configured = config.listener.client_certificates.iter();
         tls.admit(configured.chain(&governance.client_certificates).cloned().collect())?;

@@ -2,7 +2,8 @@
 //!
 //! They are files, read together, and replace what was in force together. A file that is not usable leaves everything as
 //! it was: half a change is worse than none. Catalog and trust may come from the global configuration instead, each from
-//! one place only; while that does not count, there is no service and nobody is trusted.
+//! one place only; while that does not count, there is no service and nobody is trusted. Access rights add up: those of the
+//! file, and what the catalog of the instance grants.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -40,6 +41,9 @@ pub(crate) struct GovernanceConfig {
     /// Who says whose signatures on bundles count, and which bundles are revoked: `file` (`trust` in `[files]`) or
     /// `global_configuration`. Default: `file`.
     pub(crate) trust: Governor,
+    /// Who says who may call: `file` (`clients` in `[files]`), `global_configuration` (the accesses that the catalog of the
+    /// instance grants) or `both`, which add up. Default: `both`.
+    pub(crate) access_rights: RightsGovernor,
     /// Where the global configuration comes from, for a server without an exchange.
     pub(crate) global_configuration: Option<ConfigurationClientConfig>,
 }
@@ -55,9 +59,23 @@ pub(crate) enum Governor {
     GlobalConfiguration,
 }
 
+/// Where access rights come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RightsGovernor {
+    /// A file of this server.
+    File,
+    /// The operator of the instance.
+    GlobalConfiguration,
+    /// The file, and the operator if there is a global configuration.
+    #[default]
+    Both,
+}
+
 /// What findings about it are called.
 pub(crate) const CATALOG: &str = "catalog";
 pub(crate) const TRUST: &str = "trust";
+pub(crate) const ACCESS_RIGHTS: &str = "access rights";
 
 /// What files and global configuration say, ready to be put in force.
 pub(crate) struct Governance {
@@ -121,10 +139,12 @@ pub enum GovernanceError {
 }
 
 impl Governance {
-    /// Reads all files that count; `instance` is what the global configuration says, if it counts.
+    /// Reads all files that count; `instance` is what the global configuration says, if it counts. By `clock` begins and
+    /// ends what it grants.
     pub(crate) fn read(
         config: &Config,
         instance: Option<Arc<InstanceGovernance>>,
+        clock: &Clock,
     ) -> Result<Self, GovernanceError> {
         let (files, reader) = (&config.files, Reader::default());
         let catalog = match config.governance.catalog {
@@ -137,7 +157,8 @@ impl Governance {
             Governor::File => reader.trust(&files.trust)?,
             Governor::GlobalConfiguration => instance.as_deref().map(trust_of).unwrap_or_default(),
         };
-        let (clients, client_certificates) = reader.clients(&files.clients)?;
+        let (mut clients, client_certificates) = reader.clients(&files.clients)?;
+        config.governance.grant(instance.as_deref(), clock, &mut clients);
         let policy = Policy {
             deployments: reader.deployments(&files.grants)?,
             trust,
@@ -154,7 +175,7 @@ impl Governance {
     }
 
     /// Who says what, with how much of it.
-    pub(crate) fn sources(&self, config: &Config) -> [Finding; 2] {
+    pub(crate) fn sources(&self, config: &Config) -> [Finding; 3] {
         let source = |governor, file: &Path| match governor {
             Governor::File => file.display().to_string(),
             Governor::GlobalConfiguration => "the global configuration".to_owned(),
@@ -177,7 +198,23 @@ impl Governance {
                 format!("of {trust}: vetting certificates {vetters}, revoked bundles {revoked}"),
                 vetters,
             ),
+            self.rights_source(config),
         ]
+    }
+
+    fn rights_source(&self, config: &Config) -> Finding {
+        let accesses = self.fingerprint.instance.as_ref().map_or(0, |one| one.accesses.count());
+        let (file, granted) = (config.files.clients.display(), "the global configuration");
+        let detail = match config.governance.access_rights {
+            RightsGovernor::GlobalConfiguration => {
+                format!("of {granted}: accesses of all members {accesses}")
+            }
+            RightsGovernor::Both if self.fingerprint.instance.is_some() => {
+                format!("of {file}, and of {granted}: accesses of all members {accesses}")
+            }
+            RightsGovernor::Both | RightsGovernor::File => format!("of {file}"),
+        };
+        Finding::ok(ACCESS_RIGHTS, detail)
     }
 }
 
@@ -220,19 +257,41 @@ impl Instance {
         Self { configuration: client.map(ConfigurationClient::configuration), clock }
     }
 
-    /// Catalog and trust, if the global configuration says them and counts.
+    /// Catalog, accesses and trust, if the global configuration says them and counts.
     pub(crate) fn in_force(&self) -> Option<Arc<InstanceGovernance>> {
         let configuration = self.configuration.as_ref()?.borrow();
         let counts =
             |configuration: &&Arc<GlobalConfiguration>| configuration.check(self.clock.now()).is_ok();
         configuration.as_ref().filter(counts)?.extensions().governance.clone()
     }
+
+    /// By which it counts.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
 }
 
 impl GovernanceConfig {
-    /// Whether anything comes from the global configuration.
+    /// Whether anything may come from the global configuration.
     pub(crate) fn follows_instance(&self) -> bool {
+        self.needs_instance() || self.access_rights != RightsGovernor::File
+    }
+
+    /// Whether something comes from the global configuration alone.
+    pub(crate) fn needs_instance(&self) -> bool {
         [self.catalog, self.trust].contains(&Governor::GlobalConfiguration)
+            || self.access_rights == RightsGovernor::GlobalConfiguration
+    }
+
+    /// Gives `clients` the rights that the instance grants now, as far as it governs them.
+    pub(crate) fn grant(&self, instance: Option<&InstanceGovernance>, clock: &Clock, clients: &mut Clients) {
+        if self.access_rights == RightsGovernor::GlobalConfiguration {
+            clients.clear_rights();
+        }
+        if self.access_rights != RightsGovernor::File {
+            let accesses = instance.map(|one| Arc::clone(&one.accesses)).unwrap_or_default();
+            clients.grant(accesses, clock.clone());
+        }
     }
 
     /// What decides over plugins with what the instance says in its place, as far as it governs.
@@ -249,14 +308,14 @@ impl GovernanceConfig {
 
     /// What does not fit together.
     pub(crate) fn problems(&self, has_exchange: bool) -> Vec<String> {
-        let problem = match (&self.global_configuration, has_exchange, self.follows_instance()) {
-            (Some(_), true, _) => {
+        let problem = match (&self.global_configuration, has_exchange) {
+            (Some(_), true) => {
                 "governance.global_configuration: [exchange.global_configuration] says it already; take one away"
             }
-            (Some(_), _, false) => {
-                "governance.global_configuration: nothing is taken from it; set `catalog` or `trust` in [governance]"
+            (Some(_), _) if !self.follows_instance() => {
+                "governance.global_configuration: nothing is taken from it; set `catalog`, `trust` or `access_rights` in [governance]"
             }
-            (None, false, true) => {
+            (None, false) if self.needs_instance() => {
                 "governance: there is no global configuration; name its anchor in [governance.global_configuration]"
             }
             _ => return Vec::new(),
@@ -358,7 +417,8 @@ impl Reader {
             files_of(upstream).for_each(|file| self.note(file));
         }
         let configuration = file.config.unwrap_or_default();
-        let grant = Grant { datasources, upstreams, configuration };
+        let reuse_instances = file.reuse_instances;
+        let grant = Grant { datasources, upstreams, configuration, reuse_instances };
         Ok(Deployment { plugin: file.plugin, provider: file.provider, grant })
     }
 
@@ -487,13 +547,16 @@ impl Fingerprint {
 fn default_connections_max(engine: Engine) -> usize {
     match engine {
         Engine::Sqlite => std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8),
-        Engine::Postgres | Engine::Mariadb => 8,
+        _ => 8,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use uuk_globalconf::GrantedAccess;
+    use uuk_identifiers::ClientId;
 
     use super::*;
 
@@ -515,7 +578,7 @@ mod tests {
     }
 
     fn read(config: &Config) -> Result<Governance, GovernanceError> {
-        Governance::read(config, None)
+        Governance::read(config, None, &Clock::system())
     }
 
     #[test]
@@ -559,7 +622,7 @@ mod tests {
     }
 
     const OF_INSTANCE: &str = "[governance]\ncatalog = 'global_configuration'\n\
-        trust = 'global_configuration'\nglobal_configuration.anchor = 'anchor.xml'\n";
+        trust = 'global_configuration'\naccess_rights = 'global_configuration'\nglobal_configuration.anchor = 'anchor.xml'\n";
 
     #[test]
     fn what_the_instance_says_needs_no_files_and_is_followed() {
@@ -569,7 +632,7 @@ mod tests {
         let digest = uuk_pki::Sha256::of(b"bundle");
         let instance = InstanceGovernance { revoked: [digest].into(), ..InstanceGovernance::default() };
         let instance = Arc::new(instance);
-        let governance = Governance::read(&config, Some(Arc::clone(&instance))).unwrap();
+        let governance = Governance::read(&config, Some(Arc::clone(&instance)), &Clock::system()).unwrap();
         assert!(governance.policy.trust.revoked.contains(&digest));
         assert!(governance.fingerprint.is_current(&config.files, Some(&instance)));
         assert!(!governance.fingerprint.is_current(&config.files, None), "it has expired");
@@ -577,10 +640,38 @@ mod tests {
     }
 
     #[test]
+    fn rights_of_the_file_and_of_the_catalog_add_up_unless_one_is_to_count_alone() {
+        let person = "KG/GOV/70000001/registry/person".parse().unwrap();
+        let [listed, granted] =
+            ["KG/GOV/70000002/portal", "KG/GOV/70000003/portal"].map(|id| id.parse().unwrap());
+        let [from, until] = ["2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"].map(|at| at.parse().unwrap());
+        let access = GrantedAccess { client: ClientId::clone(&granted), from, until };
+        let accesses = Arc::new([(ServiceId::clone(&person), access)].into_iter().collect());
+        let instance = Arc::new(InstanceGovernance { accesses, ..InstanceGovernance::default() });
+        for (setting, expected) in [
+            ("", [true, true]),
+            ("[governance]\naccess_rights = 'file'\n", [true, false]),
+            (OF_INSTANCE, [false, true]),
+        ] {
+            let (_folder, config) = site(setting);
+            let text = format!("[[client]]\nid = '{listed}'\nservices = ['{person}']\n");
+            fs::write(&config.files.clients, text).unwrap();
+            let instance = Some(Arc::clone(&instance));
+            let clients =
+                Governance::read(&config, instance, &Clock::set_to(from)).unwrap().conditions.clients;
+            let may_call =
+                [&listed, &granted].map(|id| clients.rights(id, &person, |_| false).cover_service());
+            assert_eq!(may_call, expected, "{setting}");
+        }
+    }
+
+    #[test]
     fn says_who_governs() {
         let (_folder, config) = site("");
-        let [catalog, trust] = read(&config).unwrap().sources(&config);
-        assert!(catalog.detail.contains("catalog.toml") && trust.detail.contains("trust.toml"));
+        let sources = read(&config).unwrap().sources(&config);
+        for (source, file) in sources.iter().zip(["catalog.toml", "trust.toml", "clients.toml"]) {
+            assert!(source.detail.contains(file), "{}", source.detail);
+        }
         let (_folder, config) = site(OF_INSTANCE);
         let sources = read(&config).unwrap().sources(&config);
         assert!(sources.iter().all(|source| source.detail.contains("the global configuration")));
@@ -596,8 +687,9 @@ mod tests {
         let exchange = "[exchange.global_configuration]\nanchor = 'anchor.xml'\n";
         for settings in [
             &format!("{OF_INSTANCE}{exchange}"),
-            "[governance]\nglobal_configuration.anchor = 'anchor.xml'",
+            "[governance]\naccess_rights = 'file'\nglobal_configuration.anchor = 'anchor.xml'",
             "[governance]\ntrust = 'global_configuration'",
+            "[governance]\naccess_rights = 'global_configuration'",
         ] {
             let error = load(settings).unwrap_err().to_string();
             assert!(error.contains("governance"), "{settings}: {error}");

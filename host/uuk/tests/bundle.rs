@@ -167,6 +167,15 @@ fn inspecting_shows_parts_sql_and_signatures_of_an_unsigned_bundle() {
 }
 
 #[test]
+fn inspecting_says_that_an_instance_asks_for_several_calls() {
+    let desk = Desk::new();
+    desk.write("project/plugin.toml", format!("{MANIFEST}\n[reuse]\ncalls = 20\n"));
+    desk.pack();
+    let said = desk.uuk(&["bundle", "inspect", "people.asice"]);
+    assert!(said.result.contains("reuse       an instance asks to answer 20 calls"), "{}", said.result);
+}
+
+#[test]
 fn inspecting_shows_what_is_wrong_with_a_file_that_is_no_bundle() {
     let desk = Desk::new();
     desk.write("people.asice", "hello");
@@ -282,6 +291,13 @@ fn a_review_names_what_has_changed_besides_code_and_sql() {
             &format!("{MANIFEST}{statement}"),
             MANIFEST,
             &format!("sql `find-person`  {declared}: "),
+        ),
+        (
+            "plugin.toml",
+            &format!("{MANIFEST}[reuse]\n"),
+            &format!("{MANIFEST}[reuse]\ncalls = 20\n"),
+            MANIFEST,
+            "reuse `instances`  20 calls, idle 30s",
         ),
     ] {
         let desk = Desk::new();

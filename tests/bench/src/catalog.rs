@@ -1,7 +1,7 @@
 //! A catalog as large as a country's: what the public waits for, how long its configuration takes, and what a server
 //! needs to take that in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuk_central::{
-    Actor, Audience, Authority, Central, CertificationService, Classification, Contact, DatabaseConfig, Der,
-    Edition, InformationSystem, KeyFolder, LANGUAGES, PublicationConfig, Publisher, Registry, Responder,
-    ServiceDescription, ServiceLevel, Settings, Texts,
+    AccessRequest, Actor, Audience, Authority, Central, CertificationService, Classification, Contact,
+    DatabaseConfig, Der, Edition, InformationSystem, KeyFolder, LANGUAGES, PublicationConfig, Publisher,
+    Registry, Responder, ServiceDescription, ServiceLevel, Settings, Texts,
 };
 use uuk_configuration_client::{ConfigurationClient, ConfigurationClientConfig};
 use uuk_console::{Console, ConsoleConfig};
@@ -38,6 +38,8 @@ const REFRESH_MIB_MAX: f64 = 100.0;
 
 /// Callers at once: as many as a small machine has threads for.
 const CALLERS: usize = 4;
+/// Who may call each service.
+const CONSUMERS: usize = 3;
 /// Of titles and descriptions, in each language.
 const WORDS: usize = 600;
 const SEED: u64 = 2026;
@@ -96,6 +98,8 @@ async fn measure(arguments: &CatalogArguments) -> Result<Report> {
     central.found(&actor()?, registry(arguments, &keys, &address.to_string()).await?).await?;
     let rate = publish(&central, arguments).await?;
     report.figure("services published, each by itself", rate, "1/s");
+    grant(&central, arguments).await?;
+    report.figure("accesses granted", (CONSUMERS * arguments.services) as f64, "");
 
     let central = Arc::new(Central::open(&database, Clock::system()).await?);
     let started = Instant::now();
@@ -186,6 +190,35 @@ async fn publish(central: &Central, arguments: &CatalogArguments) -> Result<f64>
         central.publish_service(&actor()?, &edition.description.service, false).await?;
     }
     Ok(arguments.services as f64 / started.elapsed().as_secs_f64())
+}
+
+/// Grants every service to members other than its own.
+async fn grant(central: &Central, arguments: &CatalogArguments) -> Result<()> {
+    let now = central.clock().now();
+    let request = |number: usize, consumer: usize| {
+        let [provider, consumer] = [number, number + consumer].map(|of| 70_000_000 + of % arguments.members);
+        Ok(AccessRequest {
+            consumer: format!("KG/GOV/{consumer}/registry").parse()?,
+            service: format!("KG/GOV/{provider}/registry/service{number}").parse()?,
+            purpose: "Benefits".into(),
+            legal_basis: "Law 67".into(),
+            fields: BTreeSet::new(),
+            until: now + Duration::from_hours(24 * 365),
+            calls_per_day: 1_000,
+        })
+    };
+    let requests = (0..arguments.services)
+        .flat_map(|number| (1..=CONSUMERS).map(move |consumer| (number, consumer)))
+        .map(|(number, consumer)| request(number, consumer))
+        .collect::<Result<Vec<_>>>()?;
+    let grant = |registry: &mut Registry| {
+        requests.iter().try_for_each(|request| {
+            let number = registry.request_access(request.clone(), now)?;
+            registry.decide_access(number, true, "as asked", now)
+        })
+    };
+    central.change(&actor()?, "grant-accesses", grant).await?;
+    Ok(())
 }
 
 fn describe(number: usize, members: usize, random: &mut fastrand::Rng) -> Result<ServiceDescription> {

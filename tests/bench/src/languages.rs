@@ -1,5 +1,5 @@
 //! The people look-up in each language, as `cargo xtask bench languages` has built it: size, time to compile, and a call in
-//! a fresh instance, in one run.
+//! a fresh instance, in one run. Python also in an instance that has answered calls, as an agency may grant it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,9 @@ const EXAMPLES: [(&str, &str); 6] = [
     ("JavaScript", "people-javascript"),
     ("Python", "people-python"),
 ];
+/// The example whose instances are also reused, and what its manifest then says.
+const REUSED: (&str, &str) = ("Python, reused", "people-python");
+const REUSE: &str = "\n[reuse]\n";
 /// In turns, so that what else the machine does meets all of them.
 const ROUNDS: usize = 50;
 const CALLS_PER_ROUND: usize = 20;
@@ -50,8 +53,11 @@ pub(crate) fn run() -> Result<Report> {
         let mut measured = Vec::new();
         for (language, example) in EXAMPLES {
             let resources = Resources::open(&grant(&database), &tasks)?;
-            measured.push(load(language, example, &engine, resources)?);
+            measured.push(load(language, example, "", &engine, resources)?);
         }
+        let (language, example) = REUSED;
+        let resources = Resources::open(&Grant { reuse_instances: true, ..grant(&database) }, &tasks)?;
+        measured.push(load(language, example, REUSE, &engine, resources)?);
         for _ in 0..ROUNDS {
             for one in &mut measured {
                 one.call().await?;
@@ -100,6 +106,7 @@ impl Measured {
         let name = format!("{language}: a call with SQL, p50");
         match language {
             "Python" => report.goal(name, p50_us, "µs", Goal::AtMost(3000.0)),
+            "Python, reused" => report.goal(name, p50_us, "µs", Goal::AtMost(300.0)),
             _ => report.figure(name, p50_us, "µs"),
         }
         if language == "mapping" {
@@ -112,6 +119,7 @@ impl Measured {
 fn load(
     language: &'static str,
     example: &str,
+    section: &str,
     engine: &Arc<Engine>,
     resources: Arc<Resources>,
 ) -> Result<Measured> {
@@ -128,6 +136,7 @@ fn load(
     for name in manifest.files().chain([MANIFEST]).chain(mapping) {
         parts.insert(name.to_owned(), read(name)?);
     }
+    parts.entry(MANIFEST.to_owned()).or_default().extend(section.bytes());
     let bundle = Bundle::read(&pack(parts)?, &Profile::bundle().limits)?;
     let started = Instant::now();
     let plugin = Plugin::load(engine, None, &bundle, resources)?;

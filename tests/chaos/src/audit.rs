@@ -56,7 +56,7 @@ fn judge_together(report: &mut Report, calls: &[Call], consumer: &Held, provider
             report.violation(format!("{id}: {later_name} is recorded, but not {earlier_name}"));
         }
     }
-    for call in calls.iter().filter(|call| call.outcome == Outcome::Answered) {
+    for call in calls.iter().filter(|call| matches!(call.outcome, Outcome::Answered | Outcome::Fault(_))) {
         for (name, ids) in &chain {
             if !ids.contains(&call.id) {
                 report.violation(format!("{}: answered, but {name} is not recorded", call.id));

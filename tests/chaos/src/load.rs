@@ -33,6 +33,8 @@ pub(crate) struct Call {
 pub(crate) enum Outcome {
     /// It was answered with what was asked for.
     Answered,
+    /// The service answered that it could not, with this code: evidence like any answer.
+    Fault(String),
     /// It was refused with this code.
     Refused(String),
     /// The connection to the caller's own server broke, or there was none.
@@ -104,11 +106,10 @@ fn outcome(reply: &Reply, id: &str) -> Outcome {
     if let Some(code) = header("x-road-error") {
         return Outcome::Refused(code.to_owned());
     }
-    let is_answer = reply.status == StatusCode::OK
-        && header("x-road-id") == Some(id)
-        && reply.text("pin").is_ok_and(|pin| pin == KNOWN);
-    match is_answer {
-        true => Outcome::Answered,
-        false => Outcome::Unclear(format!("{}: {}", reply.status, String::from_utf8_lossy(&reply.body))),
+    let is_this = header("x-road-id") == Some(id);
+    match (reply.text("pin"), reply.text("code")) {
+        (Ok(pin), _) if is_this && reply.status == StatusCode::OK && pin == KNOWN => Outcome::Answered,
+        (_, Ok(code)) if is_this && code.starts_with("service.") => Outcome::Fault(code),
+        _ => Outcome::Unclear(format!("{}: {}", reply.status, String::from_utf8_lossy(&reply.body))),
     }
 }

@@ -22,6 +22,7 @@ pub(crate) struct Report {
     calls: usize,
     answered: usize,
     /// Refused calls by code.
+    faults_of_the_service: BTreeMap<String, usize>,
     refused: BTreeMap<String, usize>,
     /// Calls whose connection broke with the callers' own server.
     lost: usize,
@@ -47,6 +48,7 @@ impl Report {
             left_out: impossible.iter().map(|(fault, why)| format!("{fault}: {why}")).collect(),
             calls: 0,
             answered: 0,
+            faults_of_the_service: BTreeMap::new(),
             refused: BTreeMap::new(),
             lost: 0,
             recovered_ms: None,
@@ -76,6 +78,9 @@ impl Report {
         for call in calls {
             match &call.outcome {
                 Outcome::Answered => self.answered += 1,
+                Outcome::Fault(code) => {
+                    *self.faults_of_the_service.entry(code.clone()).or_default() += 1;
+                }
                 Outcome::Refused(code) => *self.refused.entry(code.clone()).or_default() += 1,
                 Outcome::Lost => {
                     self.lost += 1;
@@ -111,6 +116,9 @@ impl Report {
         }
         line(self.calls, "calls");
         line(self.answered, "  answered");
+        for (code, count) in &self.faults_of_the_service {
+            line(*count, &format!("  answered with the fault {code}"));
+        }
         for (code, count) in &self.refused {
             line(*count, &format!("  refused with {code}"));
         }

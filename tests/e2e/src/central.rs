@@ -1,16 +1,16 @@
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 use uuk_testkit::network::certificate_pem;
 
-use crate::network::Network;
+use crate::network::{Enrolled, Network};
 use crate::server::Server;
 
 /// A central server in a folder, and its operator at the terminal.
@@ -18,23 +18,31 @@ pub struct Central {
     /// Environment variables that it has besides ours.
     pub environment: BTreeMap<String, String>,
     program: PathBuf,
-    folder: TempDir,
+    folder: PathBuf,
     serving: Option<Child>,
+    /// Its folder, if it goes with it.
+    temporary: Option<TempDir>,
 }
 
 impl Central {
     /// Founds the instance KG, which approves nobody yet.
     pub fn found() -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        let often = "interval = '1s'\nlifetime = '1m'\n";
+        let mut central = Self::found_in(folder.path(), &Server::program()?, often)?;
+        central.temporary = Some(folder);
+        Ok(central)
+    }
+
+    /// As [`Central::found`], in a folder that is there, by `program`; `settings` are further lines of `central.toml`,
+    /// of its section `[publication]` first.
+    pub fn found_in(folder: &Path, program: &Path, settings: &str) -> Result<Self> {
         // The anchor names the address, so it must be known before anything listens there.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-        fs::write(
-            folder.path().join("central.toml"),
-            format!("[publication]\naddress = '{address}'\ninterval = '1s'\nlifetime = '1m'\n"),
-        )?;
-        fs::write(folder.path().join("signing-keys-password"), "correct horse battery staple\n")?;
-        let environment = BTreeMap::new();
-        let central = Self { environment, program: Server::program()?, folder, serving: None };
+        fs::write(folder.join("central.toml"), format!("[publication]\naddress = '{address}'\n{settings}"))?;
+        fs::write(folder.join("signing-keys-password"), "correct horse battery staple\n")?;
+        let (program, folder) = (program.to_owned(), folder.to_owned());
+        let central = Self { environment: BTreeMap::new(), program, folder, serving: None, temporary: None };
         central.run(&["init", "KG", "--source", &address, "--management", "KG/GOV/10000001/management"])?;
         central.run(&["class", "set", "GOV", "Government"])?;
         Ok(central)
@@ -71,7 +79,25 @@ impl Central {
 
     /// A file in its folder.
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
+    }
+
+    /// Registers a member with its server, and the client that exchanges through it.
+    pub fn admit(&self, side: &Enrolled, name: &str, client: &str) -> Result<()> {
+        let server = side.registered.id();
+        let (owner, server) = (server.owner.to_string(), server.to_string());
+        self.run(&["member", "add", &owner, name])?;
+        self.run(&["subsystem", "add", client])?;
+        self.run(&["server", "add", &server, &format!("127.0.0.1:{}", side.port)])?;
+        self.run(&["client", "add", &server, client])?;
+        Ok(())
+    }
+
+    /// Registers the authentication certificate in a PEM file as that of a server.
+    pub fn register_certificate(&self, side: &Enrolled, certificate: &Path) -> Result<()> {
+        let server = side.registered.id().to_string();
+        self.run(&["certificate", "add", &server, &certificate.display().to_string()])?;
+        Ok(())
     }
 
     /// Hands the anchor over to whoever owns `folder`.
@@ -93,16 +119,34 @@ impl Central {
 
     /// `uuk central serve`, until this is dropped.
     pub fn serve(&mut self) -> Result<()> {
-        let mut command = Command::new(&self.program);
+        self.serve_by(Command::new(&self.program))
+    }
+
+    /// As [`Central::serve`]; it ends with the calling thread, even if this process is killed.
+    pub fn serve_with_us(&mut self) -> Result<()> {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(&self.program);
+        self.serve_by(command)
+    }
+
+    fn serve_by(&mut self, mut command: Command) -> Result<()> {
         command.args(["central", "serve", "--no-color", "--config"]).arg(self.path("central.toml"));
         command.envs(&self.environment);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let mut lines = BufReader::new(child.stderr.take().context("no standard error")?).lines();
-        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.trim_start().starts_with("ready"));
-        // The rest of its log is read, so that it never waits for a reader.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let mut log = File::create(self.path("server.log"))?;
+        let mut keep = move |line: &str| writeln!(log, "{line}");
         self.serving = Some(child);
-        if ready { Ok(()) } else { bail!("the central server ended before it was ready") }
+        loop {
+            let line = lines.next().transpose()?.context("the central server ended before it was ready")?;
+            keep(&line)?;
+            if line.trim_start().starts_with("ready") {
+                break;
+            }
+        }
+        // The rest of its log is read, so that it never waits for a reader.
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| keep(&line)));
+        Ok(())
     }
 }
 

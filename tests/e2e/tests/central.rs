@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use http::StatusCode;
 use serde_json::Value;
-use uuk_e2e::{Central, Client, Enrolled, Network, Pair, Server};
+use uuk_e2e::{CLIENT, Central, Client, Enrolled, Network, PROVIDER, Pair, Server};
 use uuk_pki::{CertificateUse, Sha256};
 use uuk_signer::KeyAlgorithm;
 use uuk_testkit::network::certificate_pem;
@@ -20,17 +20,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A second until the central server publishes, a second until a security server asks, and some for a busy machine.
 const REFRESH: Duration = Duration::from_secs(15);
 
-/// Registers a member with its server and the client that exchanges through it, and hands over the anchor.
-fn admit(central: &Central, side: &Enrolled, client: &str) -> Result<()> {
-    let server = side.registered.id();
-    let (owner, server) = (server.owner.to_string(), server.to_string());
-    central.run(&["member", "add", &owner, "An agency"])?;
-    central.run(&["subsystem", "add", client])?;
-    central.run(&["server", "add", &server, &format!("127.0.0.1:{}", side.port)])?;
-    central.run(&["client", "add", &server, client])?;
-    central.hand_anchor(side.site.folder())
-}
-
 /// Registers the certificate that the server's key was given last, and answers with its digest.
 fn register_certificate(central: &Central, network: &Network, side: &Enrolled) -> Result<String> {
     let content = network.instance.source.content();
@@ -38,8 +27,7 @@ fn register_certificate(central: &Central, network: &Network, side: &Enrolled) -
     let certificate = known.context("no certificate was issued")?;
     let file = central.path("authentication.pem");
     fs::write(&file, certificate_pem(certificate)?)?;
-    let server = side.registered.id().to_string();
-    central.run(&["certificate", "add", &server, &file.display().to_string()])?;
+    central.register_certificate(side, &file)?;
     Ok(Sha256::of(certificate.der()).to_string())
 }
 
@@ -57,8 +45,10 @@ async fn a_call_succeeds_while_the_registry_says_so() -> Result<()> {
     let pair = Pair::enrol(Network::start().await?, ["", ""]).await?;
     let mut central = Central::found()?;
     central.approve(&pair.network)?;
-    admit(&central, &pair.provider, "KG/GOV/70000001/registry")?;
-    admit(&central, &pair.consumer, "KG/GOV/70000002/portal")?;
+    for (side, client) in [(&pair.provider, PROVIDER), (&pair.consumer, CLIENT)] {
+        central.admit(side, "An agency", client)?;
+        central.hand_anchor(side.site.folder())?;
+    }
     central.serve()?;
     let provider = start(central.program(), &pair.provider, &pair.network)?;
     let consumer = start(central.program(), &pair.consumer, &pair.network)?;

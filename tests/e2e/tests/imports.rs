@@ -116,6 +116,14 @@ async fn refuses_what_is_no_component_of_the_contract() -> Result<()> {
     .await
 }
 
+#[test]
+fn an_adapter_in_rust_imports_nothing_of_the_machine() -> Result<()> {
+    let component = std::fs::read(Guest::People.build()?)?;
+    let wasi = component.windows(5).position(|bytes| bytes == b"wasi:");
+    assert_eq!(wasi, None, "its imports are what it can do");
+    Ok(())
+}
+
 #[tokio::test]
 async fn refuses_imports_that_the_manifest_does_not_ask_for() -> Result<()> {
     let mut sql = Parts::of(ECHO)?;

@@ -90,7 +90,7 @@ async fn messages_that_are_not_what_was_signed() -> Result<()> {
     assert_eq!(scene.send(&sound).await?, "ok");
     assert_eq!(scene.send(&sound).await?, "server.serverproxy.invalid_request", "a replayed request");
     let mut rewritten = sound.clone();
-    let signatures = String::from_utf8(sound.signature.signatures)?;
+    let signatures = String::from_utf8(sound.signature.signatures.to_vec())?;
     rewritten.signature.signatures = format!("{signatures}\n<!-- the same -->").into();
     let code = scene.send(&rewritten).await?;
     assert_ne!(code, "ok", "a replayed request with its signature written otherwise");

@@ -175,6 +175,11 @@ impl DatabaseServer {
         Ok(server)
     }
 
+    /// The port it listens on, on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The address of a database on this server, without user and password.
     pub fn url(&self, database: &str) -> String {
         let scheme = match self.kind {
@@ -303,13 +308,20 @@ impl DatabaseServer {
                     ),
                 )?;
                 self.account.give(&set_up)?;
-                let mut install = self.account.command(Path::new("mariadb-install-db"));
+                let mut install = self.mariadb("mariadb-install-db");
                 install
                     .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
                     .arg(format!("--datadir={}", self.data().display()));
                 run(&mut install)
             }
         }
+    }
+
+    /// A program of MariaDB. Each that begins removes the temporary tables that it finds where it keeps its own.
+    fn mariadb(&self, program: &str) -> Command {
+        let mut command = self.account.command(Path::new(program));
+        command.env("TMPDIR", self.folder.path());
+        command
     }
 
     fn server(&self) -> Command {
@@ -328,7 +340,7 @@ impl DatabaseServer {
                 server
             }
             Kind::MariaDb => {
-                let mut server = self.account.command(Path::new("/usr/sbin/mariadbd"));
+                let mut server = self.mariadb("/usr/sbin/mariadbd");
                 let folder = self.folder.path().display();
                 server
                     .args(["--no-defaults", "--bind-address=127.0.0.1", "--skip-name-resolve"])

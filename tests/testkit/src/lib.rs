@@ -1,9 +1,11 @@
 //! Builders and doubles for tests: authorities, databases, servers.
 
 pub mod authority;
+pub mod browser;
 pub mod databases;
 pub mod disk;
 pub mod fixtures;
+pub mod joining;
 #[cfg(feature = "network")]
 pub mod network;
 pub mod openssl;

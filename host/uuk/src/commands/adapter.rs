@@ -13,6 +13,7 @@ mod generated;
 mod language;
 mod new;
 mod project;
+mod record;
 mod recorded;
 mod replay;
 mod test;
@@ -37,6 +38,7 @@ pub(crate) enum AdapterCommand {
     Call(call::CallOptions),
     Test(test::TestOptions),
     Replay(replay::ReplayOptions),
+    Record(record::RecordOptions),
 }
 
 pub(crate) fn run(command: &AdapterCommand, terminal: &Terminal) -> Result<(), Failure> {
@@ -49,5 +51,6 @@ pub(crate) fn run(command: &AdapterCommand, terminal: &Terminal) -> Result<(), F
         AdapterCommand::Call(options) => call::run(options, terminal),
         AdapterCommand::Test(options) => test::run(options, terminal),
         AdapterCommand::Replay(options) => replay::run(options, terminal),
+        AdapterCommand::Record(options) => record::run(options, terminal),
     }
 }

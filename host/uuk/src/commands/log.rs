@@ -174,12 +174,6 @@ fn unreadable(path: &Path, reason: &dyn std::fmt::Display) -> Failure {
     Failure::new(ExitCode::Remote, "log.file_unreadable", message).note(reason)
 }
 
-/// Text that a stranger chose, so that it cannot steer a terminal.
-fn harmless(text: &str) -> String {
-    let is_direction = |character| matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.replace(|character: char| character.is_control() || is_direction(character), "\u{fffd}")
-}
-
 /// `1 message`, `2 messages`.
 fn counted(count: usize, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };

@@ -12,7 +12,7 @@ use crate::assemble::{Server, StartError};
 use crate::config::{Config, Log, LogFormat};
 use crate::exit_code::ExitCode;
 use crate::finding::{State, any_fails};
-use crate::governance::{CATALOG, TRUST};
+use crate::governance::{ACCESS_RIGHTS, CATALOG, TRUST};
 use crate::terminal::{Failure, Terminal};
 
 /// Requests in progress at a stop may take this long before the process ends anyway.
@@ -88,7 +88,7 @@ fn check(config: &Config, arguments: &ServeArguments, terminal: &Terminal) -> Re
         .help("`uuk doctor` looks at more");
     for finding in &findings {
         // Who governs is said in any case.
-        if finding.state != State::Ok || [CATALOG, TRUST].contains(&finding.what.as_str()) {
+        if finding.state != State::Ok || [CATALOG, ACCESS_RIGHTS, TRUST].contains(&finding.what.as_str()) {
             terminal.finding(finding);
         }
         if finding.state == State::Fail {

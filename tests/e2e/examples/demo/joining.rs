@@ -1,94 +1,91 @@
-//! How a security server gets its keys and certificates: what its operator types, and what others do then.
+//! How an institution joins: its head and the operator of the instance in their browsers, and what both do beside.
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::fs;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use uuk_e2e::{Enrolled, Network};
-use uuk_pki::Certificate;
+use anyhow::{Context, Result, bail};
+use futures_util::FutureExt;
+use uuk_e2e::{CLIENT, Central, Enrolled, Network, PROVIDER, Server};
+use uuk_testkit::joining::{Joining, accept};
 
+use crate::album::Album;
+use crate::operator::Operator;
 use crate::say;
 
-/// A server has just started: it may take this long to learn what the instance is.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What people call themselves where they sign in, and who they are.
+pub(crate) const DESK: (&str, &str) = ("bekov", "B. Bekov");
+pub(crate) const HEAD: (&str, &str) = ("asanova", "A. Asanova");
 
-/// The operator of a security server, at a shell in its folder.
-pub(crate) struct Operator<'a> {
-    server: &'a Enrolled,
-    authority: String,
-    uuk: PathBuf,
-    /// Whether the commands are shown.
-    speaks: bool,
+/// An institution that joins.
+pub(crate) struct Applicant<'a> {
+    pub(crate) side: &'a Enrolled,
+    pub(crate) network: &'a Network,
+    pub(crate) uuk: &'a Path,
+    pub(crate) album: &'a Album,
 }
 
-impl<'a> Operator<'a> {
-    pub(crate) fn new(server: &'a Enrolled, network: &Network, uuk: PathBuf, speaks: bool) -> Self {
-        Self { server, authority: network.instance.authority.url(), uuk, speaks }
+impl Applicant<'_> {
+    /// Goes from the application to a registered server, which runs.
+    pub(crate) async fn join(&self, central: &Central, console: &str) -> Result<(Server, Joining)> {
+        // Browsers panic where they do not get on.
+        let joined = AssertUnwindSafe(self.go(central, console)).catch_unwind().await;
+        joined.unwrap_or_else(|_| bail!("agency 2 cannot join"))
     }
 
-    /// Gives the running server a key that proves it to other servers, and one that signs for its owner.
-    pub(crate) fn certify(&self) -> Result<()> {
-        let server = self.server.registered.id();
-        let dns = format!("dns={}.example", server.code);
-        self.certify_key("authentication", &["--field", "country=KG", "--field", &dns])?;
-        let certificate = std::fs::read(self.server.site.folder().join("authentication.pem"))?;
-        let certificate = Certificate::chain_from_pem(&certificate)?.swap_remove(0);
-        self.server.registered.register_authentication(certificate)?;
-        self.show("# the operator of the instance registers authentication.pem as that of this server");
-        let owner = server.owner.to_string();
-        self.certify_key("signing", &["--field", "country=KG", "--member", &owner])
+    async fn go(&self, central: &Central, console: &str) -> Result<(Server, Joining)> {
+        let joining = Joining::start(console).await.context("there is no browser")?;
+        let Joining { head, desk } = &joining;
+        let owner = self.side.registered.id().owner.to_string();
+        accept(desk, &invite(central, DESK, &["operator"])?).await;
+        accept(head, &invite(central, HEAD, &["head", "--member", &owner])?).await;
+        step("their head writes an application and submits it");
+        joining.write(HEAD.1).await;
+        self.album.take(head, "application").await;
+        joining.submit().await;
+        step("the operator finds all of the checklist met");
+        joining.review().await;
+        self.album.take(desk, "review").await;
+        joining.approve().await;
+        step("both sign the agreement, and agree on how to connect");
+        joining.agree(&format!("The server connects on port {}.", self.side.port)).await;
+        step("the operator registers member and server; with the anchor, ss2 starts and gets keys");
+        central.admit(self.side, "Portal of public services", CLIENT)?;
+        central.hand_anchor(self.side.site.folder())?;
+        let server = Server::start_with_us(&self.side.site)?;
+        joining.prepare().await;
+        Operator::new(self.side, self.network, self.uuk, false).certify()?;
+        step("their certificates are handed in, found to fit, and registered");
+        let file = |name: &str| self.side.site.folder().join(name);
+        let [authentication, signing] = [file("authentication.pem"), file("signing.pem")];
+        let certificates = [&authentication, &signing].map(fs::read_to_string);
+        let [Ok(of_authentication), Ok(of_signing)] = &certificates else { bail!("no certificates") };
+        joining.hand_in([of_authentication, of_signing]).await;
+        joining.verify().await;
+        central.register_certificate(self.side, &authentication)?;
+        joining.register().await;
+        Ok((server, joining))
     }
 
-    fn certify_key(&self, usage: &str, of_whom: &[&str]) -> Result<()> {
-        let (request, certificate) = (format!("{usage}.csr"), format!("{usage}.pem"));
-        let key = self.uuk(&["keys", "generate", "--for", usage])?;
-        let asking = [&["keys", "request", short(&key), "--output", &request], of_whom].concat();
-        self.uuk(&asking)?;
-        let body = format!("@{request}");
-        let url = format!("{}/{usage}", self.authority);
-        self.run("curl", &["-sSf", "--data-binary", &body, &url, "-o", &certificate])?;
-        let digest = self.uuk(&["keys", "import", &certificate])?;
-        self.uuk(&["keys", "activate", short(&digest)])?;
-        Ok(())
-    }
-
-    /// Runs a command of the program, and gives what it prints.
-    fn uuk(&self, arguments: &[&str]) -> Result<String> {
-        self.run("uuk", arguments)
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
-        let line = format!("{program} {}", arguments.join(" "));
-        self.show(&format!("$ {line}"));
-        let started = Instant::now();
-        loop {
-            let mut command = match program {
-                "uuk" => Command::new(&self.uuk),
-                other => Command::new(other),
-            };
-            // A proxy that this machine uses does not lead back to it.
-            command.args(arguments).current_dir(self.server.site.folder()).env("no_proxy", "127.0.0.1");
-            let output = command.output();
-            let output = output.with_context(|| format!("cannot run `{line}`"))?;
-            if output.status.success() {
-                return Ok(String::from_utf8(output.stdout)?.trim().to_owned());
-            }
-            let said = String::from_utf8_lossy(&output.stderr);
-            let too_early = said.contains("keys.no_global_configuration");
-            ensure!(too_early && started.elapsed() < PATIENCE, "`{line}` failed: {said}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
-
-    fn show(&self, line: &str) {
-        if self.speaks {
-            say("", line);
-        }
+    /// The operator confirms the call that this digest of its record proves; the applicant is ready.
+    pub(crate) async fn finish(&self, joining: &Joining, record: &str) -> Result<()> {
+        let finishing = async {
+            joining.finish(record).await;
+            self.album.take(&joining.head, "ready").await;
+            joining.desk.follow("form.person button").await;
+            joining.desk.open(&format!("/catalog/{PROVIDER}/person")).await;
+            self.album.take(&joining.desk, "catalog").await;
+        };
+        AssertUnwindSafe(finishing).catch_unwind().await.or_else(|_| bail!("agency 2 does not become ready"))
     }
 }
 
-/// As much of a name as commands need.
-fn short(name: &str) -> &str {
-    name.get(..8).unwrap_or(name)
+/// Invites somebody; what they need to come in.
+pub(crate) fn invite(central: &Central, (name, full_name): (&str, &str), role: &[&str]) -> Result<String> {
+    let invited = central.run(&[&["person", "invite", name, full_name, "--role"], role].concat())?;
+    Ok(invited.get("token").and_then(|token| token.as_str()).context("no invitation")?.to_owned())
+}
+
+fn step(what: &str) {
+    say("", what);
 }

@@ -1,13 +1,16 @@
-//! What `cargo xtask demo` runs, until Ctrl-C: an instance with its authorities, and two agencies. The portal of agency 2
-//! asks the registers of agency 1, each through its own security server.
+//! What `cargo xtask demo` runs, until Ctrl-C: the operator of an instance, its authorities, and two agencies. The portal of
+//! agency 2 asks the registers of agency 1, each through its own security server.
 
+mod album;
 mod folder;
 mod joining;
+mod operator;
+mod vetting;
 
 use std::convert::Infallible;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,12 +18,19 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use http::StatusCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use uuk_e2e::{CLIENT, Client, Guest, Network, PROVIDER, Reply, Server, Site, target_folder};
+use uuk_e2e::{
+    CLIENT, Central, Client, Enrolled, Guest, Network, PROVIDER, Parts, Reply, Server, Site, project_root,
+    target_folder,
+};
 use uuk_testkit::databases::{self, PostgreSql};
+use uuk_testkit::joining::PASSWORD as PEOPLE_PASSWORD;
 use uuk_testkit::upstream::{Access, PASSWORD, USER, UpstreamOptions, VehiclesUpstream};
 
+use crate::album::Album;
 use crate::folder::Folder;
-use crate::joining::Operator;
+use crate::joining::{Applicant, DESK, HEAD};
+use crate::operator::Operator;
+use crate::vetting::vet;
 
 /// A person that the generated register has.
 const PERSON: &str = "/people/10101194000000";
@@ -39,9 +49,12 @@ struct Options {
     /// Keep the register of people in PostgreSQL instead of SQLite
     #[arg(long)]
     postgres: bool,
-    /// Where agency 2's own systems connect; its metrics are one port above
+    /// Where agency 2's own systems connect; its metrics are one port above, the pages of the operator two
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// Write pictures of pages on the way into this folder
+    #[arg(long)]
+    pictures: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -81,10 +94,7 @@ async fn show(folder: &Folder, options: &Options) -> Result<Infallible> {
     Guest::People.build()?;
     Guest::Vehicles.build()?;
 
-    say(
-        "start",
-        "an instance, KG: certification authority with OCSP, time-stamping authority, configuration source",
-    );
+    say("start", "the authorities of an instance, KG: certification with OCSP, and time-stamping");
     let network = Network::start().await?;
     let chosen = ["127.0.0.1:0"; 2];
     let [clients, metrics] =
@@ -94,6 +104,10 @@ async fn show(folder: &Folder, options: &Options) -> Result<Infallible> {
         network.enrol_at(chosen, "GOV/70000001/ss1", "GOV/70000001/registry", &one, SETTINGS)?;
     let consumer =
         network.enrol_at([&clients, &metrics], "GOV/70000002/ss2", "GOV/70000002/portal", &two, SETTINGS)?;
+    say("operator", "founds KG at its central server, approves them, and admits agency 1 with a service");
+    let console = format!("127.0.0.1:{}", options.port.saturating_add(2));
+    let mut central = found(&folder.join("operator"), &uuk, &console, &network, &provider)?;
+    central.serve_with_us()?;
     // Both live as long as the demo.
     let _database = register_of_people(&mut provider.site, options.postgres).await?;
     let _upstream = registry_of_vehicles(&mut provider.site).await?;
@@ -103,21 +117,67 @@ async fn show(folder: &Folder, options: &Options) -> Result<Infallible> {
         "KG/GOV/70000001, with the registers, starts its security server ss1 and gets keys for it:",
     );
     let provider_server = Server::start_with_us(&provider.site)?;
-    Operator::new(&provider, &network, uuk.clone(), true).certify()?;
-    say("agency 2", "KG/GOV/70000002, with the portal, does the same for its own");
-    let consumer_server = Server::start_with_us(&consumer.site)?;
-    Operator::new(&consumer, &network, uuk, false).certify()?;
-
-    say("drop", "two signed and vetted bundles into plugins/ of agency 1");
-    for (guest, file) in [(Guest::People, "people.asice"), (Guest::Vehicles, "vehicles.asice")] {
-        provider.site.drop_bundle(file, &provider.site.bundle(guest, None)?)?;
+    Operator::new(&provider, &network, &uuk, true).certify()?;
+    central.register_certificate(&provider, &one.join("authentication.pem"))?;
+    say(
+        "agency 2",
+        "KG/GOV/70000002, with the portal, joins in the browser, while two reviewers vet the adapters:",
+    );
+    let album = Album { folder: options.pictures.clone() };
+    let applicant = Applicant { side: &consumer, network: &network, uuk: &uuk, album: &album };
+    let files = ["people.asice", "vehicles.asice"];
+    let authored = |guest: Guest| provider.site.author(Parts::of(guest)?.with_fixtures(guest)?);
+    let bundles = [(files[0], authored(Guest::People)?), (files[1], authored(Guest::Vehicles)?)];
+    let ((consumer_server, joining), vetted) =
+        tokio::try_join!(applicant.join(&central, &console), vet(&central, &console, &album, bundles))?;
+    say("drop", "both bundles, signed by author and central server, into plugins/ of agency 1");
+    for (file, bundle) in files.iter().zip(&vetted) {
+        provider.site.drop_bundle(file, bundle)?;
     }
+
     say("wait", "until the portal is answered");
     let reply = answers(&consumer_server, folder).await?;
-    tell(&consumer_server, &reply, folder)?;
+    let id = reply.headers.get("x-road-id").context("an answer without X-Road-Id")?.to_str()?;
+    let record = Operator::new(&consumer, &network, &uuk, false).record(id)?;
+    applicant.finish(&joining, &record).await?;
+    say("ready", "the operator confirms the call, by the digest of its record: agency 2 is admitted");
+    tell(&consumer_server, &reply, id, &console, folder);
     // Both servers live until now.
     let _servers = [provider_server, consumer_server];
     std::future::pending().await
+}
+
+/// A central server in `folder` for the authorities of `network`: with the service of `provider` in its catalog, and a key
+/// that signs what is vetted.
+fn found(
+    folder: &Path,
+    uuk: &Path,
+    console: &str,
+    network: &Network,
+    provider: &Enrolled,
+) -> Result<Central> {
+    fs::create_dir(folder)?;
+    let agency = provider.site.folder();
+    let keys = agency.join("keys").display().to_string();
+    let settings = format!(
+        "\n[console]\naddress = '{console}'\n\n[vetting]\ncertificate = '{keys}/vetting-certificate.pem'\n\
+         key = '{keys}/vetting.pem'\npassword_file = '{keys}/password'\n"
+    );
+    let central = Central::found_in(folder, uuk, &settings)?;
+    central.approve(network)?;
+    for role in ["author", "vetting"] {
+        let authority = agency.join(format!("{role}-ca.pem"));
+        central.run(&["vetting", "trust", role, &authority.display().to_string()])?;
+    }
+    central.admit(provider, "Registry of people", PROVIDER)?;
+    central.hand_anchor(agency)?;
+    let described =
+        |name: &str| project_root().join("tests/e2e/examples/demo/catalog").join(name).display().to_string();
+    let contract = Guest::People.folder().join("contracts/person.yaml").display().to_string();
+    central.run(&["catalog", "system", PROVIDER, &described("system.toml")])?;
+    central.run(&["catalog", "draft", &described("person.toml"), &contract])?;
+    central.run(&["catalog", "publish", &format!("{PROVIDER}/person")])?;
+    Ok(central)
 }
 
 /// 10,000 generated people; gives the database server, if there is one.
@@ -207,9 +267,8 @@ fn say(verb: &str, what: &str) {
     eprintln!("  {verb:<9} {what}");
 }
 
-fn tell(server: &Server, reply: &Reply, folder: &Path) -> Result<()> {
+fn tell(server: &Server, reply: &Reply, id: &str, console: &str, folder: &Path) {
     let (base, demo) = (format!("http://{}/r1/{PROVIDER}", server.address()), for_shell(folder));
-    let id = reply.headers.get("x-road-id").context("an answer without X-Road-Id")?.to_str()?;
     println!(
         "
 The portal of agency 2 asked its own security server, which asked that of agency 1 and checked its signed answer:
@@ -248,13 +307,18 @@ Paste into another terminal:
   {demo}/uuk plugin list --config {demo}/agency-1/uuk.toml
   curl -s http://{operations}/metrics | grep uuk_requests
 
+How agency 2 joined stands on the pages at http://{console}/. Sign in as {head}, its head, or as {desk}, the operator;
+both have the password `{password}`.
+
 All files are in {demo}, each server's log is server.log in its folder. Ctrl-C ends the demo.",
         proxy = if is_behind_proxy() { "\n  export no_proxy=127.0.0.1\n" } else { "" },
         status = reply.status,
         body = String::from_utf8_lossy(&reply.body),
         operations = server.operations(),
+        password = PEOPLE_PASSWORD,
+        desk = DESK.0,
+        head = HEAD.0,
     );
-    Ok(())
 }
 
 /// Whether curl would ask a proxy for what is on this machine.

@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use self::files::{Files, Snapshot};
 use self::version::{Asked, Version};
 use super::project::{Project, ProjectOptions};
+use super::record::Recorder;
 use super::trial::{Bench, SourceOptions, block_on};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
@@ -59,9 +60,7 @@ pub(super) fn run(options: &DevOptions, terminal: &Terminal) -> Result<(), Failu
         return Err(failure);
     }
     block_on(async {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await;
-        let listener = listener.map_err(|error| no_door(options.port, &error))?;
-        let address = listener.local_addr().map_err(|error| no_door(options.port, &error))?;
+        let (listener, address) = open_door(options.port).await?;
         let serving: Serving = watch::Sender::new(None);
         let developing = develop(options, terminal, address, &serving);
         tokio::select! {
@@ -72,11 +71,47 @@ pub(super) fn run(options: &DevOptions, terminal: &Terminal) -> Result<(), Failu
     })
 }
 
-fn no_door(port: u16, error: &std::io::Error) -> Failure {
-    let message = format!("cannot listen on port {port} of this machine");
-    Failure::new(ExitCode::Environment, "adapter.port", message)
-        .note(error)
-        .help("choose another --port, or none")
+/// Serves one version, and leaves each call to `recorder`.
+pub(super) fn record(
+    port: u16,
+    project: &ProjectOptions,
+    sources: &SourceOptions,
+    recorder: Recorder,
+    terminal: &Terminal,
+) -> Result<(), Failure> {
+    let version = Version::build(project, sources, Arc::new(Bench::new()?), terminal)?;
+    let version = version.recorded_by(recorder);
+    block_on(async {
+        let (listener, address) = open_door(port).await?;
+        let url = format!("http://{address}");
+        let requests = version.requests(&url);
+        let serving: Serving = watch::Sender::new(Some(Arc::new(version)));
+        tell_ready(&url, &requests, "uuk.cli/adapter-record/v1", terminal);
+        tokio::select! {
+            () = serve(listener, &serving, terminal) => Ok(()),
+            _ = tokio::signal::ctrl_c() => Ok(()),
+        }
+    })
+}
+
+async fn open_door(port: u16) -> Result<(TcpListener, SocketAddr), Failure> {
+    let no_door = |error: std::io::Error| {
+        let message = format!("cannot listen on port {port} of this machine");
+        Failure::new(ExitCode::Environment, "adapter.port", message)
+            .note(error)
+            .help("choose another --port, or none")
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(no_door)?;
+    let address = listener.local_addr().map_err(no_door)?;
+    Ok((listener, address))
+}
+
+fn tell_ready(url: &str, requests: &[String], schema: &'static str, terminal: &Terminal) {
+    terminal.step("ready", url);
+    for request in requests {
+        terminal.step("try", request);
+    }
+    terminal.result(schema, &json!({ "url": url, "requests": requests }), url);
 }
 
 /// Builds after every edit, for ever.
@@ -93,18 +128,16 @@ async fn develop(
         let files = watched(&options.project);
         // Before the build, so that what is edited meanwhile is built next.
         let before = files.look(&Snapshot::default())?;
-        match make(options, &bench, terminal).await {
+        let built = build(options, &bench, terminal).await;
+        // What changes from here on is an edit: the build has ended.
+        let after = files.look(&before)?;
+        match probed(built).await {
             Ok(version) => {
                 let requests = version.requests(&base);
                 serving.send_replace(Some(Arc::new(version)));
                 generation += 1;
                 if generation == 1 {
-                    terminal.step("ready", &base);
-                    for request in &requests {
-                        terminal.step("try", request);
-                    }
-                    let ready = json!({ "url": base, "requests": requests });
-                    terminal.result("uuk.cli/adapter-dev/v1", &ready, &base);
+                    tell_ready(&base, &requests, "uuk.cli/adapter-dev/v1", terminal);
                 } else {
                     terminal.step("swapped", format_args!("generation {generation} serves"));
                 }
@@ -116,15 +149,19 @@ async fn develop(
                 terminal.step("waiting", format_args!("for an edit; {goes_on}"));
             }
         }
-        let after = files.look(&before)?;
         let meanwhile = after.changed_since(&before);
-        if meanwhile.iter().any(|file| !built_itself.contains(file)) {
-            terminal.step("changed", format_args!("{} while it was built", meanwhile.join(", ")));
-            built_itself = meanwhile;
+        let is_edited = meanwhile.iter().any(|file| !built_itself.contains(file));
+        built_itself = meanwhile;
+        if is_edited {
+            terminal.step("changed", format_args!("{} while it was built", built_itself.join(", ")));
             continue;
         }
         // What changed during this build as during the last, the build itself writes: it would never end.
-        built_itself = meanwhile;
+        if !built_itself.is_empty() {
+            let written = built_itself.join(", ");
+            terminal
+                .step("ignored", format_args!("{written}, which each build writes; save again to build it"));
+        }
         let changed = edited(&files, after).await?;
         terminal.step("changed", changed.join(", "));
     }
@@ -152,14 +189,18 @@ async fn edited(files: &Files, before: Snapshot) -> Result<Vec<String>, Failure>
     }
 }
 
-/// Builds a version aside, and probes it.
-async fn make(options: &DevOptions, bench: &Arc<Bench>, terminal: &Terminal) -> Result<Version, Failure> {
+/// Builds a version aside.
+async fn build(options: &DevOptions, bench: &Arc<Bench>, terminal: &Terminal) -> Result<Version, Failure> {
     let (project, sources) = (options.project.clone(), options.sources.clone());
     let (bench, teller) = (Arc::clone(bench), terminal.clone());
     let built = tokio::task::spawn_blocking(move || Version::build(&project, &sources, bench, &teller)).await;
-    let version = built.map_err(|error| {
+    built.map_err(|error| {
         Failure::new(ExitCode::Environment, "adapter.build_failed", "the build was given up").note(error)
-    })??;
+    })?
+}
+
+async fn probed(built: Result<Version, Failure>) -> Result<Version, Failure> {
+    let version = built?;
     version.probe().await?;
     Ok(version)
 }

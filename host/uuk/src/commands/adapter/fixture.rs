@@ -13,7 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::terminal::Failure;
 
 /// A file of `fixtures/`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 pub(super) struct Fixture {
     /// Path of the file, for messages.
     #[serde(skip)]
@@ -23,13 +23,13 @@ pub(super) struct Fixture {
     /// The request document.
     pub(super) request: Value,
     /// What came of the statements that the adapter runs.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) sql: Vec<StatementCall>,
     /// What came of the requests that the adapter sends.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) http: Vec<UpstreamCall>,
     /// When the request came, as the adapter is told. Default: a time that is always the same.
-    #[serde(default = "Fixture::any_time")]
+    #[serde(default = "Fixture::any_time", skip_serializing_if = "Fixture::is_any_time")]
     pub(super) received_at: String,
     /// Whether databases have no row and upstreams no document, instead of a complaint that nothing is recorded.
     #[serde(skip)]
@@ -39,7 +39,7 @@ pub(super) struct Fixture {
 }
 
 /// A statement that was run.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StatementCall {
     /// Its name in the manifest.
@@ -53,7 +53,7 @@ pub(super) struct StatementCall {
 }
 
 /// A request that was sent.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UpstreamCall {
     /// The upstream's name in the manifest.
@@ -64,7 +64,7 @@ pub(super) struct UpstreamCall {
     /// Status of the response.
     pub(super) status: u16,
     /// The response's document; nothing for no body.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) body: Option<Value>,
 }
 
@@ -119,6 +119,10 @@ impl Fixture {
 
     fn any_time() -> String {
         "2026-01-01T00:00:00Z".to_owned()
+    }
+
+    fn is_any_time(time: &str) -> bool {
+        time == Self::any_time()
     }
 
     /// Every fixture of a project, by name.

@@ -10,8 +10,8 @@ use uuk_bundle::{Bundle, COMPONENT, Datasource, Engine as DatabaseEngine, Manife
 use uuk_contract::{AnswerProblem, Limits};
 use uuk_plugin_host::capabilities::sql::DatabaseGrant;
 use uuk_plugin_host::{
-    Call, CallContext, CallError, CompiledCache, Engine, EngineConfig, Finding, Grant, Outcome, Plugin,
-    Resources, Usage,
+    Call, CallContext, CallError, CompiledCache, Engine, EngineConfig, Finding, HostCall, HostCallLog,
+    Outcome, Plugin, Resources, Usage,
 };
 use uuk_proxy::problem_of_fault;
 use uuk_transport::UpstreamConfig;
@@ -84,6 +84,19 @@ impl Bench {
         sources: &SourceOptions,
         recorded: &Recorded<'_>,
     ) -> Result<(Result<Outcome, CallError>, Usage), Failure> {
+        let (outcome, usage, _) = self.observe(project, component, call, sources, recorded).await?;
+        Ok((outcome, usage))
+    }
+
+    /// As [`Bench::call`], with the host calls that were made.
+    pub(super) async fn observe(
+        &self,
+        project: &Project,
+        component: &Component,
+        call: Call,
+        sources: &SourceOptions,
+        recorded: &Recorded<'_>,
+    ) -> Result<(Result<Outcome, CallError>, Usage, Vec<HostCall>), Failure> {
         let mut grant = recorded.grant();
         let mut parts = project.parts()?;
         parts.insert(COMPONENT.to_owned(), component.bytes.clone());
@@ -101,11 +114,13 @@ impl Bench {
         let is_recorded = |name: &str| sources.datasources.iter().all(|(live, _)| live != name);
         recorded.put_into(&mut parts, is_recorded)?;
 
-        let tasks = TaskTracker::new();
-        let outcome = self.load(&grant, &tasks, parts)?.call(call).await;
+        let (tasks, log) = (TaskTracker::new(), HostCallLog::default());
+        let resources = Resources::open_logged(&grant, &tasks, log.clone());
+        let resources = resources.map_err(|error| not_loaded(error.code(), &error))?;
+        let (outcome, usage) = self.load(resources, parts)?.call(call).await;
         tasks.close();
         tasks.wait().await;
-        Ok(outcome)
+        Ok((outcome, usage, log.take()))
     }
 
     /// Calls the adapter with each request, where databases have no row and upstreams no document.
@@ -154,7 +169,9 @@ impl Bench {
         parts.insert(COMPONENT.to_owned(), component.bytes.clone());
         recorded.put_into(&mut parts, |_| true)?;
         let tasks = TaskTracker::new();
-        let result = work(self.load(&recorded.grant(), &tasks, parts)?).await;
+        let resources = Resources::open(&recorded.grant(), &tasks);
+        let resources = resources.map_err(|error| not_loaded(error.code(), &error))?;
+        let result = work(self.load(resources, parts)?).await;
         tasks.close();
         tasks.wait().await;
         Ok(result)
@@ -162,11 +179,9 @@ impl Bench {
 
     fn load(
         &self,
-        grant: &Grant,
-        tasks: &TaskTracker,
+        resources: Arc<Resources>,
         parts: BTreeMap<String, Vec<u8>>,
     ) -> Result<Arc<Plugin>, Failure> {
-        let resources = Resources::open(grant, tasks).map_err(|error| not_loaded(error.code(), &error))?;
         Plugin::load(&self.engine, Some(&self.cache), &bundle(parts)?, resources)
             .map_err(|error| not_loaded(error.code(), &error))
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use uuk_asic::{Container, Profile};
 use uuk_bundle::{Bundle, BundleDigest, BundleError, BundleSignature, Role};
+use uuk_process::harmless;
 
 use super::read_file;
 use crate::commands::adapter::capabilities;
@@ -51,6 +52,9 @@ struct Plugin {
     content_digest: BundleDigest,
     services: Vec<String>,
     imports: Vec<String>,
+    /// Calls that an instance asks to answer; without it, one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reuse_calls_max: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -133,6 +137,7 @@ impl Inspection {
             content_digest: bundle.content_digest(),
             services: manifest.services.iter().map(|service| service.code.clone()).collect(),
             imports: capabilities(bundle.component()),
+            reuse_calls_max: manifest.reuse.map(|reuse| reuse.calls_max),
         });
         self.statements = manifest
             .statements
@@ -187,6 +192,12 @@ impl Inspection {
             writeln!(text, "content     {}", plugin.content_digest)?;
             writeln!(text, "services    {}", plugin.services.join(", "))?;
             writeln!(text, "imports     {}", harmless(&plugin.imports.join(", ")))?;
+            if let Some(calls_max) = plugin.reuse_calls_max {
+                writeln!(
+                    text,
+                    "reuse       an instance asks to answer {calls_max} calls: state can survive a call"
+                )?;
+            }
         }
         for upstream in &self.upstreams {
             let (methods, paths) = (upstream.methods.join(","), upstream.paths.join(" "));
@@ -215,18 +226,6 @@ impl Inspection {
         }
         Ok(())
     }
-}
-
-/// A line without characters that could move the cursor or turn the direction of writing.
-pub(super) fn harmless(line: &str) -> String {
-    let is_direction = |character| matches!(character, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    line.chars()
-        .map(|character| match character {
-            '\t' => ' ',
-            character if character.is_control() || is_direction(character) => '\u{fffd}',
-            character => character,
-        })
-        .collect()
 }
 
 impl Problem {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use uuk_asic::Profile;
 use uuk_bundle::{Bundle, BundleDigest, BundleSignature, COMPONENT, MANIFEST, MAPPING, Statement, ValueType};
 use uuk_central::vetting::{Change, Component, Difference, Report};
+use uuk_process::harmless;
 
-use super::inspect::harmless;
 use super::{read_file, refusal, trust, write_file};
 use crate::commands::adapter::{capabilities, examine};
 use crate::exit_code::ExitCode;
@@ -166,6 +166,9 @@ fn aspects(bundle: &Bundle) -> Aspects {
         ("concurrency", limits.concurrency_max.to_string()),
     ] {
         add("limit", name, limit);
+    }
+    if let Some(reuse) = manifest.reuse {
+        add("reuse", "instances", format!("{} calls, idle {:?}", reuse.calls_max, reuse.idle_time_max));
     }
     if let Some(Ok(signature)) = bundle.signatures().author {
         add("author", "signature", signature.signer.subject().to_owned());

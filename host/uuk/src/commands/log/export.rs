@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use uuk_messagelog::{ExportError, LogReader, Query, RecordId};
+use uuk_process::harmless;
 
-use super::{Opened, Server, Trust, counted, harmless};
+use super::{Opened, Server, Trust, counted};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 

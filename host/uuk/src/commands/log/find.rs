@@ -6,8 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuk_identifiers::ClientId;
 use uuk_messagelog::{Direction, FoundRecord, Query, RecordId};
+use uuk_process::harmless;
 
-use super::{Server, harmless};
+use super::Server;
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 

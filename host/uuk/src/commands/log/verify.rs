@@ -10,9 +10,9 @@ use jiff::SignedDuration;
 use serde::Serialize;
 use uuk_asic::{ARCHIVE_BYTES_MAX, ArchiveError, Outcome};
 use uuk_messagelog::{ContainerReport, Judge, Report, verify};
-use uuk_process::ErrorChain;
+use uuk_process::{ErrorChain, harmless};
 
-use super::{Trust, counted, harmless, read_file, unreadable};
+use super::{Trust, counted, read_file, unreadable};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
 

@@ -14,8 +14,9 @@ use uuk_proxy::problem_of_fault;
 use crate::commands::adapter::budget::Budget;
 use crate::commands::adapter::build;
 use crate::commands::adapter::component::Component;
-use crate::commands::adapter::fixture::{self, Fixture};
+use crate::commands::adapter::fixture::{self, Expected, Fixture};
 use crate::commands::adapter::project::{Project, ProjectOptions};
+use crate::commands::adapter::record::Recorder;
 use crate::commands::adapter::recorded::Recorded;
 use crate::commands::adapter::trial::{Bench, SourceOptions, call_of};
 use crate::exit_code::ExitCode;
@@ -28,6 +29,7 @@ pub(super) struct Version {
     component: Component,
     fixtures: Vec<Fixture>,
     sources: SourceOptions,
+    recorder: Option<Recorder>,
 }
 
 /// A request as it came to the door.
@@ -61,7 +63,12 @@ impl Version {
         let component = Component::read(&project)?;
         let fixtures = Fixture::read_all(&project)?;
         project.hold()?;
-        Ok(Self { bench, project, component, fixtures, sources: sources.clone() })
+        Ok(Self { bench, project, component, fixtures, sources: sources.clone(), recorder: None })
+    }
+
+    /// This version, with each call left to `recorder`. Host calls are then answered by the sources alone.
+    pub(super) fn recorded_by(self, recorder: Recorder) -> Self {
+        Self { recorder: Some(recorder), ..self }
     }
 
     /// Asks the adapter what it says of itself; what fails here does not serve.
@@ -148,11 +155,17 @@ impl Version {
         let is_this = |fixture: &&Fixture| fixture.operation == operation.id() && fixture.request == request;
         // Host calls that no source answers are answered by the fixture of the same request.
         let unrecorded = Fixture::unrecorded(operation.id().to_owned(), request.clone(), &self.project)?;
-        let fixture = self.fixtures.iter().find(is_this).unwrap_or(&unrecorded);
+        let mut known = self.fixtures.iter().filter(|_| self.recorder.is_none());
+        let fixture = known.find(is_this).unwrap_or(&unrecorded);
         let recorded = Recorded::new(fixture, &self.project).await?;
         let call = call_of(&self.project, fixture);
-        let (outcome, usage) =
-            self.bench.call(&self.project, &self.component, call, &self.sources, &recorded).await?;
+        let (outcome, usage, host_calls) =
+            self.bench.observe(&self.project, &self.component, call, &self.sources, &recorded).await?;
+        if let Some(recorder) = &self.recorder {
+            let (operation, expected) = (operation.id().to_owned(), Expected::of(&outcome));
+            let answered = Fixture { operation, request, expected, ..Fixture::nothing() };
+            recorder.keep(&self.bench, &self.project, &self.component, answered, &host_calls).await;
+        }
         Ok((outcome, Budget::new(&usage, &self.project)))
     }
 

@@ -89,18 +89,19 @@ fn columns_sql(engine: Engine) -> &'static str {
              FROM sqlite_master m JOIN pragma_table_info(m.name) c
              WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite~_%' ESCAPE '~' ORDER BY m.name, c.cid"
         }
-        Engine::Postgres => {
+        Engine::Mariadb => {
+            "SELECT table_name, column_name, data_type, CAST(is_nullable = 'YES' AS SIGNED),
+                    CAST(column_key = 'PRI' AS SIGNED)
+             FROM information_schema.columns WHERE table_schema = database() ORDER BY table_name, ordinal_position"
+        }
+        // No address that is given here names one of the others.
+        _ => {
             "SELECT t.relname::text, c.attname::text, format_type(c.atttypid, NULL),
                     (NOT c.attnotnull)::int::bigint, (c.attnum = ANY (coalesce(i.indkey, '')))::int::bigint
              FROM pg_class t JOIN pg_attribute c ON c.attrelid = t.oid AND c.attnum > 0 AND NOT c.attisdropped
              LEFT JOIN pg_index i ON i.indrelid = t.oid AND i.indisprimary
              WHERE t.relkind IN ('r', 'v', 'm', 'p') AND t.relnamespace = current_schema()::regnamespace
              ORDER BY t.relname, c.attnum"
-        }
-        Engine::Mariadb => {
-            "SELECT table_name, column_name, data_type, CAST(is_nullable = 'YES' AS SIGNED),
-                    CAST(column_key = 'PRI' AS SIGNED)
-             FROM information_schema.columns WHERE table_schema = database() ORDER BY table_name, ordinal_position"
         }
     }
 }
