@@ -46,7 +46,11 @@ fn fuzz(target: &str, package: &Package, project: &Project) -> Result<()> {
             None => folder.join("seeds").join(target),
         };
     let mut command = cargo_fuzz("run", project)?;
-    command.arg(target).args([findings, seeds]).args(["--", &format!("-max_total_time={SECONDS}"), &format!("-seed={SEED}")]);
+    command.arg(target).args([findings, seeds]).args([
+        "--",
+        &format!("-max_total_time={SECONDS}"),
+        &format!("-seed={SEED}"),
+    ]);
     let (_, said) = capture_both(&mut command)?;
     println!("{target}: {}", said.lines().last().unwrap_or_default());
     Ok(())
