@@ -1,11 +1,13 @@
 //! What an integrator would write by hand without adapters: the same call, answered natively.
 //!
-//! It does the same work: HTTP, the contract's pattern and schemas, the same statement on the same kind of pool, the same
-//! log line and the same metrics of a request. It lacks only the adapter, and what keeps adapters apart.
+//! It does the same work: HTTP, the client's right, the contract's pattern and schemas, the same statement on the same kind
+//! of pool within a time limit, the same log line and the same metrics of a request. It lacks only the adapter, and what
+//! keeps adapters apart.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -19,9 +21,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use uuk_identifiers::{ClientId, ServiceId};
 use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerLimits};
 
 const SERVICE: &str = "KG/GOV/70000001/registry/person";
+const TIME_MAX: Duration = Duration::from_secs(30);
 
 /// The handler on a port of its own.
 pub(crate) struct Native {
@@ -31,6 +35,7 @@ pub(crate) struct Native {
 }
 
 struct Handler {
+    rights: HashMap<ServiceId, HashSet<ClientId>>,
     database: SqlitePool,
     request: Validator,
     answer: Validator,
@@ -53,6 +58,7 @@ impl Native {
         let options = SqliteConnectOptions::new().filename(database).read_only(true);
         let statement: Arc<str> = std::fs::read_to_string(statement)?.replace(":pin", "?1").into();
         let handler = Arc::new(Handler {
+            rights: HashMap::from([(SERVICE.parse()?, HashSet::from([uuk_e2e::CLIENT.parse()?]))]),
             database: SqlitePoolOptions::new().max_connections(8).connect_with(options).await?,
             request: jsonschema::validator_for(&serde_json::json!({
                 "type": "object", "required": ["pin"], "additionalProperties": false,
@@ -100,8 +106,15 @@ impl Handler {
         let started = Instant::now();
         let client = request.headers().get("x-road-client").and_then(|value| value.to_str().ok());
         let id = Uuid::new_v4().to_string();
-        let answered = self.person(request.uri().path(), statement).await;
-        let status = if answered.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        let answered = match self.may_call(request.uri().path(), client) {
+            true => tokio::time::timeout(TIME_MAX, self.person(request.uri().path(), statement)).await,
+            false => Ok(None),
+        };
+        let (status, answer) = match answered {
+            Ok(Some(answer)) => (StatusCode::OK, answer),
+            Ok(None) => (StatusCode::NOT_FOUND, Vec::new()),
+            Err(_) => (StatusCode::GATEWAY_TIMEOUT, Vec::new()),
+        };
         let duration = started.elapsed();
         let duration_ms = duration.as_secs_f64() * 1_000.0;
         tracing::info!(
@@ -123,13 +136,24 @@ impl Handler {
         ];
         metrics::counter!("native_requests_total", &labels).increment(1);
         metrics::histogram!("native_request_seconds", &labels).record(duration.as_secs_f64());
-        let mut response = Response::new(Full::new(answered.unwrap_or_default().into()));
+        let mut response = Response::new(Full::new(answer.into()));
         *response.status_mut() = status;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-road-id", id);
         }
         response
+    }
+
+    /// Whether the client has a right to the service that the path names.
+    fn may_call(&self, path: &str, client: Option<&str>) -> bool {
+        let service = path.strip_prefix("/r1/").and_then(|names| {
+            let end = names.match_indices('/').nth(4).map_or(names.len(), |(index, _)| index);
+            names.get(..end)?.parse().ok()
+        });
+        let rights = service.and_then(|service: ServiceId| self.rights.get(&service));
+        let client = client.and_then(|client| client.parse().ok());
+        rights.zip(client).is_some_and(|(clients, client)| clients.contains(&client))
     }
 
     async fn person(&self, path: &str, statement: &str) -> Option<Vec<u8>> {
