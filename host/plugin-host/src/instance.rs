@@ -40,7 +40,7 @@ pub(crate) struct CallState {
     pub(crate) annotations: Vec<(String, String)>,
     memory: MemoryMeter,
     pace: Pace,
-    wasi: Option<WasiCtx>,
+    wasi: Option<Box<WasiCtx>>,
     pub(crate) http_door: Option<HttpDoor>,
 }
 
@@ -78,8 +78,9 @@ impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         // Most adapters import WASI and never call it: its context is made when one does. It holds nothing: no
         // arguments, environment, files or sockets.
-        let ctx =
-            self.wasi.get_or_insert_with(|| WasiCtx::builder().max_random_size(RANDOM_BYTES_MAX).build());
+        let ctx = self
+            .wasi
+            .get_or_insert_with(|| Box::new(WasiCtx::builder().max_random_size(RANDOM_BYTES_MAX).build()));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }

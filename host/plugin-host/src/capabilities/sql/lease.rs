@@ -163,7 +163,8 @@ impl Lease {
 
     fn session(&mut self) -> Result<&mut Session, SqlError> {
         // It is only taken when the lease is dropped.
-        self.session.as_deref_mut().ok_or_else(|| SqlError::Unavailable("connection lost".into()))
+        let session = self.session.as_deref_mut().map(AsMut::as_mut);
+        session.ok_or_else(|| SqlError::Unavailable("connection lost".into()))
     }
 
     /// Notes what an exchange with the database left behind.
@@ -251,13 +252,15 @@ impl Connector {
 }
 
 impl managed::Manager for Connector {
-    type Type = Session;
+    // Boxed, as a lease moves from hand to hand several times in each call.
+    type Type = Box<Session>;
     type Error = sqlx::Error;
 
-    async fn create(&self) -> Result<Session, sqlx::Error> {
+    async fn create(&self) -> Result<Box<Session>, sqlx::Error> {
         let options = Arc::clone(&self.options);
         // By the runtime: who asks may be on a thread that gives way, and the connection's own would be like it for ever.
-        let connecting = AbortOnDropHandle::new(tokio::spawn(async move { options.connect().await }));
+        let connecting =
+            AbortOnDropHandle::new(tokio::spawn(async move { options.connect().await.map(Box::new) }));
         let session = connecting.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
         if self.is_down.swap(false, Ordering::Relaxed) {
             let (datasource, user) = (&self.datasource, &self.application_name);
@@ -266,7 +269,7 @@ impl managed::Manager for Connector {
         Ok(session)
     }
 
-    async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+    async fn recycle(&self, session: &mut Box<Session>, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
         if metrics.age() > CONNECTION_AGE_MAX {
             return Err(RecycleError::message("old"));
         }
