@@ -9,9 +9,10 @@ use uuk_process::{Clock, Secret};
 
 use crate::audit::{Actor, AuditEntry, AuditError, AuditRow, Head};
 use crate::config::DatabaseConfig;
+use crate::letters::Telling;
 use crate::people::PasswordHashers;
 use crate::registry::{DamagedRow, Edit, Refusal, Registry};
-use crate::store::{FileEdit, Record, Store, StoreError};
+use crate::store::{Change, FileEdit, Record, Store, StoreError};
 
 /// Of two that change the registry at once, one begins anew.
 const CHANGE_ATTEMPTS_MAX: u32 = 20;
@@ -86,6 +87,11 @@ pub(crate) trait Recorded: Serialize + DeserializeOwned {
 
     /// What the audit log tells of it: no secrets, and nothing that grows.
     fn told(&self) -> Value;
+
+    /// What people are told once it is so. One of a name that was told before is not told again.
+    fn tellings(&self) -> Vec<Telling> {
+        Vec::new()
+    }
 }
 
 /// The registry at one moment.
@@ -206,7 +212,7 @@ impl Central {
             let head = self.store.head().await?;
             let edit = Edit { kind: "denied".to_owned(), id: object.to_owned(), before: None, after: None };
             let (_, row) = self.entry(&head, actor, &format!("denied-{action}"), vec![edit])?;
-            if self.store.commit(&row, &[], &[], &[]).await? {
+            if self.store.commit(&row, &Change::default()).await? {
                 return Ok(());
             }
         }
@@ -303,7 +309,9 @@ impl Central {
         let content = Some(serde_json::to_string(after).map_err(CentralError::Unwritable)?);
         let record = Record { kind: R::KIND, id: id.to_owned(), content };
         let (_, row) = self.entry(head, actor, act, vec![edit])?;
-        Ok(self.store.commit(&row, &[], &[record], files).await?)
+        let letters = self.letters_of(&after.tellings()).await?;
+        let change = Change { records: &[record], files, letters: &letters, ..Change::default() };
+        Ok(self.store.commit(&row, &change).await?)
     }
 
     /// The next entry of the audit log, and how it is stored.
@@ -331,7 +339,8 @@ impl Central {
     ) -> Result<Option<Snapshot>, CentralError> {
         let edits = after.edits_since(before).map_err(CentralError::Unwritable)?;
         let (entry, row) = self.entry(head, actor, act, edits)?;
-        if !self.store.commit(&row, &entry.edits, &[], &[]).await? {
+        let change = Change { edits: &entry.edits, ..Change::default() };
+        if !self.store.commit(&row, &change).await? {
             return Ok(None);
         }
         let snapshot =

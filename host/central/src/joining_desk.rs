@@ -18,6 +18,7 @@ use crate::joining::{
     Act, Agreement, Application, Calendar, Ground, Instructions, JoiningRefusal, Party, Procedure, Profile,
     Review, Stage,
 };
+use crate::letters::{Notice, Readers, Telling};
 use crate::registry::Registry;
 
 /// An agreement or instructions of more are handed over otherwise.
@@ -43,6 +44,25 @@ impl Recorded for Case {
     fn told(&self) -> Value {
         let content = serde_json::to_vec(&self.procedure).unwrap_or_default();
         json!({ "member": self.member, "stage": self.procedure.stage(), "sha256": Sha256::of(&content) })
+    }
+
+    /// Whoever did not act last learns where that led.
+    fn tellings(&self) -> Vec<Telling> {
+        let history = self.procedure.history();
+        let (Some(last), events) = (history.last(), history.len()) else { return Vec::new() };
+        let (procedure, member) = (self.number, self.member.clone());
+        let other = match last.party {
+            Party::Applicant => Party::Operator,
+            Party::Operator => Party::Applicant,
+        };
+        // A draft is its writer's own affair.
+        if matches!(last.act, Act::Write(_)) {
+            return Vec::new();
+        }
+        let readers = Readers::of(other, &member);
+        let (stage, turn) = (self.procedure.stage(), self.procedure.turn());
+        let name = format!("procedure {procedure} event {events}");
+        vec![Telling { name, notice: Notice::Stage { procedure, member, stage, turn }, readers }]
     }
 }
 

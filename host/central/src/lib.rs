@@ -18,6 +18,7 @@ mod der;
 pub mod joining;
 mod joining_desk;
 mod key_folder;
+mod letters;
 mod management;
 mod parameters;
 mod people;
@@ -39,8 +40,9 @@ pub use config::{DatabaseConfig, KeysConfig, PublicationConfig};
 pub use der::Der;
 pub use joining_desk::{Case, CertificateFinding, JoiningError, Step, StepName};
 pub use key_folder::{KeyFolder, KeyFolderError};
+pub use letters::{Delivery, Letter, Notice, UnsentLetter};
 pub use management::{ManagementConfig, ManagementError, ManagementRequest, ManagementService};
-pub use people::{Invited, Passed, PeopleError, Person, Role};
+pub use people::{Invited, MailAddress, NoMailAddress, Passed, PeopleError, Person, Role};
 pub use publication::{Audience, PublicationError};
 pub use publisher::{Publisher, PublisherError, courier};
 pub use registry::{

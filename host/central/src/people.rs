@@ -4,6 +4,7 @@
 //! prove oneself as a digest of random bits, so that no copy of the database lets anyone in. The key of a second factor is
 //! kept as it is: it lets nobody in without the password.
 
+mod mail_address;
 mod password;
 mod second_factor;
 mod sign_in;
@@ -20,8 +21,10 @@ use uuk_process::Secret;
 
 use self::second_factor::SecondFactor;
 use crate::audit::{Actor, NoActor};
+use crate::catalog::LANGUAGES;
 use crate::central::{Central, CentralError, Recorded};
 
+pub use mail_address::{MailAddress, NoMailAddress};
 pub(crate) use password::PasswordHashers;
 pub use sign_in::Passed;
 
@@ -44,6 +47,12 @@ pub struct Person {
     pub roles: BTreeSet<Role>,
     /// For whom they act, unless for the operator.
     pub member: Option<MemberId>,
+    /// Where letters about their work go, if they want any.
+    #[serde(default)]
+    pub mail: Option<MailAddress>,
+    /// In which language, by its code.
+    #[serde(default)]
+    pub language: Option<String>,
     /// Whether they may sign in.
     pub active: bool,
     password: Option<String>,
@@ -118,6 +127,10 @@ pub struct Invited {
     pub roles: BTreeSet<Role>,
     /// For whom they act, unless for the operator.
     pub member: Option<MemberId>,
+    /// Where letters about their work go, if they want any.
+    pub mail: Option<MailAddress>,
+    /// In which language: `ky`, `ru`, `uz` or `en`.
+    pub language: Option<String>,
 }
 
 /// Why somebody is not let in, or cannot be invited.
@@ -137,6 +150,9 @@ pub enum PeopleError {
     /// One person acts for one side.
     #[error("roles at a member need the member, and do not go with roles at the operator")]
     Sides,
+    /// No language of letters.
+    #[error("letters are written in one of {}", LANGUAGES.join(", "))]
+    Language,
     /// There is nobody of that name.
     #[error("there is no person `{name}`")]
     Unknown {
@@ -192,7 +208,7 @@ impl Recorded for Person {
         json!({
             "full_name": self.full_name, "roles": self.roles, "member": self.member, "active": self.active,
             "has_password": self.password.is_some(), "is_invited": self.invitation.is_some(), "tokens": tokens,
-            "has_second_factor": self.has_second_factor(),
+            "has_second_factor": self.has_second_factor(), "has_mail": self.mail.is_some(),
         })
     }
 }
@@ -232,6 +248,7 @@ impl Invited {
         if self.roles.is_empty() {
             return Err(PeopleError::NoRole);
         }
+        check_language(self.language.as_deref())?;
         let sides_fit = self.roles.iter().all(|role| role.is_at_member() == self.member.is_some());
         if sides_fit { Ok(()) } else { Err(PeopleError::Sides) }
     }
@@ -247,12 +264,14 @@ impl Central {
         invited.check()?;
         let (token, digest) = new_token(&invited.name)?;
         let invitation = Invitation { token: digest, expires: self.clock().now() + INVITATION_TIME };
-        let Invited { name, full_name, roles, member } = invited.clone();
+        let Invited { name, full_name, roles, member, mail, language } = invited.clone();
         let person = Person {
             name,
             full_name,
             roles,
             member,
+            mail,
+            language,
             active: true,
             password: None,
             invitation: Some(invitation),
@@ -272,6 +291,7 @@ impl Central {
     pub async fn dismiss(&self, actor: &Actor, name: &str) -> Result<(), PeopleError> {
         self.change_person(actor, "dismiss-person", name, |person| {
             *person = Person {
+                mail: None,
                 active: false,
                 password: None,
                 invitation: None,
@@ -283,6 +303,25 @@ impl Central {
         })
         .await?;
         Ok(self.end_sessions(name).await?)
+    }
+
+    /// Sends a person's letters elsewhere, or none any more.
+    ///
+    /// # Errors
+    /// [`PeopleError::Unknown`] or [`PeopleError::Language`], or if the database cannot be used.
+    pub async fn set_mail(
+        &self,
+        actor: &Actor,
+        name: &str,
+        mail: Option<MailAddress>,
+        language: Option<String>,
+    ) -> Result<Person, PeopleError> {
+        check_language(language.as_deref())?;
+        self.change_person(actor, "set-mail", name, |person| {
+            (person.mail, person.language) = (mail.clone(), language.clone());
+            Ok(())
+        })
+        .await
     }
 
     /// Everybody, by name.
@@ -340,6 +379,13 @@ impl Central {
             Ok(person)
         })
         .await
+    }
+}
+
+fn check_language(language: Option<&str>) -> Result<(), PeopleError> {
+    match language.is_none_or(|language| LANGUAGES.contains(&language)) {
+        true => Ok(()),
+        false => Err(PeopleError::Language),
     }
 }
 

@@ -13,14 +13,16 @@ use uuk_process::Secret;
 
 use crate::audit::{AuditRow, Head};
 use crate::catalog;
+use crate::letters::LetterRow;
 use crate::registry::{DamagedRow, Edit, Registry};
 
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "registry", include_str!("../migrations/0001_registry.sql")),
     (2, "records", include_str!("../migrations/0002_records.sql")),
     (3, "catalog", include_str!("../migrations/0003_catalog.sql")),
     (4, "files", include_str!("../migrations/0004_files.sql")),
     (5, "catalog_search", include_str!("../migrations/0005_catalog_search.sql")),
+    (6, "letters", include_str!("../migrations/0006_letters.sql")),
 ];
 
 /// An operator and a publisher need few.
@@ -33,6 +35,8 @@ const READ_ATTEMPTS_MAX: u32 = 20;
 const KEEP: &str = "INSERT INTO record (kind, id, content) VALUES ($1, $2, $3) \
                     ON CONFLICT (kind, id) DO UPDATE SET content = $3";
 const DROP: &str = "DELETE FROM record WHERE kind = $1 AND id = $2";
+const WRITE_LETTER: &str = "INSERT INTO letter (name, person, notice, state, due_at, attempts) \
+                            VALUES ($1, $2, $3, 'waiting', $4, 0) ON CONFLICT (name) DO NOTHING";
 
 /// Why the database cannot be used.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
@@ -122,6 +126,15 @@ pub(crate) enum FileEdit {
     Drop(Sha256),
 }
 
+/// All that becomes different at once.
+#[derive(Debug, Default)]
+pub(crate) struct Change<'a> {
+    pub(crate) edits: &'a [Edit],
+    pub(crate) records: &'a [Record],
+    pub(crate) files: &'a [FileEdit],
+    pub(crate) letters: &'a [LetterRow],
+}
+
 /// The database.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -167,15 +180,8 @@ impl Store {
         Err(StoreError::Busy)
     }
 
-    /// Makes a change of the registry, of records and of files and notes it, all or nothing. False if another change has
-    /// taken its number.
-    pub(crate) async fn commit(
-        &self,
-        row: &AuditRow,
-        edits: &[Edit],
-        records: &[Record],
-        files: &[FileEdit],
-    ) -> Result<bool, StoreError> {
+    /// Makes a change and notes it, all or nothing. False if another change has taken its number.
+    pub(crate) async fn commit(&self, row: &AuditRow, change: &Change<'_>) -> Result<bool, StoreError> {
         const KEEP_FILE: &str =
             "INSERT INTO file (digest, content) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
         const DROP_FILE: &str = "DELETE FROM file WHERE digest = $1";
@@ -193,7 +199,7 @@ impl Store {
                 transaction.rollback().await?;
                 return Ok(false);
             }
-            for Edit { kind, id, after, .. } in edits {
+            for Edit { kind, id, after, .. } in change.edits {
                 match after {
                     Some(after) => sqlx::query(SET).bind(kind).bind(id).bind(after.to_string()),
                     None => sqlx::query(REMOVE).bind(kind).bind(id),
@@ -208,7 +214,7 @@ impl Store {
                     }
                 }
             }
-            for Record { kind, id, content } in records {
+            for Record { kind, id, content } in change.records {
                 match content {
                     Some(content) => sqlx::query(KEEP).bind(kind).bind(id).bind(content),
                     None => sqlx::query(DROP).bind(kind).bind(id),
@@ -216,7 +222,7 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             }
-            for file in files {
+            for file in change.files {
                 match file {
                     FileEdit::Keep(digest, content) => {
                         sqlx::query(KEEP_FILE).bind(digest.to_string()).bind(content.to_vec())
@@ -226,9 +232,87 @@ impl Store {
                 .execute(&mut *transaction)
                 .await?;
             }
+            for LetterRow { name, person, notice, due_at, .. } in change.letters {
+                let letter = sqlx::query(WRITE_LETTER).bind(name).bind(person).bind(notice).bind(due_at);
+                letter.execute(&mut *transaction).await?;
+            }
             transaction.commit().await?;
         });
         Ok(true)
+    }
+
+    /// Keeps letters that no change brings; those that were written before stay as they are.
+    pub(crate) async fn write_letters(&self, letters: &[LetterRow]) -> Result<(), StoreError> {
+        on!(self, |pool| {
+            for LetterRow { name, person, notice, due_at, .. } in letters {
+                let letter = sqlx::query(WRITE_LETTER).bind(name).bind(person).bind(notice).bind(due_at);
+                letter.execute(pool).await?;
+            }
+        });
+        Ok(())
+    }
+
+    /// The letter that has waited longest by `now`, of which no other hears until `until`.
+    pub(crate) async fn take_letter(&self, now: i64, until: i64) -> Result<Option<LetterRow>, StoreError> {
+        const NEXT: &str = "SELECT name, person, notice, due_at, attempts FROM letter \
+                            WHERE state = 'waiting' AND due_at <= $1 ORDER BY due_at, name LIMIT 1";
+        const TAKE: &str = "UPDATE letter SET due_at = $1, attempts = attempts + 1 \
+                            WHERE name = $2 AND due_at = $3 AND state = 'waiting'";
+        loop {
+            let row: Option<(String, String, String, i64, i64)> =
+                on!(self, |pool| sqlx::query_as(NEXT).bind(now).fetch_optional(pool).await?);
+            let Some((name, person, notice, due_at, attempts)) = row else { return Ok(None) };
+            let taken = on!(self, |pool| {
+                let take = sqlx::query(TAKE).bind(until).bind(&name).bind(due_at);
+                take.execute(pool).await?.rows_affected()
+            });
+            // Otherwise another was faster.
+            if taken == 1 {
+                let attempts = attempts + 1;
+                return Ok(Some(LetterRow { name, person, notice, due_at, attempts, hindrance: None }));
+            }
+        }
+    }
+
+    /// Says what became of a letter, and when it is tried again.
+    pub(crate) async fn settle_letter(
+        &self,
+        name: &str,
+        state: &str,
+        due_at: Option<i64>,
+        hindrance: Option<String>,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE letter SET state = $1, due_at = COALESCE($2, due_at), hindrance = $3 \
+                           WHERE name = $4";
+        on!(self, |pool| {
+            sqlx::query(SQL).bind(state).bind(due_at).bind(hindrance).bind(name).execute(pool).await?;
+        });
+        Ok(())
+    }
+
+    /// The letters that are not sent, the newest first; whether each waits.
+    pub(crate) async fn unsent_letters(
+        &self,
+        letters_max: u32,
+    ) -> Result<Vec<(bool, LetterRow)>, StoreError> {
+        const SQL: &str = "SELECT name, person, notice, state, due_at, attempts, hindrance FROM letter \
+                           WHERE state <> 'sent' ORDER BY due_at DESC, name LIMIT $1";
+        type Row = (String, String, String, String, i64, i64, Option<String>);
+        let rows: Vec<Row> =
+            on!(self, |pool| sqlx::query_as(SQL).bind(i64::from(letters_max)).fetch_all(pool).await?);
+        let letter = |(name, person, notice, state, due_at, attempts, hindrance): Row| {
+            (state == "waiting", LetterRow { name, person, notice, due_at, attempts, hindrance })
+        };
+        Ok(rows.into_iter().map(letter).collect())
+    }
+
+    /// Forgets letters that are done with since before `moment`.
+    pub(crate) async fn forget_letters(&self, moment: i64) -> Result<(), StoreError> {
+        const SQL: &str = "DELETE FROM letter WHERE state <> 'waiting' AND due_at < $1";
+        on!(self, |pool| {
+            sqlx::query(SQL).bind(moment).execute(pool).await?;
+        });
+        Ok(())
     }
 
     /// Keeps or drops a record without noting it: what happens all the time and decides nothing.

@@ -10,7 +10,7 @@ use uuk_identifiers::ServiceId;
 
 use crate::catalog_desk::Draft;
 use crate::console::{Asked, Received};
-use crate::desk::{Beginning, Desk, Invitation};
+use crate::desk::{Beginning, Desk, Invitation, MailWish};
 use crate::problem::Problem;
 use crate::public_api;
 use crate::reply::{MIMETYPE, Reply};
@@ -30,6 +30,7 @@ pub(crate) enum Operation {
     ShowCatalogService,
     DownloadContract,
     ShowMyself,
+    SetMail,
     ListProfiles,
     ListProcedures,
     BeginProcedure,
@@ -51,6 +52,7 @@ pub(crate) enum Operation {
     AskAccess,
     DecideAccess,
     ListPeople,
+    ListLetters,
     InvitePerson,
     DismissPerson,
     ShowAudit,
@@ -100,6 +102,7 @@ pub(crate) const ROUTES: &[(Operation, &str, &str, &str)] = &[
         "The exact bytes of a published service's contract",
     ),
     (Operation::ShowMyself, "GET", "/api/v1/me", "For whom the token acts"),
+    (Operation::SetMail, "PUT", "/api/v1/me/mail", "Say where one's own letters go, and in which language"),
     (Operation::ListProfiles, "GET", "/api/v1/profiles", "The rules by which institutions join"),
     (Operation::ListProcedures, "GET", "/api/v1/procedures", "The procedures that the person may see"),
     (
@@ -190,6 +193,7 @@ pub(crate) const ROUTES: &[(Operation, &str, &str, &str)] = &[
         "/api/v1/accesses/{number}/decision",
         "Grant or refuse a request for access, or take a grant back",
     ),
+    (Operation::ListLetters, "GET", "/api/v1/letters", "The letters that are not sent, the newest 200"),
     (Operation::ListPeople, "GET", "/api/v1/people", "Who works with this server"),
     (
         Operation::InvitePerson,
@@ -222,6 +226,7 @@ pub(crate) async fn answer(
         | Operation::ShowCatalogService
         | Operation::DownloadContract => return Err(Problem::Internal),
         Operation::ShowMyself => (StatusCode::OK, tell(person)),
+        Operation::SetMail => (StatusCode::OK, tell(&desk.set_mail(person, read::<MailWish>(asked)?).await?)),
         Operation::ListProfiles => (StatusCode::OK, json!({ "profiles": Profile::all() })),
         Operation::ListProcedures => {
             let cases = desk.procedures(person).await?;
@@ -292,6 +297,7 @@ pub(crate) async fn answer(
             desk.decide_access(person, number()?, &read(asked)?).await?;
             (StatusCode::OK, json!({}))
         }
+        Operation::ListLetters => (StatusCode::OK, json!({ "letters": desk.letters(person).await? })),
         Operation::ListPeople => {
             let people = desk.people(person).await?;
             (StatusCode::OK, json!({ "people": people.iter().map(tell).collect::<Vec<_>>() }))
@@ -357,6 +363,7 @@ fn read<T: DeserializeOwned>(asked: &Asked) -> Result<T, Problem> {
 fn tell(person: &Person) -> serde_json::Value {
     json!({
         "name": person.name, "full_name": person.full_name, "roles": person.roles, "member": person.member,
-        "active": person.active, "has_password": person.has_password(),
+        "active": person.active, "has_password": person.has_password(), "mail": person.mail,
+        "language": person.language,
     })
 }

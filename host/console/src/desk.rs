@@ -8,7 +8,8 @@ use uuk_central::joining::{
     Act, Application, Deadline, Event, Gate, Party, Problem as FieldProblem, Stage, Turn,
 };
 use uuk_central::{
-    Actor, AuditEntry, Case, Central, CertificateFinding, Invited, Person, Role, Step, StepName,
+    Actor, AuditEntry, Case, Central, CertificateFinding, Invited, MailAddress, Person, Role, Step, StepName,
+    UnsentLetter,
 };
 use uuk_identifiers::MemberId;
 use uuk_pki::Sha256;
@@ -19,6 +20,8 @@ use crate::problem::Problem;
 
 /// Entries of the audit log that are given out at once.
 const ENTRIES_MAX: usize = 500;
+/// Letters that are shown at once.
+const LETTERS_MAX: u32 = 200;
 
 /// Where people do what they may do, and nothing else. Pages and API come here.
 #[derive(Debug, Clone)]
@@ -53,6 +56,26 @@ pub(crate) struct Invitation {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     member: Option<MemberId>,
+    /// Where letters about their work go, if they want any.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    mail: Option<MailAddress>,
+    /// In which language: `ky`, `ru`, `uz` or `en`.
+    #[serde(default)]
+    language: Option<String>,
+}
+
+/// Where a person's letters go.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MailWish {
+    /// None, if no letters are wanted.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    mail: Option<MailAddress>,
+    /// In which language: `ky`, `ru`, `uz` or `en`.
+    #[serde(default)]
+    language: Option<String>,
 }
 
 /// A procedure as a person sees it.
@@ -144,14 +167,27 @@ impl Desk {
         invitation: Invitation,
     ) -> Result<Secret<String>, Problem> {
         let actor = self.check(person, Action::Invite, "people").await?;
-        let Invitation { name, full_name, roles, member } = invitation;
-        let invited = Invited { name, full_name, roles: roles.into_iter().collect(), member };
+        let Invitation { name, full_name, roles, member, mail, language } = invitation;
+        let roles = roles.into_iter().collect();
+        let invited = Invited { name, full_name, roles, member, mail, language };
         Ok(self.central.invite(&actor, &invited).await?)
     }
 
     pub(crate) async fn dismiss(&self, person: &Person, name: &str) -> Result<(), Problem> {
         let actor = self.check(person, Action::Dismiss, "people").await?;
         Ok(self.central.dismiss(&actor, name).await?)
+    }
+
+    /// Everybody decides where their own letters go.
+    pub(crate) async fn set_mail(&self, person: &Person, wish: MailWish) -> Result<Person, Problem> {
+        let MailWish { mail, language } = wish;
+        Ok(self.central.set_mail(&actor(person)?, &person.name, mail, language).await?)
+    }
+
+    /// The letters that are not sent, newest first.
+    pub(crate) async fn letters(&self, person: &Person) -> Result<Vec<UnsentLetter>, Problem> {
+        self.check(person, Action::SeePeople, "letters").await?;
+        Ok(self.central.unsent_letters(LETTERS_MAX).await?)
     }
 
     /// The last entries of the audit log, newest first.

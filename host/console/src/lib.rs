@@ -13,6 +13,8 @@ mod config;
 mod console;
 mod desk;
 mod form;
+mod letters;
+mod mailer;
 mod openapi;
 mod pages;
 mod problem;
@@ -24,3 +26,4 @@ mod vetting_desk;
 
 pub use config::ConsoleConfig;
 pub use console::Console;
+pub use mailer::{MailConfig, MailError, MailSecurity, Mailer};

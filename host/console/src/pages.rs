@@ -4,6 +4,7 @@ mod accesses;
 mod application;
 mod catalog;
 mod layout;
+mod mail;
 mod overtaken;
 mod people;
 mod procedure;
@@ -143,10 +144,15 @@ impl Visit {
             [page @ ("services" | "systems" | "accesses"), id @ ..] => {
                 catalog::show(self, desk, person, (page, &id.join("/")), None).await?
             }
-            ["second-factor"] => self.page("page/second_factor", second_factor::show(self, person, None)),
+            ["second-factor"] => {
+                let parts = [second_factor::show(self, person, None), mail::form(self, person, None)];
+                self.page("page/second_factor", html! { @for part in parts { (part) } })
+            }
             ["people"] => {
                 let people = desk.people(person).await?;
-                self.page("page/people", people::list(self, person, &people, None))
+                let unsent = mail::unsent(self, &desk.letters(person).await?);
+                let people = people::list(self, person, &people, None);
+                self.page("page/people", html! { (people) (unsent) })
             }
             _ => return Err(Problem::NoSuchPage),
         })
@@ -233,6 +239,15 @@ impl Visit {
                 Err(problem @ Problem::People(_)) => {
                     problem.log();
                     let page = second_factor::again(self, person, act, &problem);
+                    Ok(Reply::page(problem.status(), layout(self, &self.text("page/second_factor"), page)))
+                }
+                Err(problem) => Err(problem),
+            },
+            ["mail"] => match async { desk.set_mail(person, form.content()?).await }.await {
+                Ok(_) => Ok(Reply::see_other("/second-factor")),
+                Err(problem @ (Problem::People(_) | Problem::Malformed { .. })) => {
+                    problem.log();
+                    let page = mail::form(self, person, Some(&problem));
                     Ok(Reply::page(problem.status(), layout(self, &self.text("page/second_factor"), page)))
                 }
                 Err(problem) => Err(problem),

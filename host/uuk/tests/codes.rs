@@ -12,7 +12,7 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 82] = [
+const PASSED_ON: [&str; 83] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
@@ -46,6 +46,7 @@ const PASSED_ON: [&str; 82] = [
     "keys.refused",
     "keys.request",
     "keys.token",
+    "mail.password",
     "management.central",
     "management.certificate",
     "management.certificate_path",

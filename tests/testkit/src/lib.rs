@@ -6,6 +6,7 @@ pub mod databases;
 pub mod disk;
 pub mod fixtures;
 pub mod joining;
+pub mod mail;
 #[cfg(feature = "network")]
 pub mod network;
 pub mod openssl;

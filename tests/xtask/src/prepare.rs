@@ -93,6 +93,11 @@ const SQLITE: Package = Package { name: "sqlite3", is_installed: || is_on_path("
 const XMLLINT: Package =
     Package { name: "libxml2-utils", is_installed: || is_on_path("xmllint"), service: None };
 const XMLSEC: Package = Package { name: "xmlsec1", is_installed: || is_on_path("xmlsec1"), service: None };
+const AIOSMTPD: Package = Package {
+    name: "python3-aiosmtpd",
+    is_installed: || capture(Command::new("/usr/bin/python3").args(["-c", "import aiosmtpd"])).is_ok(),
+    service: None,
+};
 const ZEEP: Package = Package {
     name: "python3-zeep",
     is_installed: || capture(Command::new("/usr/bin/python3").args(["-c", "import zeep"])).is_ok(),
@@ -161,6 +166,7 @@ pub(crate) fn for_tests(project: &Project) -> Result<()> {
         PHP_SOAP,
         PKG_CONFIG,
         POSTGRESQL,
+        AIOSMTPD,
         SOFTHSM,
         SQLITE,
         UNIXODBC,

@@ -1,4 +1,9 @@
-use uuk_central::{AuditEntry, Central, CentralError, DatabaseConfig, Invited, Refusal, Role, StoreError};
+use std::time::Duration;
+
+use uuk_central::joining::Party;
+use uuk_central::{
+    AuditEntry, Central, CentralError, DatabaseConfig, Delivery, Invited, Refusal, Role, Step, StoreError,
+};
 use uuk_process::{Clock, Secret};
 
 use crate::world::*;
@@ -120,6 +125,8 @@ async fn people_and_procedures_are_kept_in_either_database() {
             full_name: "A. Asanova".into(),
             roles: [Role::Head].into(),
             member: Some(joining.clone()),
+            mail: None,
+            language: None,
         };
         let invitation = central.invite(&actor(), &invited).await.unwrap();
         let password = Secret::new("correct horse battery".to_owned());
@@ -136,5 +143,43 @@ async fn people_and_procedures_are_kept_in_either_database() {
         for secret in ["argon2", "correct horse", invitation.expose(), passed.session.expose()] {
             assert!(!audit.contains(secret), "{kind:?}: the audit log has {secret}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_letter_is_kept_with_its_change_and_taken_by_one_node_in_either_database() {
+    for kind in [Database::Sqlite, Database::Postgres] {
+        let world = World::new().await;
+        let Some((config, _server)) = database(kind, world.folder.path()) else { continue };
+        let (one, other) = (world.central(&config).await, world.central(&config).await);
+        one.found(&actor(), world.registry()).await.unwrap();
+        let invited = Invited {
+            name: "bekov".into(),
+            full_name: "B. Bekov".into(),
+            roles: [Role::Operator].into(),
+            member: None,
+            mail: Some("bekov@operator.example".parse().unwrap()),
+            language: None,
+        };
+        one.invite(&actor(), &invited).await.unwrap();
+        one.begin_joining(&actor(), &member("KG/GOV/70000002"), "uz-iip").await.unwrap();
+        let applicant = (Party::Applicant, "A. Asanova");
+        let refused = one.advance(&actor(), 1, applicant, Step::ReportKeys).await;
+        assert!(refused.is_err(), "{kind:?}");
+        assert_eq!(one.unsent_letters(9).await.unwrap(), [], "{kind:?}");
+        one.advance(&actor(), 1, applicant, Step::Withdraw).await.unwrap();
+
+        let (first, second) = tokio::join!(one.take_letter(), other.take_letter());
+        let taken: Vec<_> = [first.unwrap(), second.unwrap()].into_iter().flatten().collect();
+        let [letter] = taken.as_slice() else { panic!("{kind:?}: {taken:?}") };
+        assert_eq!(letter.person.name, "bekov", "{kind:?}");
+        // A node that ends before it has sent the letter leaves it to the others.
+        world.clock.advance(Duration::from_secs(301));
+        let letter = other.take_letter().await.unwrap().unwrap();
+        other.settle_letter(&letter, &Delivery::Taken).await.unwrap();
+        world.clock.advance(Duration::from_secs(24 * 3600));
+        assert!(one.take_letter().await.unwrap().is_none(), "{kind:?}");
+        let told = format!("{:?}", entries(&one).await.unwrap());
+        assert!(!told.contains("operator.example"), "{kind:?}: the audit log has the address");
     }
 }

@@ -3,7 +3,7 @@ use strum::IntoEnumIterator;
 use uuk_central::{Person, Role};
 use uuk_process::Secret;
 
-use super::Visit;
+use super::{Visit, mail};
 use crate::authorize::{Action, may};
 use crate::problem::Problem;
 
@@ -47,6 +47,7 @@ pub(super) fn list(
                     }
                 }
                 label { (visit.text("person/member")) input name="/member:optional" placeholder="KG/GOV/70000001"; }
+                (mail::fields(visit, "", None))
                 button type="submit" { (visit.text("person/invite")) }
             }
         }

@@ -32,6 +32,8 @@ async fn token(office: &Office, is_at_member: bool) -> String {
         full_name: "All roles".to_owned(),
         roles: Role::iter().filter(|role| role.is_at_member() == is_at_member).collect(),
         member: is_at_member.then(|| PROVIDER.parse().unwrap()),
+        mail: None,
+        language: None,
     };
     let central = &office.world.central;
     central.invite(&operator(), &invited).await.unwrap();

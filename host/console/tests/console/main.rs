@@ -13,6 +13,7 @@ mod catalog;
 mod editors;
 mod generated;
 mod joining;
+mod letters;
 mod pages;
 mod roles;
 mod second_factor;

@@ -97,6 +97,7 @@ fn body(action: &str) -> Value {
             "until": "2027-12-31T00:00:00Z", "calls_per_day": 1,
         }),
         "decideAccess" => json!({ "granted": true, "note": "x" }),
+        "setMail" => json!({ "mail": "x@example.kg", "language": "ky" }),
         "invitePerson" => json!({ "name": "x", "full_name": "X", "roles": ["auditor"] }),
         // These say nothing but their name.
         "takeStep:withdraw"
@@ -119,7 +120,7 @@ fn body(action: &str) -> Value {
 fn permitted(action: &str) -> Vec<Role> {
     use Role::{Auditor, CatalogEditor, Head, Operator, Reviewer, Specialist};
     match action {
-        "showMyself" | "listProfiles" | "listProcedures" | "showProcedure" | "listOwnSystems"
+        "showMyself" | "setMail" | "listProfiles" | "listProcedures" | "showProcedure" | "listOwnSystems"
         | "showOwnService" | "listAccesses" => Role::iter().collect(),
         "beginProcedure"
         | "takeStep:write"
@@ -148,7 +149,7 @@ fn permitted(action: &str) -> Vec<Role> {
         "takeVettingStep:revoke" => vec![Operator, Reviewer],
         "describeSystem" | "draftService" | "publishService" | "withdrawService" => vec![CatalogEditor],
         "askAccess" | "decideAccess" => vec![Head, CatalogEditor],
-        "listPeople" | "showAudit" => vec![Operator, Auditor],
+        "listPeople" | "listLetters" | "showAudit" => vec![Operator, Auditor],
         "invitePerson" | "dismissPerson" => vec![Operator],
         other => panic!("{other}: say here and in the operator's manual who may do this"),
     }

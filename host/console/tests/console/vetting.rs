@@ -107,6 +107,8 @@ impl Office {
             full_name: "B. Bekov".to_owned(),
             roles: [Role::Operator, Role::Reviewer].into(),
             member: None,
+            mail: None,
+            language: None,
         };
         let central = &self.world.central;
         central.invite(&operator(), &invited).await.unwrap();

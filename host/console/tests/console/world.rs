@@ -80,6 +80,8 @@ impl World {
             full_name: format!("Person {name}"),
             roles: [role].into(),
             member: role.is_at_member().then(|| member.parse().unwrap()),
+            mail: None,
+            language: None,
         };
         self.central.invite(&operator(), &invited).await.unwrap().expose().clone()
     }

@@ -7,7 +7,7 @@ use uuk_central::vetting::VettingConfig;
 use uuk_central::{
     DatabaseConfig, KeyFolder, KeysConfig, ManagementConfig, PublicationConfig, read_password,
 };
-use uuk_console::ConsoleConfig;
+use uuk_console::{ConsoleConfig, MailConfig};
 use uuk_globalconf::from_toml;
 
 use crate::config::Log;
@@ -34,6 +34,8 @@ pub(super) struct CentralConfig {
     pub(super) vetting: Option<VettingConfig>,
     /// Pages and API for people.
     pub(super) console: Option<ConsoleConfig>,
+    /// Where letters to people go.
+    pub(super) mail: Option<MailConfig>,
     /// What is logged, and how.
     #[serde(default)]
     pub(super) log: Log,
@@ -51,7 +53,8 @@ impl CentralConfig {
         let text = std::fs::read_to_string(path).map_err(|error| invalid(&error))?;
         let mut config: Self = from_toml(&text).map_err(|error| invalid(&error))?;
         let vetting = config.vetting.as_ref().map(VettingConfig::problems).unwrap_or_default();
-        let problems = [config.publication.problems(), config.requests.problems(), vetting].concat();
+        let mail = config.mail.as_ref().map(MailConfig::problems).unwrap_or_default();
+        let problems = [config.publication.problems(), config.requests.problems(), vetting, mail].concat();
         if let [problem, others @ ..] = problems.as_slice() {
             return Err(others.iter().fold(invalid(problem), Failure::note));
         }
@@ -64,6 +67,9 @@ impl CentralConfig {
         }
         if let Some(console) = &mut config.console {
             console.resolve(folder);
+        }
+        if let Some(mail) = &mut config.mail {
+            mail.resolve(folder);
         }
         Ok(config)
     }

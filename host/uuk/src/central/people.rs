@@ -2,7 +2,7 @@ use std::fmt::Write;
 
 use clap::Subcommand;
 use serde_json::json;
-use uuk_central::{Invited, PeopleError, Role};
+use uuk_central::{Invited, MailAddress, PeopleError, Role};
 use uuk_identifiers::MemberId;
 
 use super::{Operator, failure};
@@ -25,6 +25,12 @@ pub(crate) enum PersonCommand {
         /// For whom they act, unless for the operator: KG/GOV/70000002
         #[arg(long)]
         member: Option<MemberId>,
+        /// Where letters about their work go
+        #[arg(long)]
+        mail: Option<MailAddress>,
+        /// In which language: ky, ru, uz or en
+        #[arg(long)]
+        language: Option<String>,
     },
     /// Let somebody in no longer
     Dismiss {
@@ -56,10 +62,11 @@ pub(super) fn run(command: &PersonCommand, operator: &Operator<'_>) -> Result<()
             );
             return Ok(());
         }
-        PersonCommand::Invite { name, full_name, roles, member } => {
+        PersonCommand::Invite { name, full_name, roles, member, mail, language } => {
             let (name, full_name) = (name.clone(), full_name.clone());
             let roles = roles.iter().copied().collect();
-            let invited = Invited { name, full_name, roles, member: member.clone() };
+            let (member, mail, language) = (member.clone(), mail.clone(), language.clone());
+            let invited = Invited { name, full_name, roles, member, mail, language };
             runtime.block_on(central.invite(actor, &invited))
         }
         PersonCommand::Token { name, label, days } => {

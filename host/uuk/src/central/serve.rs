@@ -4,7 +4,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuk_central::vetting::{Examiner, Vetter, VettingService};
 use uuk_central::{Actor, Central, ManagementService, Publisher};
-use uuk_console::Console;
+use uuk_console::{Console, Mailer};
 use uuk_process::Clock;
 use uuk_transport::ListenerError;
 
@@ -34,6 +34,10 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
         let vetter = vetter
             .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
         let vetting = VettingService::build(Arc::clone(&central), examiner(), vetter, this_server()?);
+        let mailer =
+            config.mail.as_ref().map(|config| Mailer::build(config, Arc::clone(&central))).transpose();
+        let mailer = mailer
+            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
         let console = config.console.map(|config| Console::build(config, central)).transpose();
         let console = console.map_err(unusable)?;
         let stop = CancellationToken::new();
@@ -55,8 +59,13 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
                 console.run(stop.clone()).await;
             }
         };
+        let mailer = async {
+            if let Some(mailer) = mailer {
+                mailer.run(stop.clone()).await;
+            }
+        };
         let vetting = vetting.run(stop.clone());
-        tokio::join!(publisher.run(stop.clone()), management.run(stop.clone()), vetting, console);
+        tokio::join!(publisher.run(stop.clone()), management.run(stop.clone()), vetting, console, mailer);
         telemetry.shut_down().await;
         Ok(())
     })
