@@ -339,7 +339,9 @@ impl Central {
     ) -> Result<Option<Snapshot>, CentralError> {
         let edits = after.edits_since(before).map_err(CentralError::Unwritable)?;
         let (entry, row) = self.entry(head, actor, act, edits)?;
-        let change = Change { edits: &entry.edits, ..Change::default() };
+        let tellings = before.map(|before| after.catalog().tellings_since(before.catalog(), entry.at));
+        let letters = self.letters_of(&tellings.unwrap_or_default()).await?;
+        let change = Change { edits: &entry.edits, letters: &letters, ..Change::default() };
         if !self.store.commit(&row, &change).await? {
             return Ok(None);
         }

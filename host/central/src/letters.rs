@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use uuk_identifiers::MemberId;
+use uuk_identifiers::{ClientId, MemberId, ServiceId};
 use uuk_pki::Sha256;
 
 use crate::central::{Central, CentralError};
@@ -52,6 +52,36 @@ pub enum Notice {
         due: Date,
         /// Whether it is over.
         timeliness: Timeliness,
+    },
+    /// A service that the reader's institution may call has another edition.
+    Edition {
+        /// Which service.
+        service: ServiceId,
+        /// The number of the edition that counts now.
+        edition: u32,
+    },
+    /// A service that the reader's institution may call is no longer there.
+    Withdrawn {
+        /// Which service.
+        service: ServiceId,
+    },
+    /// A consumer asks the reader's institution for access.
+    AccessAsked {
+        /// The number of the request.
+        access: u64,
+        /// To which service.
+        service: ServiceId,
+        /// Who asks.
+        consumer: ClientId,
+    },
+    /// A provider has decided on a request of the reader's institution, or taken a grant back.
+    AccessDecided {
+        /// The number of the request.
+        access: u64,
+        /// To which service.
+        service: ServiceId,
+        /// Whether the consumer may call now.
+        granted: bool,
     },
 }
 
@@ -129,6 +159,16 @@ impl Readers {
         person.active
             && person.member.as_ref() == member
             && roles.iter().any(|role| person.roles.contains(role))
+    }
+
+    /// Who describes a member's services, or decides on access.
+    pub(crate) fn of_catalog(member: &MemberId) -> Self {
+        Self::Member(member.clone(), &[Role::Head, Role::CatalogEditor])
+    }
+
+    /// Who answers for what a member calls.
+    pub(crate) fn of_calls(member: &MemberId) -> Self {
+        Self::Member(member.clone(), &[Role::Head, Role::Specialist, Role::CatalogEditor])
     }
 
     /// Who works on joining for a party.
@@ -223,7 +263,8 @@ impl Central {
                     return Ok(Some(Letter { name: row.name, attempts, address, person, notice }));
                 }
                 (_, _, Err(_)) => self.give_up(&row.name, "a newer program has written it").await?,
-                _ => self.give_up(&row.name, "its reader has gone").await?,
+                (None, ..) => self.give_up(&row.name, "its reader has gone").await?,
+                (_, None, _) => self.give_up(&row.name, "its reader wants no letters any more").await?,
             }
         }
     }

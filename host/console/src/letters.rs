@@ -53,5 +53,26 @@ fn tell(notice: &Notice, language: Language, reader: &str) -> Told {
             let lines = vec![subject.clone(), language.fill("clock/due", due)];
             Told { lines, subject, path: format!("/procedures/{procedure}") }
         }
+        Notice::Edition { service, edition } => {
+            let subject = format!("{}: {edition}", language.fill("letter/edition", service));
+            let lines = vec![subject.clone(), language.text("letter/edition_meaning")];
+            Told { lines, subject, path: format!("/catalog/{service}") }
+        }
+        Notice::Withdrawn { service } => {
+            let subject = language.fill("letter/withdrawn", service);
+            let lines = vec![subject.clone(), language.text("letter/withdrawn_meaning")];
+            Told { lines, subject, path: "/accesses".to_owned() }
+        }
+        Notice::AccessAsked { access, service, consumer } => {
+            let subject = language.fill("letter/access_asked", consumer);
+            let lines = vec![subject.clone(), language.fill("access/number", access), service.to_string()];
+            Told { lines, subject, path: "/accesses".to_owned() }
+        }
+        Notice::AccessDecided { access, service, granted } => {
+            let decided = if *granted { "letter/access_granted" } else { "letter/access_refused" };
+            let subject = language.fill(decided, service);
+            let lines = vec![subject.clone(), language.fill("access/number", access)];
+            Told { lines, subject, path: "/accesses".to_owned() }
+        }
     }
 }

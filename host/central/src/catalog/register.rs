@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use super::description::{
 };
 use super::lint::texts_flaws;
 use super::privacy::system_privacy_flaws;
+use crate::letters::{Notice, Readers, Telling};
 use crate::registry::{Edit, Refusal, Registry, check_text, compare, put};
 
 const SYSTEM: &str = "information_system";
@@ -209,6 +210,38 @@ impl CatalogRegister {
         granted.collect()
     }
 
+    /// What consumers and providers are told of what makes `self` of `before`.
+    pub(crate) fn tellings_since(&self, before: &Self, now: Timestamp) -> Vec<Telling> {
+        let mut tellings = Vec::new();
+        for (number, access) in &self.accesses {
+            tellings.extend(access_telling(*number, access, before.accesses.get(number)));
+        }
+        for (id, was) in before.services.iter() {
+            let is = self.services.get(id);
+            if is.is_some_and(|is| Arc::ptr_eq(is, was)) {
+                continue;
+            }
+            let published = is.and_then(|is| is.published.as_ref());
+            let (what, notice) = match (was.published.as_ref(), published) {
+                (Some(was), Some(is)) if was.number != is.number => {
+                    let edition = is.number;
+                    (format!("edition {edition}"), Notice::Edition { service: id.clone(), edition })
+                }
+                (Some(_), None) => (format!("withdrawn {now}"), Notice::Withdrawn { service: id.clone() }),
+                _ => continue,
+            };
+            let consumers =
+                before.accesses.values().filter(|one| one.request.service == *id && one.counts(now));
+            let members: BTreeSet<_> = consumers.map(|one| one.request.consumer.member()).collect();
+            tellings.extend(members.into_iter().map(|member| Telling {
+                name: format!("service {id} {what} for {member}"),
+                notice: notice.clone(),
+                readers: Readers::of_calls(member),
+            }));
+        }
+        tellings
+    }
+
     /// Takes in a stored row, if it is of here.
     pub(crate) fn put(&mut self, kind: &str, id: &str, content: &str) -> Option<()> {
         match kind {
@@ -224,5 +257,23 @@ impl CatalogRegister {
         compare(SYSTEM, &before.systems, &self.systems, edits)?;
         compare(SERVICE, &before.services, &self.services, edits)?;
         compare(ACCESS, &before.accesses, &self.accesses, edits)
+    }
+}
+
+/// The provider learns of a new request, the consumer of what was decided.
+fn access_telling(number: u64, access: &Access, before: Option<&Access>) -> Option<Telling> {
+    let (service, consumer) = (access.request.service.clone(), access.request.consumer.clone());
+    match (before, &access.decision) {
+        (None, None) => Some(Telling {
+            name: format!("access {number} asked"),
+            readers: Readers::of_catalog(&service.provider.member),
+            notice: Notice::AccessAsked { access: number, service, consumer },
+        }),
+        (Some(before), Some(decision)) if before.decision != access.decision => Some(Telling {
+            name: format!("access {number} decided {}", decision.at),
+            readers: Readers::of_calls(consumer.member()),
+            notice: Notice::AccessDecided { access: number, service, granted: decision.granted },
+        }),
+        _ => None,
     }
 }

@@ -7,12 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use uuk_central::{Central, DatabaseConfig, Delivery, Invited, Letter, Role};
+use uuk_central::{Central, DatabaseConfig, Delivery, Invited, Letter, Notice, Role, ServiceDescription};
 use uuk_console::{MailConfig, MailSecurity, Mailer};
 use uuk_testkit::mail::{MailServer, PASSWORD, USER};
 use uuk_testkit::tls_authority::TlsAuthority;
 
 use crate::browser::Browser;
+use crate::catalog::{CONTRACT, PROVIDER, description};
 use crate::joining::{accept, look};
 use crate::world::{MEMBER, World, application, operator};
 
@@ -28,11 +29,21 @@ async fn world(desk: &str) -> (World, [String; 2]) {
 }
 
 async fn reachable(world: &World, name: &str, role: Role, mail: &str, language: &str) -> String {
+    reachable_at(world, name, (role, MEMBER), mail, language).await
+}
+
+async fn reachable_at(
+    world: &World,
+    name: &str,
+    (role, member): (Role, &str),
+    mail: &str,
+    language: &str,
+) -> String {
     let invited = Invited {
         name: name.to_owned(),
         full_name: format!("Person {name}"),
         roles: [role].into(),
-        member: role.is_at_member().then(|| MEMBER.parse().unwrap()),
+        member: role.is_at_member().then(|| member.parse().unwrap()),
         mail: Some(mail.parse().unwrap()),
         language: Some(language.to_owned()),
     };
@@ -184,6 +195,48 @@ async fn a_letter_that_no_mailbox_takes_is_given_up_and_shown() {
         world.call("PUT", &desk, "/api/v1/me/mail", Some(&json!({ "language": "tlh" }))).await;
     assert_eq!((status.as_u16(), &told["code"]), (422, &json!("people.language")));
     assert!(!format!("{:?}", world.audit().await).contains("operator.example"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn providers_and_consumers_learn_what_changes_for_them() {
+    let world = World::new().await;
+    world.furnish().await;
+    world.publish().await;
+    let consumer = reachable(&world, "asanova", Role::Head, "a@registry.example", "ru").await;
+    let editor = (Role::CatalogEditor, PROVIDER);
+    let provider = reachable_at(&world, "osmonov", editor, "o@people.example", "en").await;
+    let service = description().service;
+    let asked = json!({
+        "consumer": MEMBER, "service": service, "purpose": "pensions", "legal_basis": "Law 7",
+        "fields": ["/get/answer/name"], "until": "2027-12-31T00:00:00Z", "calls_per_day": 10,
+    });
+    let told = async || {
+        let letters = due(&world.central).await;
+        let told = letters.iter().map(|letter| (letter.person.name.clone(), letter.notice.clone()));
+        told.collect::<Vec<_>>()
+    };
+    let (to_provider, to_consumer) = ("osmonov".to_owned(), "asanova".to_owned());
+
+    assert_eq!(world.post(&consumer, "/api/v1/accesses", &asked).await.0.as_u16(), 201);
+    let (access, member) = (1, MEMBER.parse().unwrap());
+    let notice = Notice::AccessAsked { access, service: service.clone(), consumer: member };
+    assert_eq!(told().await, [(to_provider, notice)]);
+
+    let decision = json!({ "granted": true, "note": "as asked" });
+    world.post(&provider, "/api/v1/accesses/1/decision", &decision).await;
+    let notice = Notice::AccessDecided { access, service: service.clone(), granted: true };
+    assert_eq!(told().await, [(to_consumer.clone(), notice)]);
+
+    let edition = ServiceDescription { tariff: "10 som a call".into(), ..description() };
+    world.central.draft_service(&operator(), edition, CONTRACT.as_bytes()).await.unwrap();
+    assert_eq!(told().await, [], "a draft is its writer's own affair");
+    world.central.publish_service(&operator(), &service, false).await.unwrap();
+    let notice = Notice::Edition { service: service.clone(), edition: 2 };
+    assert_eq!(told().await, [(to_consumer.clone(), notice)]);
+
+    let withdraw = |registry: &mut uuk_central::Registry| registry.withdraw_service(&service);
+    world.central.change(&operator(), "withdraw-service", withdraw).await.unwrap();
+    assert_eq!(told().await, [(to_consumer, Notice::Withdrawn { service })]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
