@@ -251,13 +251,18 @@ impl Fixture {
     /// does not get to the end of anything by itself in that time, and cleaning up is not given up yet.
     pub(crate) async fn is_quiet(&self) {
         let started = Instant::now();
-        self.tasks.close();
-        tokio::time::timeout(QUIET_TIME_MAX, self.tasks.wait()).await.unwrap();
-        self.tasks.reopen();
+        self.is_told_to_stop().await;
         while self.running().await > 0 {
             assert!(started.elapsed() < QUIET_TIME_MAX, "the database is still at work");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Waits until all cleaning up is done.
+    pub(crate) async fn is_told_to_stop(&self) {
+        self.tasks.close();
+        tokio::time::timeout(QUIET_TIME_MAX, self.tasks.wait()).await.unwrap();
+        self.tasks.reopen();
     }
 
     /// Waits until the database runs something for us.

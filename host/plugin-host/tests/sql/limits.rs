@@ -1,9 +1,10 @@
 //! Time, connections, and that the database is told to stop.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use uuk_bundle::{Access, Engine};
-use uuk_plugin_host::capabilities::sql::SqlError;
+use uuk_plugin_host::capabilities::sql::{SqlError, Value};
 
 use crate::fixture::{Fixture, context, in_time};
 use crate::on_every_engine_that_stops;
@@ -119,6 +120,33 @@ async fn survives_a_storm_of_dropped_calls(fixture: Fixture) {
     granted.works().await.unwrap();
     fixture.is_quiet().await;
     assert!(fixture.connections().await <= 2);
+}
+
+/// The server hears that it shall stop before it hears what: a mere cancellation would pass it by.
+#[tokio::test]
+async fn stops_what_a_busy_server_has_not_begun() {
+    let Some(fixture) = Fixture::new(Engine::Postgres).await else { return };
+    let granted = fixture.granted(|grant| grant.connections_max = 1);
+    let declared = "row = { n = \"integer\" }\nparams = { last = \"integer\" }\ntimeout = \"1s\"";
+    let statement = fixture.statement(
+        declared,
+        "SELECT count(*) AS n FROM (SELECT generate_series(1, CAST(:last AS bigint))) AS s",
+    );
+    let last = |last| vec![("last".to_owned(), Value::Integer(last))];
+    // From now on it is prepared, so that all of it is on its way at once.
+    granted.database.run(&statement, last(1), in_time(), &context()).await.unwrap();
+    let server =
+        fixture.execute("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'uuk:%'").await;
+    let signal =
+        |signal: &str| assert!(Command::new("kill").args([signal, &server]).status().unwrap().success());
+
+    signal("-STOP");
+    let outcome = granted.database.run(&statement, last(100_000_000_000), in_time(), &context()).await;
+    assert_eq!(outcome.unwrap_err(), SqlError::Deadline);
+    fixture.is_told_to_stop().await;
+    signal("-CONT");
+    fixture.is_quiet().await;
+    granted.works().await.unwrap();
 }
 
 /// Nothing interrupts its driver, so the call ends and its thread keeps the place of a connection.

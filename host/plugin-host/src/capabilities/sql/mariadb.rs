@@ -119,8 +119,9 @@ impl MariadbSession {
     /// The server would not notice a closed socket before it has rows to send, so it is told by another connection.
     pub(super) async fn stop(&mut self) -> Result<(), sqlx::Error> {
         let mut spare = self.options.expose().connect().await?;
-        // A number the server gave; it is not given again while the server runs.
-        let kill = AssertSqlSafe(format!("KILL QUERY {}", self.id));
+        // Stopping only the query would be lost on a server that has not begun it yet. The server gave the number, and
+        // does not give it again while it runs.
+        let kill = AssertSqlSafe(format!("KILL CONNECTION {}", self.id));
         sqlx::raw_sql(kill).execute(&mut spare).await?;
         spare.close().await
     }

@@ -135,8 +135,9 @@ impl PostgresSession {
     /// The server would not notice a closed socket before it has rows to send, so it is told by another connection.
     pub(super) async fn stop(&mut self) -> Result<(), sqlx::Error> {
         let mut spare = self.options.expose().connect().await?;
-        // The process keeps its number as long as our connection to it is open, so this cannot hit another.
-        sqlx::query("SELECT pg_cancel_backend($1)").bind(self.backend).execute(&mut spare).await?;
+        // Cancelling would be lost on a process that has not begun the statement yet; its end is not. The process keeps
+        // its number as long as our connection to it is open, so this cannot hit another.
+        sqlx::query("SELECT pg_terminate_backend($1)").bind(self.backend).execute(&mut spare).await?;
         spare.close().await
     }
 }
