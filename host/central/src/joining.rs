@@ -14,7 +14,7 @@ mod stage;
 mod tests;
 
 pub use application::{Application, Document, Duty, InformationSystem, Problem, ResponsiblePerson};
-pub use calendar::{Calendar, CalendarError};
+pub use calendar::{Calendar, CalendarError, CalendarTables, YearTable};
 pub use deadline::{Deadline, Phase, Timeliness};
 pub use procedure::{Act, Agreement, Event, Gate, Instructions, Procedure, Review};
 pub use profile::{ChecklistItem, Deadlines, Ground, Profile};

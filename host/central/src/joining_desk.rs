@@ -12,6 +12,7 @@ use uuk_pki::{Certificate, CertificateError, CertificateUse, Sha256};
 use uuk_process::ErrorChain;
 
 use crate::audit::Actor;
+use crate::calendars::Calendars;
 use crate::central::{Central, CentralError, Recorded};
 use crate::der::Der;
 use crate::joining::{
@@ -79,8 +80,8 @@ impl Case {
     ///
     /// # Errors
     /// [`JoiningError::Profile`] if this program no longer has them.
-    pub fn calendar(&self) -> Result<&'static Calendar, JoiningError> {
-        Calendar::of(&self.profile()?.calendar).ok_or(JoiningError::Profile)
+    pub fn calendar<'a>(&self, calendars: &'a Calendars) -> Result<&'a Calendar, JoiningError> {
+        calendars.of(&self.profile()?.calendar).ok_or(JoiningError::Profile)
     }
 
     /// What a party can do next, as far as the stage decides it.
@@ -344,10 +345,10 @@ impl Central {
     ) -> Result<Case, JoiningError> {
         let name = format!("joining-{}", <&str>::from(&step).replace('_', "-"));
         let act = self.act_of(number, person, step).await?;
-        let now = self.clock().now();
+        let (now, calendars) = (self.clock().now(), self.calendars().await?);
         self.change_record(actor, &name, &number.to_string(), |case: Option<Case>| {
             let mut case = case.ok_or(JoiningError::Unknown)?;
-            let (profile, calendar) = (case.profile()?, case.calendar()?);
+            let (profile, calendar) = (case.profile()?, case.calendar(&calendars)?);
             case.procedure.act((party, person), act.clone(), profile, calendar, now)?;
             Ok(case)
         })

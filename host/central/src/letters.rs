@@ -217,11 +217,11 @@ impl Central {
     /// # Errors
     /// If the database cannot be used.
     pub async fn remind(&self) -> Result<(), CentralError> {
-        let now = self.clock().now();
+        let (now, calendars) = (self.clock().now(), self.calendars().await?);
         let mut tellings = Vec::new();
         for case in self.joinings().await? {
             // Rules that this program no longer has are told wherever the procedure is looked at.
-            let (Ok(profile), Ok(calendar)) = (case.profile(), case.calendar()) else { continue };
+            let (Ok(profile), Ok(calendar)) = (case.profile(), case.calendar(&calendars)) else { continue };
             let Some(deadline) = case.procedure.deadline(profile, calendar, now) else { continue };
             let (Some(due), Timeliness::DueSoon | Timeliness::Overdue) = (deadline.due, deadline.timeliness)
             else {

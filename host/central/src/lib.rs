@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod audit;
+mod calendars;
 mod catalog;
 mod central;
 mod config;
@@ -29,6 +30,7 @@ mod store;
 pub mod vetting;
 
 pub use audit::{Actor, AuditEntry, AuditError, NoActor};
+pub use calendars::{CalendarChangeError, Calendars};
 pub use catalog::{
     Access, AccessRequest, Breakage, CatalogRegister, CatalogService, Classification, Contact, Decision,
     Edition, Field, Flaw, InformationSystem, LANGUAGES, Outline, OutlinedField, OutlinedOperation,

@@ -3,14 +3,14 @@
 use http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use uuk_central::joining::Profile;
+use uuk_central::joining::{Calendar, Profile};
 use uuk_central::vetting::VettingStep;
 use uuk_central::{AccessRequest, Person, Step};
 use uuk_identifiers::ServiceId;
 
 use crate::catalog_desk::Draft;
 use crate::console::{Asked, Received};
-use crate::desk::{Beginning, Desk, Invitation, MailWish};
+use crate::desk::{Beginning, CalendarDraft, Desk, Invitation, MailWish};
 use crate::problem::Problem;
 use crate::public_api;
 use crate::reply::{MIMETYPE, Reply};
@@ -36,6 +36,8 @@ pub(crate) enum Operation {
     BeginProcedure,
     ShowProcedure,
     TakeStep,
+    ListCalendars,
+    SetCalendar,
     ListSubmissions,
     SubmitBundle,
     ShowSubmission,
@@ -113,6 +115,13 @@ pub(crate) const ROUTES: &[(Operation, &str, &str, &str)] = &[
     ),
     (Operation::ShowProcedure, "GET", "/api/v1/procedures/{number}", "A procedure with all its data"),
     (Operation::TakeStep, "POST", "/api/v1/procedures/{number}/steps", "Do something in a procedure"),
+    (Operation::ListCalendars, "GET", "/api/v1/calendars", "The working days by which deadlines are counted"),
+    (
+        Operation::SetCalendar,
+        "PUT",
+        "/api/v1/calendars/{country}",
+        "Write the working days of a country anew",
+    ),
     (
         Operation::ListSubmissions,
         "GET",
@@ -245,6 +254,17 @@ pub(crate) async fn answer(
             let step: Step = read(asked)?;
             (StatusCode::OK, json!(desk.step(person, number()?, step).await?))
         }
+        Operation::ListCalendars => {
+            let calendars = desk.calendars(person).await?;
+            (StatusCode::OK, json!({ "calendars": calendars.iter().map(tell_calendar).collect::<Vec<_>>() }))
+        }
+        Operation::SetCalendar => {
+            let draft: CalendarDraft = read(asked)?;
+            if draft.tables.country != parameter {
+                return Err(Problem::Malformed { reason: "the path names another country".to_owned() });
+            }
+            (StatusCode::OK, tell_calendar(&desk.set_calendar(person, &draft).await?))
+        }
         Operation::ListSubmissions => {
             let submissions = desk.submissions(person).await?;
             let told = submissions.iter().map(|one| {
@@ -358,6 +378,10 @@ fn read<T: DeserializeOwned>(asked: &Asked) -> Result<T, Problem> {
     serde_json::from_slice(&asked.body).map_err(|error| Problem::Malformed {
         reason: error.to_string().chars().take(REASON_CHARS_MAX).collect(),
     })
+}
+
+fn tell_calendar(calendar: &Calendar) -> serde_json::Value {
+    json!({ "tables": calendar.tables(), "sha256": calendar.digest() })
 }
 
 fn tell(person: &Person) -> serde_json::Value {

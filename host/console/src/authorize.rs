@@ -9,6 +9,7 @@ pub(crate) enum Action {
     SeeProcedures,
     BeginProcedure,
     Step(StepName),
+    EditCalendar,
     SeeSubmissions,
     SubmitBundle,
     Vet(VettingStepName),
@@ -29,6 +30,7 @@ impl fmt::Display for Action {
             Self::SeeProcedures => f.write_str("see-procedures"),
             Self::BeginProcedure => f.write_str("joining-begin"),
             Self::Step(step) => write!(f, "joining-{}", step.to_string().replace('_', "-")),
+            Self::EditCalendar => f.write_str("set-calendar"),
             Self::SeeSubmissions => f.write_str("see-submissions"),
             Self::SubmitBundle => f.write_str("vetting-submit"),
             Self::Vet(step) => write!(f, "vetting-{step}"),
@@ -59,7 +61,7 @@ pub(crate) fn roles(action: Action) -> &'static [Role] {
         Action::EditCatalog => &[CatalogEditor],
         Action::AskAccess | Action::DecideAccess => &[Head, CatalogEditor],
         Action::SeePeople => &[Operator, Auditor],
-        Action::Invite | Action::Dismiss => &[Operator],
+        Action::EditCalendar | Action::Invite | Action::Dismiss => &[Operator],
         Action::SeeAudit => &[Operator, Auditor],
         Action::Step(step) => match step {
             // What binds the institution is for its head.

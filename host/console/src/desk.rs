@@ -5,11 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use uuk_central::joining::{
-    Act, Application, Deadline, Event, Gate, Party, Problem as FieldProblem, Stage, Turn,
+    Act, Application, Calendar, CalendarTables, Deadline, Event, Gate, Party, Problem as FieldProblem, Stage,
+    Turn,
 };
 use uuk_central::{
-    Actor, AuditEntry, Case, Central, CertificateFinding, Invited, MailAddress, Person, Role, Step, StepName,
-    UnsentLetter,
+    Actor, AuditEntry, Calendars, Case, Central, CertificateFinding, Invited, MailAddress, Person, Role,
+    Step, StepName, UnsentLetter,
 };
 use uuk_identifiers::MemberId;
 use uuk_pki::Sha256;
@@ -76,6 +77,18 @@ pub(crate) struct MailWish {
     /// In which language: `ky`, `ru`, `uz` or `en`.
     #[serde(default)]
     language: Option<String>,
+}
+
+/// A country's working days, written anew.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CalendarDraft {
+    pub(crate) tables: CalendarTables,
+    /// The `sha256` that the calendar had when it was read; if it has another one now, the draft is refused. Without this,
+    /// it replaces whatever there is.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub(crate) replaces: Option<Sha256>,
 }
 
 /// A procedure as a person sees it.
@@ -154,6 +167,21 @@ impl Desk {
         let doer = (party(person), person.full_name.as_str());
         let case = self.central.advance(&actor(person)?, number, doer, step).await?;
         self.view(person, case).await
+    }
+
+    pub(crate) async fn calendars(&self, person: &Person) -> Result<Calendars, Problem> {
+        self.check(person, Action::SeeProcedures, "calendars").await?;
+        Ok(self.central.calendars().await?)
+    }
+
+    pub(crate) async fn set_calendar(
+        &self,
+        person: &Person,
+        draft: &CalendarDraft,
+    ) -> Result<Calendar, Problem> {
+        let object = format!("calendar {}", draft.tables.country);
+        let actor = self.check(person, Action::EditCalendar, &object).await?;
+        Ok(self.central.set_calendar(&actor, &draft.tables, draft.replaces.as_ref()).await?)
     }
 
     pub(crate) async fn people(&self, person: &Person) -> Result<Vec<Person>, Problem> {
@@ -237,7 +265,8 @@ impl Desk {
     }
 
     async fn view(&self, person: &Person, case: Case) -> Result<CaseView, Problem> {
-        let (profile, calendar, now) = (case.profile()?, case.calendar()?, self.central.clock().now());
+        let (calendars, now) = (self.central.calendars().await?, self.central.clock().now());
+        let (profile, calendar) = (case.profile()?, case.calendar(&calendars)?);
         let procedure = &case.procedure;
         let application = procedure.application().clone();
         let is_draft = matches!(procedure.stage(), Stage::Draft | Stage::Returned);

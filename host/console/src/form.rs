@@ -1,7 +1,8 @@
 //! Forms as the JSON that the API reads: the names of fields are JSON pointers.
 //!
 //! `/persons/0/name` is text. `/persons/0/valid_until:optional` is left out if it is empty, and
-//! `/review/items/server:truth` is true for `yes`, `/level/minutes:number` a number. An entry of a list whose every text is empty was not filled in.
+//! `/review/items/server:truth` is true for `yes`, `/level/minutes:number` a number, `/tables/days_off:lines` a list of the
+//! lines that are not blank. An entry of a list whose every text is empty was not filled in.
 
 use serde_json::{Map, Value};
 
@@ -22,7 +23,8 @@ pub(crate) fn read(body: &[u8]) -> (Value, Vec<(String, String)>) {
         let value = match kind {
             "optional" if value.is_empty() => continue,
             "truth" => Value::Bool(value == "yes"),
-            "number" => value.parse::<u32>().map_or_else(|_| value.as_ref().into(), Value::from),
+            "lines" => value.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
+            "number" => value.parse::<i64>().map_or_else(|_| value.as_ref().into(), Value::from),
             _ => Value::String(value.into_owned()),
         };
         let path: Vec<_> = pointer.split('/').collect();
@@ -78,12 +80,14 @@ mod tests {
     fn fields_become_what_the_api_reads() {
         let form = "act=write&/application/persons/1/name=B&/application/persons/0/name=A\
                     &/application/persons/0/duties/0=signs_agreement&/application/persons/2/name=\
-                    &/application/persons/0/valid_until:optional=&/items/server:truth=yes&/items/carrier:truth=no";
+                    &/application/persons/0/valid_until:optional=&/items/server:truth=yes&/items/carrier:truth=no\
+                    &/days:lines=03-08%0D%0A%0D%0A+03-21+&/hours:number=-3&/no_days:lines=";
         let (content, others) = read(form.as_bytes());
         let persons = json!([{ "name": "A", "duties": ["signs_agreement"] }, { "name": "B" }]);
         assert_eq!(
             content,
-            json!({ "application": { "persons": persons }, "items": { "server": true, "carrier": false } })
+            json!({ "application": { "persons": persons }, "items": { "server": true, "carrier": false },
+                "days": ["03-08", "03-21"], "hours": -3, "no_days": [] })
         );
         assert_eq!(others, [("act".to_owned(), "write".to_owned())]);
     }

@@ -7,7 +7,7 @@ use uuk_central::{AccessRequest, Step};
 
 use crate::api::{Operation, ROUTES};
 use crate::catalog_desk::{Deciding, Draft, Publishing, SystemDraft};
-use crate::desk::{Beginning, Invitation, MailWish};
+use crate::desk::{Beginning, CalendarDraft, Invitation, MailWish};
 use crate::reply::MIMETYPE;
 
 /// OpenAPI 3.1.
@@ -81,6 +81,7 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
         Operation::AskAccess => Some(reference::<AccessRequest>(schemas)),
         Operation::DecideAccess => Some(reference::<Deciding>(schemas)),
         Operation::TakeVettingStep => Some(reference::<VettingStep>(schemas)),
+        Operation::SetCalendar => Some(reference::<CalendarDraft>(schemas)),
         Operation::SetMail => Some(reference::<MailWish>(schemas)),
         Operation::InvitePerson => Some(reference::<Invitation>(schemas)),
         _ => None,

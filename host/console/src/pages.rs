@@ -2,6 +2,7 @@
 
 mod accesses;
 mod application;
+mod calendars;
 mod catalog;
 mod layout;
 mod mail;
@@ -113,7 +114,7 @@ impl Visit {
             [] => Reply::see_other("/procedures"),
             ["procedures"] => {
                 let cases = desk.procedures(person).await?;
-                self.page("page/procedures", procedures::list(self, person, desk, &cases)?)
+                self.page("page/procedures", procedures::list(self, person, desk, &cases).await?)
             }
             ["procedures", number] => {
                 let case = desk.procedure(person, read_number(number)?).await?;
@@ -127,6 +128,7 @@ impl Visit {
                 let case = desk.procedure(person, read_number(number)?).await?;
                 self.page("page/print", application::print(self, &case))
             }
+            ["calendars"] => calendars::show(self, desk, person, None).await?,
             ["vetting"] => {
                 let submissions = desk.submissions(person).await?;
                 self.page("page/vetting", vetting::list(self, person, &submissions, None))
@@ -204,6 +206,7 @@ impl Visit {
                     Err(problem) => Err(problem),
                 }
             }
+            ["calendars", country] => calendars::post(self, desk, person, country, form).await,
             ["vetting"] => match desk.submit(person, form.file).await {
                 Ok(view) => Ok(Reply::see_other(&format!("/vetting/{}", view.submission.number))),
                 Err(problem @ Problem::Vetting(_)) => {
@@ -315,7 +318,7 @@ impl Visit {
         html! {
             div.alert role="alert" {
                 p { (told) }
-                p.code { (problem.code()) }
+                p.code { (problem.code()) @if let Some(culprit) = problem.culprit() { ": " (culprit) } }
             }
         }
     }

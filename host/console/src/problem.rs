@@ -2,9 +2,9 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 use tracing::{error, info};
-use uuk_central::joining::{JoiningRefusal, Problem as FieldProblem};
+use uuk_central::joining::{CalendarError, JoiningRefusal, Problem as FieldProblem};
 use uuk_central::vetting::VettingError;
-use uuk_central::{CentralError, JoiningError, PeopleError, PublishingError};
+use uuk_central::{CalendarChangeError, CentralError, JoiningError, PeopleError, PublishingError};
 use uuk_process::ErrorChain;
 use uuk_transport::BodyError;
 
@@ -61,6 +61,9 @@ pub(crate) enum Problem {
     /// A service is not described or published.
     #[error(transparent)]
     Publishing(#[from] PublishingError),
+    /// A calendar is not changed.
+    #[error(transparent)]
+    Calendar(#[from] CalendarChangeError),
     /// The database cannot be used.
     #[error(transparent)]
     Central(#[from] CentralError),
@@ -96,6 +99,7 @@ impl Problem {
             Self::Vetting(error) => error.code(),
             Self::People(error) => error.code(),
             Self::Publishing(error) => error.code(),
+            Self::Calendar(error) => error.code(),
             Self::Central(error) => error.code(),
         }
     }
@@ -119,8 +123,12 @@ impl Problem {
             | Self::Vetting(VettingError::Central(error))
             | Self::People(PeopleError::Central(error))
             | Self::Publishing(PublishingError::Central(error))
+            | Self::Calendar(CalendarChangeError::Central(error))
             | Self::Central(error) => of_central(error),
-            Self::Publishing(PublishingError::NoContract) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Calendar(CalendarChangeError::Unknown { .. }) => StatusCode::NOT_FOUND,
+            Self::Calendar(_) | Self::Publishing(PublishingError::NoContract) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Publishing(_) => StatusCode::CONFLICT,
             Self::Joining(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Vetting(VettingError::OwnSubmission | VettingError::NotYours) => StatusCode::FORBIDDEN,
@@ -141,6 +149,19 @@ impl Problem {
             Self::People(PeopleError::NoRandomness) | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::People(_) => StatusCode::UNPROCESSABLE_ENTITY,
         }
+    }
+
+    /// What of it is wrong, as it was written, where people could not see it otherwise.
+    pub(crate) fn culprit(&self) -> Option<String> {
+        let Self::Calendar(CalendarChangeError::Calendar(error)) = self else { return None };
+        Some(match error {
+            CalendarError::Day { day } => day.clone(),
+            CalendarError::Date { date } => date.clone(),
+            CalendarError::OtherYear { date, .. } | CalendarError::Contradiction { date } => date.to_string(),
+            CalendarError::YearTwice { year } => year.to_string(),
+            CalendarError::Offset { hours } => hours.to_string(),
+            _ => return None,
+        })
     }
 
     /// The fields that are missing or wrong.

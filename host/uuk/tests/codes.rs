@@ -12,12 +12,14 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 83] = [
+const PASSED_ON: [&str; 85] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
     "bundle.signature",
     "bundle.signer",
+    "calendar.calendar",
+    "calendar.central",
     "catalog_publishing.central",
     "central.audit",
     "central.refused",

@@ -4,16 +4,53 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::{Offset, TimeZone};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use uuk_globalconf::{Malformed, from_toml};
+use uuk_pki::Sha256;
 
 /// No deadline is further away, whatever a calendar says.
 const DAYS_AHEAD_MAX: u32 = 3660;
+/// A century of holidays is fewer.
+const DAYS_MAX: usize = 5000;
+
+/// What is known of a country's working days, as people write it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarTables {
+    /// `KG`.
+    pub country: String,
+    /// By how many hours its clocks are ahead of UTC.
+    pub utc_offset_hours: i8,
+    /// Days off of every year: `03-21`.
+    #[serde(default)]
+    pub days_off: Vec<String>,
+    /// What is special about single years.
+    #[serde(default)]
+    pub years: Vec<YearTable>,
+}
+
+/// What is special about a year.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct YearTable {
+    /// Which.
+    pub year: i16,
+    /// Days off beside weekends and those of every year: `2026-05-27`.
+    #[serde(default)]
+    pub days_off: Vec<String>,
+    /// Days that are worked on although they are at a weekend or off in every year.
+    #[serde(default)]
+    pub working_days: Vec<String>,
+    /// Whether no more will be announced. Until then, what falls into that year is provisional.
+    #[serde(default)]
+    pub complete: bool,
+}
 
 /// The working days of a country.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calendar {
-    country: String,
+    tables: CalendarTables,
     zone: TimeZone,
     every_year: BTreeSet<(i8, i8)>,
     years: BTreeMap<i16, Year>,
@@ -23,6 +60,7 @@ pub struct Calendar {
 struct Year {
     days_off: BTreeSet<Date>,
     working_days: BTreeSet<Date>,
+    complete: bool,
 }
 
 /// Why a calendar cannot be used.
@@ -38,6 +76,24 @@ pub enum CalendarError {
     Day {
         /// What stands there.
         day: String,
+    },
+    /// No date.
+    #[error("`{date}` is no date: write `2027-03-21`")]
+    Date {
+        /// What stands there.
+        date: String,
+    },
+    /// Two tables of one year, of which one would be overlooked.
+    #[error("{year} has two tables")]
+    YearTwice {
+        /// Which.
+        year: i16,
+    },
+    /// More days than years have.
+    #[error("more than {max} days")]
+    TooLong {
+        /// How many there may be.
+        max: usize,
     },
     /// In the table of another year, where nobody would look for it.
     #[error("{date} stands in the table of {year}")]
@@ -68,46 +124,41 @@ impl CalendarError {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    country: String,
-    utc_offset_hours: i8,
-    days_off: Vec<String>,
-    #[serde(default)]
-    year: Vec<YearTable>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct YearTable {
-    year: i16,
-    #[serde(default)]
-    days_off: BTreeSet<Date>,
-    /// Saturdays and Sundays that are worked on, for a day off elsewhere.
-    #[serde(default)]
-    working_days: BTreeSet<Date>,
-}
-
 impl Calendar {
     /// Reads a calendar in TOML, of the shape that those of this program have.
     ///
     /// # Errors
     /// [`CalendarError`] says what is wrong with it.
     pub fn read(text: &str) -> Result<Self, CalendarError> {
-        let file: File = from_toml(text)?;
-        let hours = file.utc_offset_hours;
+        Self::build(from_toml(text)?)
+    }
+
+    /// Makes a calendar of its tables.
+    ///
+    /// # Errors
+    /// [`CalendarError`] says what is wrong with them.
+    pub fn build(tables: CalendarTables) -> Result<Self, CalendarError> {
+        let of_years = tables.years.iter().map(|table| table.days_off.len() + table.working_days.len() + 1);
+        if tables.days_off.len() + of_years.sum::<usize>() > DAYS_MAX {
+            return Err(CalendarError::TooLong { max: DAYS_MAX });
+        }
+        let hours = tables.utc_offset_hours;
         if !(-12..=14).contains(&hours) {
             return Err(CalendarError::Offset { hours });
         }
         let offset = Offset::from_hours(hours).map_err(|_| CalendarError::Offset { hours })?;
-        let every_year = file.days_off.into_iter().map(day_of_year).collect::<Result<_, _>>()?;
-        let years = file.year.into_iter().map(YearTable::check).collect::<Result<_, _>>()?;
-        Ok(Self { country: file.country, zone: TimeZone::fixed(offset), every_year, years })
+        let every_year = tables.days_off.iter().map(|day| day_of_year(day)).collect::<Result<_, _>>()?;
+        let mut years = BTreeMap::new();
+        for table in &tables.years {
+            if years.insert(table.year, table.check()?).is_some() {
+                return Err(CalendarError::YearTwice { year: table.year });
+            }
+        }
+        Ok(Self { tables, zone: TimeZone::fixed(offset), every_year, years })
     }
 
-    /// The calendar of a country that this program knows: `KG` or `UZ`.
-    pub fn of(country: &str) -> Option<&'static Self> {
+    /// The calendars that this program comes with: of Kyrgyzstan and of Uzbekistan.
+    pub fn known() -> &'static [Self] {
         static KNOWN: LazyLock<Vec<Calendar>> = LazyLock::new(|| {
             let files = [include_str!("calendars/kg.toml"), include_str!("calendars/uz.toml")];
             #[expect(
@@ -116,7 +167,22 @@ impl Calendar {
             )]
             files.map(|text| Calendar::read(text).expect("a calendar of ours")).into()
         });
-        KNOWN.iter().find(|calendar| calendar.country == country)
+        &KNOWN
+    }
+
+    /// The calendar that this program comes with for a country: `KG` or `UZ`.
+    pub fn of(country: &str) -> Option<&'static Self> {
+        Self::known().iter().find(|calendar| calendar.tables.country == country)
+    }
+
+    /// What it is made of.
+    pub fn tables(&self) -> &CalendarTables {
+        &self.tables
+    }
+
+    /// By which whoever edits it says what they have read.
+    pub fn digest(&self) -> Sha256 {
+        Sha256::of(&serde_json::to_vec(&self.tables).unwrap_or_default())
     }
 
     /// Which day it is in that country.
@@ -152,30 +218,43 @@ impl Calendar {
 
     /// Whether all days off of the years from `from` to `to` are known. What is counted beyond may change.
     pub fn knows(&self, from: Date, to: Date) -> bool {
-        (from.year()..=to.year()).all(|year| self.years.contains_key(&year))
+        let is_complete = |year| self.years.get(&year).is_some_and(|year| year.complete);
+        (from.year()..=to.year()).all(is_complete)
     }
 }
 
 impl YearTable {
-    fn check(self) -> Result<(i16, Year), CalendarError> {
-        let Self { year, days_off, working_days } = self;
-        if let Some(date) = days_off.iter().chain(&working_days).find(|date| date.year() != year) {
-            return Err(CalendarError::OtherYear { date: *date, year });
-        }
+    fn check(&self) -> Result<Year, CalendarError> {
+        let (days_off, working_days) = (self.dates(&self.days_off)?, self.dates(&self.working_days)?);
         match days_off.intersection(&working_days).next() {
             Some(date) => Err(CalendarError::Contradiction { date: *date }),
-            None => Ok((year, Year { days_off, working_days })),
+            None => Ok(Year { days_off, working_days, complete: self.complete }),
         }
+    }
+
+    fn dates(&self, texts: &[String]) -> Result<BTreeSet<Date>, CalendarError> {
+        let read = |text: &String| match text.parse::<Date>() {
+            Ok(date) if date.to_string() != *text => Err(CalendarError::Date { date: shown(text) }),
+            Ok(date) if date.year() != self.year => Err(CalendarError::OtherYear { date, year: self.year }),
+            Ok(date) => Ok(date),
+            Err(_) => Err(CalendarError::Date { date: shown(text) }),
+        };
+        texts.iter().map(read).collect()
     }
 }
 
 /// The month and day of `03-21`.
-fn day_of_year(day: String) -> Result<(i8, i8), CalendarError> {
+fn day_of_year(day: &str) -> Result<(i8, i8), CalendarError> {
     // In a leap year, so that the 29th of February is a day.
     match format!("2024-{day}").parse::<Date>() {
         Ok(date) if day.len() == 5 => Ok((date.month(), date.day())),
-        _ => Err(CalendarError::Day { day: day.chars().take(20).collect() }),
+        _ => Err(CalendarError::Day { day: shown(day) }),
     }
+}
+
+/// Of what somebody wrote, as much as is worth repeating.
+fn shown(text: &str) -> String {
+    text.chars().take(20).collect()
 }
 
 fn days_after(from: Date) -> impl Iterator<Item = Date> {
@@ -216,8 +295,9 @@ mod tests {
 
     #[test]
     fn a_moved_working_day_counts_on_a_weekend() {
-        let text =
-            format!("{LEAST}[[year]]\nyear = 2026\ndays_off = ['2026-03-23']\nworking_days = ['2026-03-28']");
+        let text = format!(
+            "{LEAST}[[years]]\nyear = 2026\ndays_off = ['2026-03-23']\nworking_days = ['2026-03-28']"
+        );
         let calendar = Calendar::read(&text).unwrap();
         assert!(!calendar.is_working_day(date(2026, 3, 23)), "a Monday, moved");
         assert!(calendar.is_working_day(date(2026, 3, 28)), "a Saturday, worked on for it");
@@ -240,13 +320,21 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_calendar() {
-        let year = "[[year]]\nyear = 2026\n";
+        let year = "[[years]]\nyear = 2026\n";
         for (text, code) in [
             ("country = 'XX'".to_owned(), "calendar.malformed"),
             (LEAST.replace("[]", "['02-30']"), "calendar.day"),
             (LEAST.replace("[]", "['2-3']"), "calendar.day"),
             (LEAST.replace('5', "15"), "calendar.offset"),
             (format!("{LEAST}{year}days_off = ['2027-01-02']"), "calendar.other_year"),
+            (format!("{LEAST}{year}days_off = ['02.01.2026']"), "calendar.date"),
+            (format!("{LEAST}{year}days_off = ['2026-02-30']"), "calendar.date"),
+            (format!("{LEAST}{year}working_days = ['2026-01-02T10:00']"), "calendar.date"),
+            (format!("{LEAST}{year}{year}"), "calendar.year_twice"),
+            (
+                format!("{LEAST}{year}days_off = ['2026-01-02'{}]", ", '2026-01-02'".repeat(DAYS_MAX)),
+                "calendar.too_long",
+            ),
             (
                 format!("{LEAST}{year}days_off = ['2026-01-02']\nworking_days = ['2026-01-02']"),
                 "calendar.contradiction",

@@ -8,8 +8,8 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 use strum::IntoEnumIterator;
 use uuk_central::{
-    CentralError, Classification, Flaw, InformationSystem, OutlinedField, Person, PublishingError, Refusal,
-    Resource, ServiceDescription, Texts,
+    CentralError, Classification, Flaw, InformationSystem, OutlinedField, Person, PublishingError, Resource,
+    ServiceDescription, Texts,
 };
 use uuk_identifiers::{IdentifierError, ServiceId, SubsystemId};
 use uuk_pki::Sha256;
@@ -75,20 +75,12 @@ pub(super) async fn show(
     let content = html! {
         @if let Some((problem, written)) = refused {
             (visit.alert(problem))
-            @if is_overtaken(problem) { (overtaken::both(visit, written, &now)) }
+            @if overtaken::is_so(problem) { (overtaken::both(visit, written, &now)) }
         }
         (content)
     };
     let status = refused.map_or(StatusCode::OK, |(problem, _)| problem.status());
     Ok(Reply::page(status, layout(visit, &visit.text(title), content)))
-}
-
-/// Whether somebody else was faster with a change.
-fn is_overtaken(problem: &Problem) -> bool {
-    let (Problem::Central(error) | Problem::Publishing(PublishingError::Central(error))) = problem else {
-        return false;
-    };
-    matches!(error, CentralError::Refused(Refusal::ChangedMeanwhile { .. }))
 }
 
 /// Does what a form says, and leads on; what is refused is told on the page that the form was on.

@@ -4,8 +4,21 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 use serde_json::Value;
+use uuk_central::{CalendarChangeError, CentralError, PublishingError, Refusal};
 
 use super::Visit;
+use crate::problem::Problem;
+
+/// Whether somebody else was faster with a change.
+pub(super) fn is_so(problem: &Problem) -> bool {
+    let (Problem::Central(error)
+    | Problem::Publishing(PublishingError::Central(error))
+    | Problem::Calendar(CalendarChangeError::Central(error))) = problem
+    else {
+        return false;
+    };
+    matches!(error, CentralError::Refused(Refusal::ChangedMeanwhile { .. }))
+}
 
 /// What somebody wrote and what stands there now, wherever they differ.
 pub(super) fn both(visit: &Visit, written: &Value, now: &Value) -> Markup {

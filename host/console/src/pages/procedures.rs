@@ -7,11 +7,16 @@ use crate::authorize::{Action, may};
 use crate::desk::Desk;
 use crate::problem::Problem;
 
-pub(super) fn list(visit: &Visit, person: &Person, desk: &Desk, cases: &[Case]) -> Result<Markup, Problem> {
-    let now = desk.central.clock().now();
+pub(super) async fn list(
+    visit: &Visit,
+    person: &Person,
+    desk: &Desk,
+    cases: &[Case],
+) -> Result<Markup, Problem> {
+    let (calendars, now) = (desk.central.calendars().await?, desk.central.clock().now());
     let mut rows = Vec::new();
     for case in cases {
-        let deadline = case.procedure.deadline(case.profile()?, case.calendar()?, now);
+        let deadline = case.procedure.deadline(case.profile()?, case.calendar(&calendars)?, now);
         rows.push((case, deadline));
     }
     Ok(html! {
@@ -42,6 +47,7 @@ pub(super) fn list(visit: &Visit, person: &Person, desk: &Desk, cases: &[Case]) 
                 }
             } }
         }
+        p { a href="/calendars" { (visit.text("page/calendars")) } }
         @if may(person, Action::BeginProcedure) {
             h2 { (visit.text("procedure/begin")) }
             form.narrow method="post" action="/procedures" {

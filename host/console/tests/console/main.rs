@@ -9,6 +9,7 @@
 
 mod accessibility;
 mod api;
+mod calendars;
 mod catalog;
 mod editors;
 mod generated;

@@ -64,7 +64,7 @@ fn fill(path: &str) -> String {
         .into_iter()
         .zip(SERVICE.split('/'))
         .fold(path.to_owned(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value));
-    let filled = filled.replace("{number}", "1").replace("{name}", "x");
+    let filled = filled.replace("{number}", "1").replace("{name}", "x").replace("{country}", "KG");
     assert!(!filled.contains('{'), "{filled}: say what to put there");
     filled
 }
@@ -74,6 +74,9 @@ fn body(action: &str) -> Value {
     let pem = "-----BEGIN CERTIFICATE-----";
     let mut body = match action {
         "beginProcedure" => json!({ "profile": "tunduk-2018" }),
+        "setCalendar" => {
+            json!({ "tables": { "country": "KG", "utc_offset_hours": 6, "days_off": ["03-21"] } })
+        }
         "takeStep:write" => json!({ "application": application("A") }),
         "takeStep:submit" => json!({ "application": digest("x") }),
         "takeStep:return" | "takeStep:reject_certificates" => json!({ "explanation": "x" }),
@@ -120,14 +123,15 @@ fn body(action: &str) -> Value {
 fn permitted(action: &str) -> Vec<Role> {
     use Role::{Auditor, CatalogEditor, Head, Operator, Reviewer, Specialist};
     match action {
-        "showMyself" | "setMail" | "listProfiles" | "listProcedures" | "showProcedure" | "listOwnSystems"
-        | "showOwnService" | "listAccesses" => Role::iter().collect(),
+        "showMyself" | "setMail" | "listProfiles" | "listCalendars" | "listProcedures" | "showProcedure"
+        | "listOwnSystems" | "showOwnService" | "listAccesses" => Role::iter().collect(),
         "beginProcedure"
         | "takeStep:write"
         | "takeStep:report_host"
         | "takeStep:report_keys"
         | "takeStep:report_requests"
         | "takeStep:submit_certificates" => vec![Head, Specialist],
+        "setCalendar" => vec![Operator],
         "takeStep:submit" | "takeStep:withdraw" => vec![Head],
         "takeStep:review"
         | "takeStep:return"
