@@ -36,6 +36,17 @@ pub struct AuditEntry {
     pub edits: Vec<Edit>,
 }
 
+/// Entries of the audit log as they are stored, newest first.
+#[derive(Debug, Clone)]
+pub struct AuditPage {
+    /// They are not checked against those before them: that takes the whole log, by [`Central::audit`].
+    ///
+    /// [`Central::audit`]: crate::Central::audit
+    pub entries: Vec<AuditEntry>,
+    /// Below which number to go on; nothing if there is nothing older.
+    pub next: Option<i64>,
+}
+
 /// The end of the chain: the number of the last entry, and the digest over it and all before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
@@ -91,6 +102,12 @@ impl FromStr for Actor {
 impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl From<(i64, String, Vec<u8>)> for AuditRow {
+    fn from((number, content, digest): (i64, String, Vec<u8>)) -> Self {
+        Self { number, content, digest }
     }
 }
 

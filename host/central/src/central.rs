@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use uuk_process::{Clock, Secret};
 
-use crate::audit::{Actor, AuditEntry, AuditError, AuditRow, Head};
+use crate::audit::{Actor, AuditEntry, AuditError, AuditPage, AuditRow, Head};
 use crate::config::DatabaseConfig;
 use crate::letters::Telling;
 use crate::people::PasswordHashers;
@@ -18,6 +18,10 @@ use crate::store::{Change, FileEdit, Record, Store, StoreError};
 const CHANGE_ATTEMPTS_MAX: u32 = 20;
 /// Entries of the audit log that are read at once.
 const ENTRIES_AT_ONCE: u32 = 500;
+/// Entries that are shown at once.
+const ENTRIES_SHOWN_MAX: u32 = 100;
+/// Entries that are looked through at once for a text.
+const ENTRIES_SEARCHED_MAX: i64 = 50_000;
 /// A password is shorter.
 const PASSWORD_BYTES_MAX: u64 = 4096;
 
@@ -201,6 +205,29 @@ impl Central {
                 see(head.verify(row)?);
             }
         }
+    }
+
+    /// Entries of the audit log below the number `before`, newest first, of those that have the text `contains` somewhere.
+    /// It looks at so many at once; without an entry among them, it says where to go on.
+    ///
+    /// # Errors
+    /// If the database cannot be used.
+    pub async fn audit_before(&self, before: Option<i64>, contains: &str) -> Result<AuditPage, CentralError> {
+        let end = self.store.head().await?.number.saturating_add(1);
+        let before = before.unwrap_or(end).clamp(1, end);
+        let from = before.saturating_sub(ENTRIES_SEARCHED_MAX).max(1);
+        // As it stands in the JSON of an entry.
+        let quoted = serde_json::to_string(contains).map_err(CentralError::Unwritable)?;
+        let contains = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
+        let rows = self.store.audit_between(from, before, contains, ENTRIES_SHOWN_MAX).await?;
+        let is_full = rows.len() == ENTRIES_SHOWN_MAX as usize;
+        let first = if is_full { rows.last().map_or(from, |row| row.number) } else { from };
+        let read = |row: AuditRow| {
+            let damaged = DamagedRow { kind: "audit".to_owned(), id: row.number.to_string() };
+            serde_json::from_str(&row.content).map_err(|_| CentralError::from(StoreError::from(damaged)))
+        };
+        let entries = rows.into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(AuditPage { entries, next: (first > 1).then_some(first) })
     }
 
     /// Notes that somebody was refused what they may not do.

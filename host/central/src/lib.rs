@@ -29,7 +29,7 @@ mod registry;
 mod store;
 pub mod vetting;
 
-pub use audit::{Actor, AuditEntry, AuditError, NoActor};
+pub use audit::{Actor, AuditEntry, AuditError, AuditPage, NoActor};
 pub use calendars::{CalendarChangeError, Calendars};
 pub use catalog::{
     Access, AccessRequest, Breakage, CatalogRegister, CatalogService, Classification, Contact, Decision,

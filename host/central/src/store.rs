@@ -398,7 +398,26 @@ impl Store {
         let rows: Vec<(i64, String, Vec<u8>)> = on!(self, |pool| {
             sqlx::query_as(SQL).bind(after).bind(i64::from(entries_max)).fetch_all(pool).await?
         });
-        Ok(rows.into_iter().map(|(number, content, digest)| AuditRow { number, content, digest }).collect())
+        Ok(rows.into_iter().map(AuditRow::from).collect())
+    }
+
+    /// Entries of the audit log from one number to below another, newest first, at most `entries_max` of those that have a
+    /// text in them.
+    pub(crate) async fn audit_between(
+        &self,
+        from: i64,
+        before: i64,
+        contains: &str,
+        entries_max: u32,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        // Unlike `LIKE`, the same in both databases, and without signs that mean others.
+        const SQL: &str = "SELECT number, content, digest FROM audit WHERE number >= $1 AND number < $2 \
+                           AND ($3 = '' OR replace(content, $3, '') <> content) ORDER BY number DESC LIMIT $4";
+        let rows: Vec<(i64, String, Vec<u8>)> = on!(self, |pool| {
+            let query = sqlx::query_as(SQL).bind(from).bind(before).bind(contains);
+            query.bind(i64::from(entries_max)).fetch_all(pool).await?
+        });
+        Ok(rows.into_iter().map(AuditRow::from).collect())
     }
 }
 

@@ -10,7 +10,7 @@ use uuk_identifiers::ServiceId;
 
 use crate::catalog_desk::Draft;
 use crate::console::{Asked, Received};
-use crate::desk::{Beginning, CalendarDraft, Desk, Invitation, MailWish};
+use crate::desk::{AuditQuestion, Beginning, CalendarDraft, Desk, Invitation, MailWish};
 use crate::problem::Problem;
 use crate::public_api;
 use crate::reply::{MIMETYPE, Reply};
@@ -211,7 +211,12 @@ pub(crate) const ROUTES: &[(Operation, &str, &str, &str)] = &[
         "Invite somebody; the answer has the token to accept with",
     ),
     (Operation::DismissPerson, "DELETE", "/api/v1/people/{name}", "Let somebody in no longer"),
-    (Operation::ShowAudit, "GET", "/api/v1/audit", "The last 500 entries of the audit log"),
+    (
+        Operation::ShowAudit,
+        "GET",
+        "/api/v1/audit",
+        "Entries of the audit log, newest first, and where older ones begin",
+    ),
 ];
 
 pub(crate) async fn answer(
@@ -331,7 +336,10 @@ pub(crate) async fn answer(
             desk.dismiss(person, parameter).await?;
             (StatusCode::OK, json!({}))
         }
-        Operation::ShowAudit => (StatusCode::OK, json!({ "entries": desk.audit(person).await? })),
+        Operation::ShowAudit => {
+            let page = desk.audit(person, &AuditQuestion::read(&asked.query)?).await?;
+            (StatusCode::OK, json!({ "entries": page.entries, "next": page.next }))
+        }
     };
     Ok(Reply::json(status, &answer))
 }

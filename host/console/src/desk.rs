@@ -9,8 +9,8 @@ use uuk_central::joining::{
     Turn,
 };
 use uuk_central::{
-    Actor, AuditEntry, Calendars, Case, Central, CertificateFinding, Invited, MailAddress, Person, Role,
-    Step, StepName, UnsentLetter,
+    Actor, AuditPage, Calendars, Case, Central, CertificateFinding, Invited, MailAddress, Person, Role, Step,
+    StepName, UnsentLetter,
 };
 use uuk_identifiers::MemberId;
 use uuk_pki::Sha256;
@@ -19,8 +19,6 @@ use uuk_process::Secret;
 use crate::authorize::{Action, may};
 use crate::problem::Problem;
 
-/// Entries of the audit log that are given out at once.
-const ENTRIES_MAX: usize = 500;
 /// Letters that are shown at once.
 const LETTERS_MAX: u32 = 200;
 
@@ -91,6 +89,15 @@ pub(crate) struct CalendarDraft {
     pub(crate) replaces: Option<Sha256>,
 }
 
+/// Which entries of the audit log somebody asks for.
+#[derive(Debug, Default)]
+pub(crate) struct AuditQuestion {
+    /// The number that theirs are below.
+    pub(crate) before: Option<i64>,
+    /// What is somewhere in them.
+    pub(crate) contains: String,
+}
+
 /// A procedure as a person sees it.
 #[derive(Debug, Serialize)]
 pub(crate) struct CaseView {
@@ -139,6 +146,41 @@ pub(crate) struct EventView {
     pub(crate) act: &'static str,
     pub(crate) explanation: Option<String>,
     pub(crate) stage: Stage,
+}
+
+impl AuditQuestion {
+    /// More is not looked for.
+    pub(crate) const CHARS_MAX: usize = 200;
+
+    /// Reads the query of an address.
+    pub(crate) fn read(query: &str) -> Result<Self, Problem> {
+        let mut question = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match &*name {
+                "before" => {
+                    let number = value.parse().map_err(|_| Problem::Malformed {
+                        reason: "`before` is no number of an entry".to_owned(),
+                    })?;
+                    question.before = Some(number);
+                }
+                "contains" => question.contains = value.trim().chars().take(Self::CHARS_MAX).collect(),
+                _ => {}
+            }
+        }
+        Ok(question)
+    }
+
+    /// As the query of an address.
+    pub(crate) fn query(&self) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if let Some(before) = self.before {
+            query.append_pair("before", &before.to_string());
+        }
+        if !self.contains.is_empty() {
+            query.append_pair("contains", &self.contains);
+        }
+        query.finish()
+    }
 }
 
 impl Desk {
@@ -218,16 +260,14 @@ impl Desk {
         Ok(self.central.unsent_letters(LETTERS_MAX).await?)
     }
 
-    /// The last entries of the audit log, newest first.
-    pub(crate) async fn audit(&self, person: &Person) -> Result<Vec<AuditEntry>, Problem> {
+    /// Entries of the audit log, newest first.
+    pub(crate) async fn audit(
+        &self,
+        person: &Person,
+        question: &AuditQuestion,
+    ) -> Result<AuditPage, Problem> {
         self.check(person, Action::SeeAudit, "audit").await?;
-        let mut entries = std::collections::VecDeque::new();
-        let see = |entry| {
-            entries.push_front(entry);
-            entries.truncate(ENTRIES_MAX);
-        };
-        self.central.audit(see).await?;
-        Ok(entries.into())
+        Ok(self.central.audit_before(question.before, &question.contains).await?)
     }
 
     /// A procedure on which a person may act.

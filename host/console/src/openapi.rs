@@ -105,8 +105,13 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
             json!({ "name": name, "in": "path", "required": true, "schema": schema })
         })
         .collect();
-    if operation == Operation::SearchCatalog {
-        parameters.push(json!({ "name": "q", "in": "query", "schema": { "type": "string" } }));
+    let questions: &[(&str, &str)] = match operation {
+        Operation::SearchCatalog => &[("q", "string")],
+        Operation::ShowAudit => &[("before", "integer"), ("contains", "string")],
+        _ => &[],
+    };
+    for (name, kind) in questions {
+        parameters.push(json!({ "name": name, "in": "query", "schema": { "type": kind } }));
     }
     if !parameters.is_empty() {
         fields.insert("parameters".to_owned(), json!(parameters));

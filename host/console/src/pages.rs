@@ -2,11 +2,12 @@
 
 mod accesses;
 mod application;
+mod audit;
 mod calendars;
 mod catalog;
+mod differences;
 mod layout;
 mod mail;
-mod overtaken;
 mod people;
 mod procedure;
 mod procedures;
@@ -26,7 +27,7 @@ use uuk_process::Secret;
 use self::layout::layout;
 pub(crate) use self::public::question;
 use crate::console::{Asked, Received};
-use crate::desk::Desk;
+use crate::desk::{AuditQuestion, Desk};
 use crate::form;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -155,6 +156,11 @@ impl Visit {
                 let unsent = mail::unsent(self, &desk.letters(person).await?);
                 let people = people::list(self, person, &people, None);
                 self.page("page/people", html! { (people) (unsent) })
+            }
+            ["audit"] => {
+                let question = AuditQuestion::read(&asked.query)?;
+                let page = desk.audit(person, &question).await?;
+                self.page("page/audit", audit::show(self, &question, &page))
             }
             _ => return Err(Problem::NoSuchPage),
         })

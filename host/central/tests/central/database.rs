@@ -183,3 +183,50 @@ async fn a_letter_is_kept_with_its_change_and_taken_by_one_node_in_either_databa
         assert!(!told.contains("operator.example"), "{kind:?}: the audit log has the address");
     }
 }
+
+#[tokio::test]
+async fn the_audit_log_is_looked_through_from_its_end_in_either_database() {
+    for kind in [Database::Sqlite, Database::Postgres] {
+        let world = World::new().await;
+        let Some((config, _server)) = database(kind, world.folder.path()) else { continue };
+        let central = world.central(&config).await;
+        central.found(&actor(), world.registry()).await.unwrap();
+        for number in 0..250 {
+            let object = if number % 100 == 7 { "50% of “all”\\" } else { "people" };
+            central.note_denied(&actor(), "see-people", object).await.unwrap();
+        }
+
+        let mut numbers = Vec::new();
+        let mut before = None;
+        loop {
+            let page = central.audit_before(before, "").await.unwrap();
+            assert!((1..=100).contains(&page.entries.len()), "{kind:?}: {}", page.entries.len());
+            numbers.extend(page.entries.iter().map(|entry| entry.number));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(numbers, (1..=251).rev().collect::<Vec<_>>(), "{kind:?}");
+
+        let found = async |text: &str| {
+            let page = central.audit_before(None, text).await.unwrap();
+            assert_eq!(page.next, None, "{kind:?}");
+            page.entries.iter().map(|entry| entry.number).collect::<Vec<_>>()
+        };
+        // What means something in SQL or JSON is looked for as it is.
+        for text in ["50% of “all”\\", "50%", "“all", "l”\\"] {
+            assert_eq!(found(text).await, [209, 109, 9], "{kind:?}: {text}");
+        }
+        assert_eq!(found("5_%").await, [0; 0], "{kind:?}");
+        assert_eq!(found("found-instance").await, [1], "{kind:?}");
+        for beyond in [i64::MIN, 0, 1] {
+            assert!(central.audit_before(Some(beyond), "").await.unwrap().entries.is_empty(), "{kind:?}");
+        }
+        assert_eq!(
+            central.audit_before(Some(i64::MAX), "").await.unwrap().entries[0].number,
+            251,
+            "{kind:?}"
+        );
+    }
+}

@@ -8,7 +8,7 @@ use uuk_central::Person;
 use uuk_central::joining::{Calendar, CalendarTables, YearTable};
 
 use super::layout::layout;
-use super::{Filled, Visit, overtaken};
+use super::{Filled, Visit, differences};
 use crate::authorize::{Action, may};
 use crate::desk::Desk;
 use crate::problem::Problem;
@@ -39,7 +39,9 @@ pub(super) async fn show(
             h2 #(country) { (visit.language.text_or(&format!("country/{country}"), country)) }
             @if let Some(Refused { problem, written, .. }) = refused {
                 (visit.alert(problem))
-                @if overtaken::is_so(problem) { (overtaken::both(visit, written, &json!(calendar.tables()))) }
+                @if differences::is_overtaken(problem) {
+                    (differences::overtaken(visit, written, &json!(calendar.tables())))
+                }
             }
             @match may(person, Action::EditCalendar) {
                 true => (form(visit, calendar, refused.map(|refused| refused.written), calendar.today(now))),

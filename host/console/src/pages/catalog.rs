@@ -16,7 +16,7 @@ use uuk_pki::Sha256;
 
 use super::layout::layout;
 use super::public::field_name;
-use super::{Filled, Visit, accesses, overtaken};
+use super::{Filled, Visit, accesses, differences};
 use crate::authorize::{Action, may};
 use crate::catalog_desk::{Draft, OwnService, OwnSystem, ServiceView, SystemDraft};
 use crate::desk::Desk;
@@ -75,7 +75,7 @@ pub(super) async fn show(
     let content = html! {
         @if let Some((problem, written)) = refused {
             (visit.alert(problem))
-            @if overtaken::is_so(problem) { (overtaken::both(visit, written, &now)) }
+            @if differences::is_overtaken(problem) { (differences::overtaken(visit, written, &now)) }
         }
         (content)
     };

@@ -35,6 +35,9 @@ pub(super) fn layout(visit: &Visit, title: &str, content: Markup) -> Markup {
                             @if may(person, Action::SeePeople) {
                                 a href="/people" { (visit.text("page/people")) }
                             }
+                            @if may(person, Action::SeeAudit) {
+                                a href="/audit" { (visit.text("page/audit")) }
+                            }
                         }
                     }
                     nav.languages aria-label=(visit.text("page/language")) {

@@ -9,6 +9,7 @@
 
 mod accessibility;
 mod api;
+mod audit;
 mod calendars;
 mod catalog;
 mod editors;
