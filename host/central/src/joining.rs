@@ -9,6 +9,7 @@ mod deadline;
 mod procedure;
 mod profile;
 mod refusal;
+mod signed_copy;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -19,4 +20,5 @@ pub use deadline::{Deadline, Phase, Timeliness};
 pub use procedure::{Act, Agreement, Event, Gate, Instructions, Procedure, Review};
 pub use profile::{ChecklistItem, Deadlines, Ground, Profile};
 pub use refusal::JoiningRefusal;
+pub use signed_copy::{ScanKind, SignedCopy};
 pub use stage::{Party, Stage, Turn};

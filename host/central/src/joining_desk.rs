@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use schemars::JsonSchema;
@@ -17,10 +18,11 @@ use crate::central::{Central, CentralError, Recorded};
 use crate::der::Der;
 use crate::joining::{
     Act, Agreement, Application, Calendar, Ground, Instructions, JoiningRefusal, Party, Procedure, Profile,
-    Review, Stage,
+    Review, SignedCopy, Stage,
 };
 use crate::letters::{Notice, Readers, Telling};
 use crate::registry::Registry;
+use crate::store::FileEdit;
 
 /// An agreement or instructions of more are handed over otherwise.
 const TEXT_BYTES_MAX: usize = 100_000;
@@ -57,7 +59,7 @@ impl Recorded for Case {
             Party::Operator => Party::Applicant,
         };
         // A draft is its writer's own affair.
-        if matches!(last.act, Act::Write(_)) {
+        if matches!(last.act, Act::Write(_) | Act::AttachSignedCopy(_)) {
             return Vec::new();
         }
         let readers = Readers::of(other, &member);
@@ -345,15 +347,46 @@ impl Central {
     ) -> Result<Case, JoiningError> {
         let name = format!("joining-{}", <&str>::from(&step).replace('_', "-"));
         let act = self.act_of(number, person, step).await?;
+        self.act(actor, &name, number, (party, person), &act, &[]).await
+    }
+
+    /// Adds the application as it was printed, with its digest on it, and signed by hand.
+    ///
+    /// # Errors
+    /// [`JoiningError`]; the procedure is where it was.
+    pub async fn attach_signed_copy(
+        &self,
+        actor: &Actor,
+        number: u64,
+        doer: (Party, &str),
+        application: Sha256,
+        file: Bytes,
+    ) -> Result<Case, JoiningError> {
+        let copy = SignedCopy::of(application, &file)?;
+        let files = [FileEdit::Keep(copy.file, file)];
+        let act = Act::AttachSignedCopy(copy);
+        self.act(actor, "joining-attach-signed-copy", number, doer, &act, &files).await
+    }
+
+    async fn act(
+        &self,
+        actor: &Actor,
+        name: &str,
+        number: u64,
+        doer: (Party, &str),
+        act: &Act,
+        files: &[FileEdit],
+    ) -> Result<Case, JoiningError> {
         let (now, calendars) = (self.clock().now(), self.calendars().await?);
-        self.change_record(actor, &name, &number.to_string(), |case: Option<Case>| {
+        self.change_record_and_files(actor, name, &number.to_string(), files, |case: Option<Case>| {
             let mut case = case.ok_or(JoiningError::Unknown)?;
             let (profile, calendar) = (case.profile()?, case.calendar(&calendars)?);
-            case.procedure.act((party, person), act.clone(), profile, calendar, now)?;
+            case.procedure.act(doer, act.clone(), profile, calendar, now)?;
             Ok(case)
         })
         .await
     }
+
     /// What speaks against the certificates that were handed in, beside the application and what is registered.
     ///
     /// # Errors

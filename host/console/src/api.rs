@@ -36,6 +36,8 @@ pub(crate) enum Operation {
     BeginProcedure,
     ShowProcedure,
     TakeStep,
+    AttachSignedCopy,
+    DownloadSignedCopy,
     ListCalendars,
     SetCalendar,
     ListSubmissions,
@@ -115,6 +117,18 @@ pub(crate) const ROUTES: &[(Operation, &str, &str, &str)] = &[
     ),
     (Operation::ShowProcedure, "GET", "/api/v1/procedures/{number}", "A procedure with all its data"),
     (Operation::TakeStep, "POST", "/api/v1/procedures/{number}/steps", "Do something in a procedure"),
+    (
+        Operation::AttachSignedCopy,
+        "PUT",
+        "/api/v1/procedures/{number}/signed-copy",
+        "Add the printed application with its signature: PDF, JPEG or PNG",
+    ),
+    (
+        Operation::DownloadSignedCopy,
+        "GET",
+        "/api/v1/procedures/{number}/signed-copy",
+        "The printed application with its signature",
+    ),
     (Operation::ListCalendars, "GET", "/api/v1/calendars", "The working days by which deadlines are counted"),
     (
         Operation::SetCalendar,
@@ -259,6 +273,14 @@ pub(crate) async fn answer(
             let step: Step = read(asked)?;
             (StatusCode::OK, json!(desk.step(person, number()?, step).await?))
         }
+        Operation::AttachSignedCopy => {
+            let application = parameter_of_query(&asked.query, "application");
+            let view = desk.attach_signed_copy(person, number()?, &application, asked.body.clone()).await?;
+            (StatusCode::OK, json!(view))
+        }
+        Operation::DownloadSignedCopy => {
+            return Ok(Reply::download(desk.signed_copy(person, number()?).await?));
+        }
         Operation::ListCalendars => {
             let calendars = desk.calendars(person).await?;
             (StatusCode::OK, json!({ "calendars": calendars.iter().map(tell_calendar).collect::<Vec<_>>() }))
@@ -379,6 +401,11 @@ pub(crate) async fn bearer(desk: &Desk, asked: &Asked) -> Result<Person, Problem
     let token = asked.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let token = token.ok_or(Problem::NotSignedIn)?;
     desk.central.token_holder(token).await?.ok_or(Problem::NotSignedIn)
+}
+
+fn parameter_of_query(query: &str, name: &str) -> String {
+    let given = form_urlencoded::parse(query.as_bytes()).find(|(one, _)| one == name);
+    given.map(|(_, value)| value.into_owned()).unwrap_or_default()
 }
 
 fn read<T: DeserializeOwned>(asked: &Asked) -> Result<T, Problem> {

@@ -9,6 +9,7 @@ pub(crate) enum Action {
     SeeProcedures,
     BeginProcedure,
     Step(StepName),
+    AttachSignedCopy,
     EditCalendar,
     SeeSubmissions,
     SubmitBundle,
@@ -30,6 +31,7 @@ impl fmt::Display for Action {
             Self::SeeProcedures => f.write_str("see-procedures"),
             Self::BeginProcedure => f.write_str("joining-begin"),
             Self::Step(step) => write!(f, "joining-{}", step.to_string().replace('_', "-")),
+            Self::AttachSignedCopy => f.write_str("joining-attach-signed-copy"),
             Self::EditCalendar => f.write_str("set-calendar"),
             Self::SeeSubmissions => f.write_str("see-submissions"),
             Self::SubmitBundle => f.write_str("vetting-submit"),
@@ -51,7 +53,7 @@ pub(crate) fn roles(action: Action) -> &'static [Role] {
     use Role::{Auditor, CatalogEditor, Head, Operator, Reviewer, Specialist};
     match action {
         Action::SeeProcedures => &[Operator, Reviewer, Auditor, Head, Specialist, CatalogEditor],
-        Action::BeginProcedure => &[Head, Specialist],
+        Action::BeginProcedure | Action::AttachSignedCopy => &[Head, Specialist],
         Action::SeeSubmissions => &[Operator, Reviewer, Auditor, Head, Specialist],
         Action::SubmitBundle | Action::Vet(VettingStepName::Withdraw) => &[Operator, Head, Specialist],
         // Who handed a bundle in does not review it, whatever else they are.

@@ -1,12 +1,13 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use uuk_central::joining::{
-    Act, Application, Calendar, CalendarTables, Deadline, Event, Gate, Party, Problem as FieldProblem, Stage,
-    Turn,
+    Act, Application, Calendar, CalendarTables, Deadline, Event, Gate, Party, Problem as FieldProblem,
+    SignedCopy, Stage, Turn,
 };
 use uuk_central::{
     Actor, AuditPage, Calendars, Case, Central, CertificateFinding, Invited, MailAddress, Person, Role, Step,
@@ -17,6 +18,7 @@ use uuk_pki::Sha256;
 use uuk_process::Secret;
 
 use crate::authorize::{Action, may};
+use crate::download::Download;
 use crate::problem::Problem;
 
 /// Letters that are shown at once.
@@ -112,6 +114,8 @@ pub(crate) struct CaseView {
     pub(crate) application: Application,
     /// By which a signature, and the submission, names exactly this application.
     pub(crate) application_sha256: Sha256,
+    /// The printed application with its signature, if it was handed in.
+    pub(crate) signed_copy: Option<SignedCopy>,
     /// What is missing or wrong before it can be submitted.
     pub(crate) problems: Vec<FieldProblem>,
     pub(crate) agreement: Option<AgreementView>,
@@ -209,6 +213,31 @@ impl Desk {
         let doer = (party(person), person.full_name.as_str());
         let case = self.central.advance(&actor(person)?, number, doer, step).await?;
         self.view(person, case).await
+    }
+
+    /// Adds the printed application with its signature; `application` is the digest that stands on the paper.
+    pub(crate) async fn attach_signed_copy(
+        &self,
+        person: &Person,
+        number: u64,
+        application: &str,
+        file: Bytes,
+    ) -> Result<CaseView, Problem> {
+        self.case(person, Action::AttachSignedCopy, number).await?;
+        let application = application.parse().map_err(|_| Problem::Malformed {
+            reason: "`application` is no digest of an application".to_owned(),
+        })?;
+        let doer = (party(person), person.full_name.as_str());
+        let case = self.central.attach_signed_copy(&actor(person)?, number, doer, application, file).await?;
+        self.view(person, case).await
+    }
+
+    /// The printed application with its signature.
+    pub(crate) async fn signed_copy(&self, person: &Person, number: u64) -> Result<Download, Problem> {
+        let case = self.case(person, Action::SeeProcedures, number).await?;
+        let copy = case.procedure.signed_copy().ok_or(Problem::NoSuchPage)?;
+        let name = format!("application-{number}.{}", copy.kind.extension());
+        self.hand_out(name, copy.kind.media_type(), &copy.file).await
     }
 
     pub(crate) async fn calendars(&self, person: &Person) -> Result<Calendars, Problem> {
@@ -348,6 +377,7 @@ impl Desk {
             steps,
             application_sha256: application.digest().map_err(|_| Problem::Internal)?,
             application,
+            signed_copy: procedure.signed_copy().cloned(),
             problems,
             agreement,
             instructions,

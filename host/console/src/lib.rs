@@ -12,6 +12,7 @@ mod catalog_desk;
 mod config;
 mod console;
 mod desk;
+mod download;
 mod form;
 mod letters;
 mod mailer;

@@ -50,6 +50,7 @@ pub(crate) fn description() -> Value {
 fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut SchemaGenerator) -> Value {
     let (media_type, schema) = match operation {
         Operation::DownloadContract => ("*/*", json!({ "type": "string" })),
+        Operation::DownloadSignedCopy => ("application/pdf", json!({ "type": "string" })),
         Operation::DownloadSubmitted | Operation::DownloadVetted => (MIMETYPE, json!({ "type": "string" })),
         _ => ("application/json", json!({ "type": "object" })),
     };
@@ -91,8 +92,13 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
         let content = json!({ "application/json": { "schema": schema } });
         fields.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
-    if operation == Operation::SubmitBundle {
-        let content = json!({ MIMETYPE: { "schema": { "type": "string" } } });
+    let file_type = match operation {
+        Operation::SubmitBundle => Some(MIMETYPE),
+        Operation::AttachSignedCopy => Some("application/pdf"),
+        _ => None,
+    };
+    if let Some(file_type) = file_type {
+        let content = json!({ file_type: { "schema": { "type": "string" } } });
         fields.insert("requestBody".to_owned(), json!({ "required": true, "content": content }));
     }
     let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
@@ -105,13 +111,16 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
             json!({ "name": name, "in": "path", "required": true, "schema": schema })
         })
         .collect();
-    let questions: &[(&str, &str)] = match operation {
-        Operation::SearchCatalog => &[("q", "string")],
-        Operation::ShowAudit => &[("before", "integer"), ("contains", "string")],
+    let questions: &[(&str, &str, bool)] = match operation {
+        Operation::SearchCatalog => &[("q", "string", false)],
+        Operation::ShowAudit => &[("before", "integer", false), ("contains", "string", false)],
+        Operation::AttachSignedCopy => &[("application", "string", true)],
         _ => &[],
     };
-    for (name, kind) in questions {
-        parameters.push(json!({ "name": name, "in": "query", "schema": { "type": kind } }));
+    for (name, kind, required) in questions {
+        parameters.push(json!({
+            "name": name, "in": "query", "required": required, "schema": { "type": kind },
+        }));
     }
     if !parameters.is_empty() {
         fields.insert("parameters".to_owned(), json!(parameters));

@@ -129,6 +129,9 @@ impl Visit {
                 let case = desk.procedure(person, read_number(number)?).await?;
                 self.page("page/print", application::print(self, &case))
             }
+            ["procedures", number, "signed-copy"] => {
+                Reply::download(desk.signed_copy(person, read_number(number)?).await?)
+            }
             ["calendars"] => calendars::show(self, desk, person, None).await?,
             ["vetting"] => {
                 let submissions = desk.submissions(person).await?;
@@ -198,9 +201,20 @@ impl Visit {
                 Ok(Reply::see_other(&format!("/procedures/{}/application", case.number)))
             }
             ["procedures", number, act] => {
-                let (number, step) = (read_number(number)?, form.step(act)?);
-                let stays = matches!(step, Step::Write { .. });
-                match desk.step(person, number, step).await {
+                let number = read_number(number)?;
+                let mut stays = false;
+                let done = match *act {
+                    "signed-copy" => {
+                        let application = form.field("application");
+                        desk.attach_signed_copy(person, number, &application, form.file).await
+                    }
+                    act => {
+                        let step = form.step(act)?;
+                        stays = matches!(step, Step::Write { .. });
+                        desk.step(person, number, step).await
+                    }
+                };
+                match done {
                     Ok(_) if stays => Ok(Reply::see_other(&format!("/procedures/{number}/application"))),
                     Ok(_) => Ok(Reply::see_other(&format!("/procedures/{number}"))),
                     Err(problem @ (Problem::Joining(_) | Problem::Malformed { .. })) => {
@@ -282,7 +296,9 @@ impl Visit {
     /// A form, if it comes from a page of ours; of a session, from a page of the same one.
     fn read_form(&self, asked: &Asked, segments: &[&str]) -> Result<Filled, Problem> {
         let form = match segments {
-            ["vetting"] | ["services", .., "contract"] => Filled::with_file(asked)?,
+            ["vetting"] | ["services", .., "contract"] | ["procedures", _, "signed-copy"] => {
+                Filled::with_file(asked)?
+            }
             _ => {
                 asked.check_type("application/x-www-form-urlencoded")?;
                 let (content, others) = form::read(&asked.body);
@@ -337,14 +353,16 @@ impl Visit {
 }
 
 impl Filled {
-    /// A form with a bundle or a contract.
+    /// A form with a file.
     fn with_file(asked: &Asked) -> Result<Self, Problem> {
         const EXPECTED: &str = "multipart/form-data";
         asked.check_type(EXPECTED)?;
         let content_type = asked.header("content-type").unwrap_or_default();
         let fields = upload::fields(content_type, &asked.body);
         let mut fields = fields.ok_or(Problem::MediaType { expected: EXPECTED })?;
-        let of_file = fields.iter().position(|(name, _)| name == "bundle" || name == "contract");
+        let of_file = fields
+            .iter()
+            .position(|(name, _)| matches!(name.as_str(), "bundle" | "contract" | "signed_copy"));
         let file = of_file.map(|index| fields.swap_remove(index).1).unwrap_or_default();
         let text = |(name, value): (String, Bytes)| (name, String::from_utf8_lossy(&value).into_owned());
         let others = fields.into_iter().map(text).collect();

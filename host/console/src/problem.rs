@@ -117,6 +117,12 @@ impl Problem {
             Self::Malformed { .. } | Self::Body(BodyError::Broken(_)) => StatusCode::BAD_REQUEST,
             Self::Body(BodyError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Joining(JoiningError::Refused(JoiningRefusal::SignedCopyKind)) => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
+            Self::Joining(JoiningError::Refused(JoiningRefusal::SignedCopyTooLarge { .. })) => {
+                StatusCode::PAYLOAD_TOO_LARGE
+            }
             Self::Joining(JoiningError::Refused(_) | JoiningError::AlreadyBegun { .. })
             | Self::Joining(JoiningError::NotRegistered { .. }) => StatusCode::CONFLICT,
             Self::Joining(JoiningError::Central(error))

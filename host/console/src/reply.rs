@@ -7,8 +7,7 @@ use serde::Serialize;
 use uuk_pki::Sha256;
 
 use crate::console::Asked;
-
-use crate::vetting_desk::BundleFile;
+use crate::download::Download;
 
 /// Nothing from elsewhere, no script at all, and no frame around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -49,9 +48,9 @@ impl Reply {
         }
     }
 
-    pub(crate) fn download(file: BundleFile) -> Self {
+    pub(crate) fn download(file: Download) -> Self {
         let disposition = format!("attachment; filename=\"{}\"", file.name);
-        Self::new(StatusCode::OK, MIMETYPE, file.content).header("content-disposition", &disposition)
+        Self::new(StatusCode::OK, file.media_type, file.content).header("content-disposition", &disposition)
     }
 
     /// After a form: the browser loads `path`, and loading it anew does nothing twice.

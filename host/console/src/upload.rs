@@ -1,31 +1,37 @@
-//! Bundles that people send: who may, and what a browser makes of one.
+//! Files that people send: who may, and what a browser makes of one.
 //!
 //! Source: RFC 7578, as browsers write it.
 
 use bytes::Bytes;
+use http::Method;
 use memchr::memmem;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::api;
+use crate::authorize::Action;
 use crate::console::Asked;
 use crate::desk::Desk;
 use crate::pages;
 use crate::problem::Problem;
 
-/// Where bundles are sent, by form and by API.
-const PATHS: [&str; 2] = ["/vetting", "/api/v1/submissions"];
 const FIELDS_MAX: usize = 8;
 
-/// Whether a bundle may be on its way with this request; if so, the place that it takes.
+/// Whether a file may be on its way with this request; if so, the place that it takes.
 pub(crate) async fn admit(desk: &Desk, asked: &Asked) -> Result<Option<OwnedSemaphorePermit>, Problem> {
-    if asked.method != http::Method::POST || !PATHS.contains(&asked.path.as_str()) {
-        return Ok(None);
-    }
+    let (action, object) = match (&asked.method, asked.segments().as_slice()) {
+        (&Method::POST, ["vetting"] | ["api", "v1", "submissions"]) => (Action::SubmitBundle, "submissions"),
+        (&Method::POST, ["procedures", _, "signed-copy"])
+        | (&Method::PUT, ["api", "v1", "procedures", _, "signed-copy"]) => {
+            (Action::AttachSignedCopy, "procedures")
+        }
+        _ => return Ok(None),
+    };
     let person = match asked.path.starts_with(api::PREFIX) {
         true => api::bearer(desk, asked).await?,
         false => pages::visitor(desk, asked).await?.ok_or(Problem::NotSignedIn)?.0,
     };
-    desk.admit_upload(&person).await.map(Some)
+    desk.check(&person, action, object).await?;
+    desk.uploads.clone().try_acquire_owned().map(Some).map_err(|_| Problem::Busy)
 }
 
 /// The fields of a form with a file, each with its name.

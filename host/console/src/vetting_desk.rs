@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use serde::Serialize;
-use tokio::sync::OwnedSemaphorePermit;
 use uuk_central::vetting::{
     Report, Submission, SubmissionStage, Tier, VettingError, VettingStep, VettingStepName,
 };
@@ -11,7 +10,9 @@ use uuk_pki::Sha256;
 
 use crate::authorize::{Action, may};
 use crate::desk::{Desk, actor};
+use crate::download::Download;
 use crate::problem::Problem;
+use crate::reply::MIMETYPE;
 
 /// A submission as a person sees it.
 #[derive(Debug, Serialize)]
@@ -31,32 +32,7 @@ pub(crate) struct SubmissionView {
     pub(crate) tiers: Vec<(String, Tier)>,
 }
 
-/// A file to hand out.
-#[derive(Debug)]
-pub(crate) struct BundleFile {
-    pub(crate) name: String,
-    pub(crate) content: Bytes,
-}
-
-/// Bytes with their place in memory.
-struct Held {
-    content: Bytes,
-    _place: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.content
-    }
-}
-
 impl Desk {
-    /// Lets somebody send a bundle, for as long as the permit is held.
-    pub(crate) async fn admit_upload(&self, person: &Person) -> Result<OwnedSemaphorePermit, Problem> {
-        self.check(person, Action::SubmitBundle, "submissions").await?;
-        self.uploads.clone().try_acquire_owned().map_err(|_| Problem::Busy)
-    }
-
     pub(crate) async fn submit(&self, person: &Person, bundle: Bytes) -> Result<SubmissionView, Problem> {
         let actor = self.check(person, Action::SubmitBundle, "submissions").await?;
         let submission = self.central.submit_bundle(&actor, person.member.as_ref(), bundle).await?;
@@ -93,29 +69,26 @@ impl Desk {
     }
 
     /// The file as it was handed in.
-    pub(crate) async fn submitted_file(&self, person: &Person, number: u64) -> Result<BundleFile, Problem> {
+    pub(crate) async fn submitted_file(&self, person: &Person, number: u64) -> Result<Download, Problem> {
         let submission = self.find_submission(person, Action::SeeSubmissions, number).await?;
         self.read_file(&submission, "-submitted", &submission.bundle).await
     }
 
     /// The file with the operator's signature.
-    pub(crate) async fn vetted_file(&self, person: &Person, number: u64) -> Result<BundleFile, Problem> {
+    pub(crate) async fn vetted_file(&self, person: &Person, number: u64) -> Result<Download, Problem> {
         let submission = self.find_submission(person, Action::SeeSubmissions, number).await?;
         let digest = submission.vetted_file().ok_or(VettingError::Stage { stage: submission.stage() })?;
         self.read_file(&submission, "", &digest).await
     }
 
-    /// A file to hand out, which keeps its place among the downloads until it is sent.
     async fn read_file(
         &self,
         submission: &Submission,
         mark: &str,
         digest: &Sha256,
-    ) -> Result<BundleFile, Problem> {
-        let place = self.downloads.clone().try_acquire_owned().map_err(|_| Problem::Busy)?;
-        let content = self.central.bundle_file(digest).await?.ok_or(Problem::NoSuchPage)?;
+    ) -> Result<Download, Problem> {
         let name = format!("{}-{}{mark}.asice", submission.plugin, submission.version);
-        Ok(BundleFile { name, content: Bytes::from_owner(Held { content, _place: place }) })
+        self.hand_out(name, MIMETYPE, digest).await
     }
 
     async fn find_submission(

@@ -11,16 +11,22 @@ use super::calendar::Calendar;
 use super::deadline::{Deadline, Phase, PhaseClock};
 use super::profile::{Ground, Profile};
 use super::refusal::JoiningRefusal;
+use super::signed_copy::SignedCopy;
 use super::stage::{Party, Stage, Turn};
 
 /// Nobody hands back and in again so often.
 const EVENTS_MAX: usize = 500;
+/// Each takes its place in the database.
+const SIGNED_COPIES_MAX: usize = 10;
 const EXPLANATION_CHARS_MAX: usize = 4000;
 
 /// The way of one application, with all that was handed in and decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Procedure {
     application: Application,
+    /// Of exactly this application. Procedures that are older than such copies have none.
+    #[serde(default)]
+    signed_copy: Option<SignedCopy>,
     stage: Stage,
     agreement: Option<Agreement>,
     /// Who has signed that agreement, by which person.
@@ -38,6 +44,8 @@ pub struct Procedure {
 pub enum Act {
     /// Writes the application, or mends it.
     Write(Application),
+    /// Adds it as it was printed and signed by hand.
+    AttachSignedCopy(SignedCopy),
     /// Hands it in, again if it was handed back.
     Submit {
         /// Of the application, as printed and signed.
@@ -176,6 +184,7 @@ pub struct Gate {
 fn party_of(act: &Act) -> Option<Party> {
     match act {
         Act::Write(_)
+        | Act::AttachSignedCopy(_)
         | Act::Submit { .. }
         | Act::Withdraw
         | Act::ReportHost { .. }
@@ -217,6 +226,7 @@ impl Procedure {
     pub fn new(application: Application) -> Self {
         Self {
             application,
+            signed_copy: None,
             stage: Stage::Draft,
             agreement: None,
             signatures: BTreeMap::new(),
@@ -235,6 +245,11 @@ impl Procedure {
     /// What the applicant says.
     pub fn application(&self) -> &Application {
         &self.application
+    }
+
+    /// That, as it was printed and signed by hand, if this was handed in.
+    pub fn signed_copy(&self) -> Option<&SignedCopy> {
+        self.signed_copy.as_ref()
     }
 
     /// The agreement, as soon as a party has signed it.
@@ -349,6 +364,23 @@ impl Procedure {
         Ok(())
     }
 
+    /// Refuses an application that is not the one written now, or not complete.
+    fn check_application(
+        &self,
+        application: &Sha256,
+        profile: &Profile,
+        today: Date,
+    ) -> Result<(), JoiningRefusal> {
+        if self.application.digest().ok() != Some(*application) {
+            return Err(JoiningRefusal::OtherApplication);
+        }
+        let problems = self.application.problems(profile, today);
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(JoiningRefusal::Incomplete { problems }),
+        }
+    }
+
     /// Where an act leads. This is the whole state machine: what is not here has no place.
     fn follow(
         &mut self,
@@ -360,18 +392,22 @@ impl Procedure {
         match (self.stage, act) {
             (Stage::Draft | Stage::Returned, Act::Write(application)) => {
                 self.application = application.clone();
+                // What was signed is not what is written now.
+                self.signed_copy = None;
+                Ok(self.stage)
+            }
+            (Stage::Draft | Stage::Returned, Act::AttachSignedCopy(copy)) => {
+                self.check_application(&copy.application, profile, today)?;
+                let is_copy = |event: &&Event| matches!(event.act, Act::AttachSignedCopy(_));
+                if self.history.iter().filter(is_copy).count() >= SIGNED_COPIES_MAX {
+                    return Err(JoiningRefusal::TooManySignedCopies { count_max: SIGNED_COPIES_MAX });
+                }
+                self.signed_copy = Some(copy.clone());
                 Ok(self.stage)
             }
             (Stage::Draft | Stage::Returned, Act::Submit { application }) => {
-                if self.application.digest().ok() != Some(*application) {
-                    return Err(JoiningRefusal::OtherApplication);
-                }
-                let problems = self.application.problems(profile, today);
-                if problems.is_empty() {
-                    Ok(Stage::Submitted)
-                } else {
-                    Err(JoiningRefusal::Incomplete { problems })
-                }
+                self.check_application(application, profile, today)?;
+                Ok(Stage::Submitted)
             }
             (stage, Act::Withdraw) if !stage.is_over() => Ok(Stage::Withdrawn),
 

@@ -31,6 +31,21 @@ pub enum JoiningRefusal {
     /// What was printed and signed is not what is written now.
     #[error("the application is not the one of that digest any more")]
     OtherApplication,
+    /// Nobody needs so many tries.
+    #[error("a signed copy was handed in {count_max} times already")]
+    TooManySignedCopies {
+        /// How often it may be.
+        count_max: usize,
+    },
+    /// More than a few pages.
+    #[error("the signed copy has more than {bytes_max} bytes")]
+    SignedCopyTooLarge {
+        /// What it may have.
+        bytes_max: usize,
+    },
+    /// Nothing that a scanner makes.
+    #[error("the signed copy is neither PDF, JPEG nor PNG")]
+    SignedCopyKind,
     /// The law lets none connect that has nothing to connect.
     #[error("the applicant has no information system")]
     NoInformationSystem,

@@ -230,6 +230,43 @@ fn what_was_signed_is_what_is_handed_in() {
 }
 
 #[test]
+fn a_signed_copy_is_of_exactly_the_application_that_is_handed_in() {
+    let mut case = Case::new("tunduk-2018");
+    let application = case.procedure.application().clone();
+    let digest = application.digest().unwrap();
+    let copy =
+        |digest| Act::AttachSignedCopy(SignedCopy::of(digest, b"%PDF-1.7 of the signed paper").unwrap());
+    case.refuses(Party::Applicant, copy(Sha256::of(b"another")), "joining.other_application");
+    case.applicant(copy(digest));
+    assert_eq!(case.procedure.signed_copy().unwrap().application, digest);
+    // Whoever changes the application has it signed anew.
+    case.applicant(Act::Write(Application { address: "Osh, Lenin 2".into(), ..application.clone() }));
+    assert_eq!(case.procedure.signed_copy(), None);
+    case.refuses(Party::Applicant, copy(digest), "joining.other_application");
+    case.applicant(Act::Write(Application::default()));
+    case.refuses(Party::Applicant, copy(Application::default().digest().unwrap()), "joining.incomplete");
+    case.applicant(Act::Write(application));
+    for _ in 1..10 {
+        case.applicant(copy(digest));
+    }
+    case.refuses(Party::Applicant, copy(digest), "joining.too_many_signed_copies");
+    case.refuses(Party::Operator, copy(digest), "joining.not_yours");
+
+    case.submit();
+    assert!(case.procedure.signed_copy().is_some());
+    case.refuses(Party::Applicant, copy(digest), "joining.wrong_stage");
+}
+
+#[test]
+fn a_procedure_of_before_signed_copies_can_be_read() {
+    let mut case = Case::new("tunduk-2018");
+    case.submit();
+    let mut kept = serde_json::to_value(&case.procedure).unwrap();
+    kept.as_object_mut().unwrap().remove("signed_copy").unwrap();
+    assert_eq!(serde_json::from_value::<Procedure>(kept).unwrap(), case.procedure);
+}
+
+#[test]
 fn authority_that_is_over_counts_no_more() {
     let mut case = Case::new("tunduk-2018");
     case.on(date(2027, 1, 8));

@@ -120,7 +120,7 @@ impl Central {
     ///
     /// # Errors
     /// If the database cannot be used.
-    pub async fn bundle_file(&self, digest: &Sha256) -> Result<Option<Bytes>, CentralError> {
+    pub async fn file(&self, digest: &Sha256) -> Result<Option<Bytes>, CentralError> {
         Ok(self.store().file(digest).await?)
     }
 
@@ -177,7 +177,7 @@ impl Central {
 
     /// The bundle of a submission.
     pub(super) async fn submitted(&self, submission: &Submission) -> Result<Arc<Bundle>, VettingError> {
-        let file = self.bundle_file(&submission.bundle).await?.ok_or(VettingError::Unknown)?;
+        let file = self.file(&submission.bundle).await?.ok_or(VettingError::Unknown)?;
         Ok(Arc::new(off_thread(move || Bundle::read(&file, &Profile::bundle().limits)).await?))
     }
 

@@ -158,10 +158,10 @@ impl VettingService {
 
     async fn examine(&self, submission: &Submission) -> Result<(), Trouble> {
         let central = &self.central;
-        let file = central.bundle_file(&submission.bundle).await?.ok_or(VettingError::Unknown)?;
+        let file = central.file(&submission.bundle).await?.ok_or(VettingError::Unknown)?;
         let approved = central.approved_before(&submission.plugin).await?;
         let approved = match approved.and_then(|one| one.vetted_file()) {
-            Some(digest) => central.bundle_file(&digest).await?,
+            Some(digest) => central.file(&digest).await?,
             None => None,
         };
         let report = self.examiner.examine(submission, &file, approved.as_deref()).await?;

@@ -1,5 +1,5 @@
 use maud::{Markup, html};
-use uuk_central::joining::{Deadline, Profile, Turn};
+use uuk_central::joining::{Deadline, Profile, Stage, Turn};
 use uuk_central::{Person, StepName};
 
 use super::{Visit, application};
@@ -14,10 +14,16 @@ pub(super) fn show(visit: &Visit, person: &Person, case: &CaseView, problem: Opt
         (progress(visit, case))
         @if !case.steps.is_empty() {
             h2 { (visit.text("procedure/next")) }
-            @for step in &case.steps { (step_form(visit, person, case, *step)) }
+            @for step in &case.steps {
+                (step_form(visit, person, case, *step))
+                @if *step == StepName::Write && case.problems.is_empty() { (signed_copy_form(visit, case)) }
+            }
         }
         h2 { (visit.text("page/application")) }
         p { a href={ "/procedures/" (case.number) "/print" } { (visit.text("application/print")) } }
+        @if case.signed_copy.is_some() {
+            p { a href={ "/procedures/" (case.number) "/signed-copy" } { (visit.text("signed_copy/download")) } }
+        } @else if case.stage != Stage::Draft { p { (visit.text("signed_copy/none")) } }
         (application::summary(visit, case))
         @if let Some(agreement) = &case.agreement {
             h2 { (visit.text("agreement/title")) }
@@ -97,6 +103,21 @@ fn history(visit: &Visit, case: &CaseView) -> Markup {
                 @if let Some(explanation) = &event.explanation { blockquote { (explanation) } }
             }
         } }
+    }
+}
+
+/// The form by which the printed and signed application comes back.
+fn signed_copy_form(visit: &Visit, case: &CaseView) -> Markup {
+    html! {
+        form.step method="post" enctype="multipart/form-data" action={ "/procedures/" (case.number) "/signed-copy" } {
+            (visit.form_token())
+            h3 { (visit.text("step/attach_signed_copy")) }
+            p { (visit.text("help/attach_signed_copy")) }
+            input type="hidden" name="application" value=(case.application_sha256);
+            label { (visit.text("signed_copy/file"))
+                input type="file" name="signed_copy" accept="application/pdf,image/jpeg,image/png" required; }
+            button type="submit" { (visit.text("step/attach_signed_copy")) }
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 use uuk_central::{Der, Role};
@@ -99,6 +100,52 @@ async fn a_refusal_needs_a_ground_and_tells_why() {
     // And it may try again.
     let (status, _) = world.post(head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
     assert_eq!(status, StatusCode::CREATED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signed_paper_is_kept_to_the_byte_and_of_one_application_only() {
+    let world = World::new().await;
+    let head = world.token("asanova", Role::Head, MEMBER).await;
+    let desk = world.token("bekov", Role::Operator, "").await;
+    let stranger = world.token("osmonov", Role::Head, "KG/GOV/70000009").await;
+    world.post(&head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
+    let application = application("Person asanova");
+    let written = world.step(&head, json!({ "act": "write", "application": application })).await;
+    let signed = written["application_sha256"].as_str().unwrap();
+    let place = "/api/v1/procedures/1/signed-copy";
+    let send = async |token: &str, digest: &str, file: &[u8]| {
+        let headers = [("authorization", format!("Bearer {token}"))];
+        let path = format!("{place}?application={digest}");
+        let (parts, body) = world.exchange("PUT", &path, &headers, file.to_vec().into()).await;
+        let told: Value = serde_json::from_slice(&body).unwrap();
+        (parts.status.as_u16(), told["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let paper = b"%PDF-1.7\n\xff\x00 signed";
+    let large = [b"%PDF-".as_slice(), &[0; 10 << 20]].concat();
+    let other = digest("x");
+    for (token, digest, file, status, code) in [
+        (&head, signed, b"<html>".as_slice(), 415, "joining.signed_copy_kind"),
+        (&head, signed, b"", 415, "joining.signed_copy_kind"),
+        (&head, signed, &large, 413, "joining.signed_copy_too_large"),
+        (&head, &other, paper, 409, "joining.other_application"),
+        (&head, "x", paper, 400, "console.malformed"),
+        (&stranger, signed, paper, 403, "console.denied"),
+        (&desk, signed, paper, 403, "console.denied"),
+    ] {
+        assert_eq!(send(token, digest, file).await, (status, code.to_owned()));
+    }
+    assert_eq!(world.get(&head, place).await.0.as_u16(), 404);
+
+    assert_eq!(send(&head, signed, paper).await.0, 200);
+    world.step(&head, json!({ "act": "submit", "application": signed })).await;
+    let headers = [("authorization", format!("Bearer {desk}"))];
+    let (parts, body) = world.exchange("GET", place, &headers, Bytes::new()).await;
+    assert_eq!((parts.status.as_u16(), &body[..]), (200, paper.as_slice()));
+    assert_eq!(parts.headers["content-type"], "application/pdf");
+    assert_eq!(parts.headers["content-disposition"], "attachment; filename=\"application-1.pdf\"");
+    assert_eq!(world.get(&stranger, place).await.0.as_u16(), 403);
+    let (_, shown) = world.get(&desk, "/api/v1/procedures/1").await;
+    assert_eq!(shown["signed_copy"]["application"], signed);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -48,8 +48,13 @@ async fn an_institution_becomes_ready_in_the_browser() {
     look(head, "02-application").await;
     head.open("/procedures/1/print").await;
     look(head, "03-print").await;
+    let paper = world.folder.path().join("paper.png");
+    head.picture(DESK, &paper).await;
     head.open("/procedures/1").await;
     look(head, "04-to-submit").await;
+    head.choose_file("signed_copy", &paper).await;
+    head.step("signed-copy").await;
+    assert!(head.links().await.iter().any(|link| link.ends_with("/procedures/1/signed-copy")));
     joining.submit().await;
     assert!(head.text().await.contains("Ход оператора"), "{}", head.text().await);
 

@@ -37,7 +37,7 @@ fn actions(described: &Value) -> Vec<Action> {
                 body: content.is_some().then(|| body(&name)),
                 name,
                 method: method.to_uppercase(),
-                path: fill(path),
+                path: fill(path) + &question(operation),
                 media_type: media_type.clone(),
             };
             match acts.is_empty() {
@@ -69,6 +69,18 @@ fn fill(path: &str) -> String {
     filled
 }
 
+/// What is asked in the query, as far as it must be.
+fn question(operation: &Value) -> String {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let required = parameters.filter(|one| one["in"] == "query" && one["required"] == true);
+    let names: Vec<_> = required.map(|one| one["name"].as_str().unwrap()).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        ["application"] => format!("?application={}", digest("x")),
+        other => panic!("{other:?}: say what to ask"),
+    }
+}
+
 /// What an action needs to be more than malformed.
 fn body(action: &str) -> Value {
     let pem = "-----BEGIN CERTIFICATE-----";
@@ -92,6 +104,7 @@ fn body(action: &str) -> Value {
         "takeVettingStep:refuse" => json!({ "bundle": digest("x"), "explanation": "x" }),
         "takeVettingStep:revoke" => json!({ "reason": "x" }),
         "submitBundle" => json!("no bundle"),
+        "attachSignedCopy" => json!("no paper"),
         "describeSystem" => json!({ "description": { "title": texts("x"), "description": texts("x") } }),
         "draftService" => json!({ "description": description(), "contract": CONTRACT }),
         "publishService" => json!({}),
@@ -124,8 +137,11 @@ fn permitted(action: &str) -> Vec<Role> {
     use Role::{Auditor, CatalogEditor, Head, Operator, Reviewer, Specialist};
     match action {
         "showMyself" | "setMail" | "listProfiles" | "listCalendars" | "listProcedures" | "showProcedure"
-        | "listOwnSystems" | "showOwnService" | "listAccesses" => Role::iter().collect(),
+        | "downloadSignedCopy" | "listOwnSystems" | "showOwnService" | "listAccesses" => {
+            Role::iter().collect()
+        }
         "beginProcedure"
+        | "attachSignedCopy"
         | "takeStep:write"
         | "takeStep:report_host"
         | "takeStep:report_keys"

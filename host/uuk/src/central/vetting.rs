@@ -180,7 +180,7 @@ fn fetch(number: u64, output: &Path, operator: &Operator<'_>) -> Result<(), Fail
     let fetching = async {
         let submission = central.submission(number).await?;
         let digest = submission.vetted_file().ok_or(VettingError::Stage { stage: submission.stage() })?;
-        Ok((digest, central.bundle_file(&digest).await?.ok_or(VettingError::Unknown)?))
+        Ok((digest, central.file(&digest).await?.ok_or(VettingError::Unknown)?))
     };
     let (digest, file) = operator.runtime.block_on(fetching).map_err(|error| refusal(&error))?;
     write_file(output, &file)?;

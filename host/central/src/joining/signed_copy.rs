@@ -1,0 +1,72 @@
+use serde::{Deserialize, Serialize};
+use uuk_pki::Sha256;
+
+use super::refusal::JoiningRefusal;
+
+/// A few scanned pages are smaller.
+const BYTES_MAX: usize = 10 << 20;
+
+/// The printed application with the head's signature, as a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedCopy {
+    /// Of the application that was printed, as it stands on the paper.
+    pub application: Sha256,
+    /// Of the file.
+    pub file: Sha256,
+    /// What the file is.
+    pub kind: ScanKind,
+}
+
+/// What a scanner or camera makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum ScanKind {
+    /// A document of pages.
+    Pdf,
+    /// A photograph.
+    Jpeg,
+    /// A picture.
+    Png,
+}
+
+impl SignedCopy {
+    /// Of a file, by what it begins with; what it shows is for people to see.
+    ///
+    /// # Errors
+    /// [`JoiningRefusal::SignedCopyTooLarge`], [`JoiningRefusal::SignedCopyKind`].
+    pub fn of(application: Sha256, file: &[u8]) -> Result<Self, JoiningRefusal> {
+        if file.len() > BYTES_MAX {
+            return Err(JoiningRefusal::SignedCopyTooLarge { bytes_max: BYTES_MAX });
+        }
+        let kinds = [ScanKind::Pdf, ScanKind::Jpeg, ScanKind::Png];
+        let kind = kinds.into_iter().find(|kind| file.starts_with(kind.magic()));
+        let kind = kind.ok_or(JoiningRefusal::SignedCopyKind)?;
+        Ok(Self { application, file: Sha256::of(file), kind })
+    }
+}
+
+impl ScanKind {
+    /// How a file of this kind begins.
+    fn magic(self) -> &'static [u8] {
+        match self {
+            Self::Pdf => b"%PDF-",
+            Self::Jpeg => b"\xff\xd8\xff",
+            Self::Png => b"\x89PNG\r\n\x1a\n",
+        }
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Pdf => "application/pdf",
+            Self::Jpeg => "image/jpeg",
+            Self::Png => "image/png",
+        }
+    }
+
+    /// How names of such files end: `pdf`.
+    pub fn extension(self) -> &'static str {
+        self.into()
+    }
+}
