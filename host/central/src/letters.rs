@@ -65,6 +65,13 @@ pub enum Notice {
         /// Which service.
         service: ServiceId,
     },
+    /// The description of a service of the reader's institution was not looked through for long.
+    Unconfirmed {
+        /// Which service.
+        service: ServiceId,
+        /// When somebody last did.
+        since: Timestamp,
+    },
     /// A consumer asks the reader's institution for access.
     AccessAsked {
         /// The number of the request.
@@ -211,8 +218,8 @@ impl Central {
         Ok(rows)
     }
 
-    /// Writes to the operator's people about each procedure whose last day is near or over, once for each. Forgets letters
-    /// that have long been sent.
+    /// Writes to the operator's people about each procedure whose last day is near or over, and to providers about each
+    /// service that nobody has looked through for long, once for each. Forgets letters that have long been sent.
     ///
     /// # Errors
     /// If the database cannot be used.
@@ -239,6 +246,7 @@ impl Central {
                 readers: Readers::Operator(readers),
             });
         }
+        tellings.extend(self.snapshot().await?.registry.catalog().reminders(now));
         let letters = self.letters_of(&tellings).await?;
         self.store().write_letters(&letters).await?;
         Ok(self.store().forget_letters((now - KEPT_TIME).as_second()).await?)

@@ -51,6 +51,7 @@ pub(crate) enum Operation {
     ShowOwnService,
     DraftService,
     PublishService,
+    ConfirmService,
     WithdrawService,
     ListAccesses,
     AskAccess,
@@ -198,6 +199,12 @@ pub(crate) const ROUTES: &[(Operation, &str, &str, &str)] = &[
         "Let the draft of a service count",
     ),
     (
+        Operation::ConfirmService,
+        "POST",
+        "/api/v1/services/{instance}/{class}/{member}/{subsystem}/{service}/confirmation",
+        "Say that all of the edition that counts is still so",
+    ),
+    (
         Operation::WithdrawService,
         "DELETE",
         "/api/v1/services/{instance}/{class}/{member}/{subsystem}/{service}",
@@ -330,6 +337,10 @@ pub(crate) async fn answer(
         Operation::PublishService => {
             let edition = desk.publish(person, &service()?, &read(asked)?).await?;
             (StatusCode::CREATED, json!({ "edition": edition }))
+        }
+        Operation::ConfirmService => {
+            desk.confirm(person, &service()?, &read(asked)?).await?;
+            (StatusCode::OK, json!({}))
         }
         Operation::WithdrawService => {
             desk.withdraw(person, &service()?).await?;

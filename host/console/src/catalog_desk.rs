@@ -1,9 +1,10 @@
 //! What people of a member do with its part of the catalog, and with access to services.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuk_central::{
-    Access, AccessRequest, Breakage, Contact, Edition, Flaw, InformationSystem, Outline, Person,
+    Access, AccessRequest, Breakage, Contact, Edition, Flaw, InformationSystem, Outline, Person, Published,
     ServiceDescription, ServiceLevel, Texts,
 };
 use uuk_identifiers::{ClientId, MemberId, ServiceId, SubsystemId};
@@ -47,6 +48,14 @@ pub(crate) struct Publishing {
     pub(crate) may_break: bool,
 }
 
+/// What somebody has looked through, and found still so.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Confirming {
+    /// The number of the edition.
+    pub(crate) edition: u32,
+}
+
 /// What a provider says to a request for access.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -75,6 +84,10 @@ pub(crate) struct OwnService {
     pub(crate) has_draft: bool,
     /// The number of the edition that counts.
     pub(crate) edition: Option<u32>,
+    /// When its provider last stood by that.
+    pub(crate) confirmed_at: Option<Timestamp>,
+    /// Whether that was too long ago.
+    pub(crate) is_stale: bool,
 }
 
 /// A service as its member sees it.
@@ -90,6 +103,10 @@ pub(crate) struct ServiceView {
     pub(crate) has_draft: bool,
     /// The number of the edition that counts.
     pub(crate) edition: Option<u32>,
+    /// When its provider last stood by that.
+    pub(crate) confirmed_at: Option<Timestamp>,
+    /// Whether that was too long ago.
+    pub(crate) is_stale: bool,
     /// What keeps the draft from being published.
     #[serde(serialize_with = "as_texts")]
     pub(crate) flaws: Vec<Flaw>,
@@ -116,7 +133,7 @@ impl Desk {
     pub(crate) async fn own_systems(&self, person: &Person) -> Result<Vec<OwnSystem>, Problem> {
         self.check(person, Action::SeeCatalog, "catalog").await?;
         let registry = self.central.snapshot().await?.registry;
-        let catalog = registry.catalog();
+        let (catalog, now) = (registry.catalog(), self.central.clock().now());
         let is_own = |member: &MemberId| person.member.as_ref().is_none_or(|own| own == member);
         let systems = registry.subsystems().keys().filter(|system| is_own(&system.member));
         Ok(systems
@@ -130,6 +147,8 @@ impl Desk {
                         .unwrap_or_default(),
                     has_draft: service.draft.is_some(),
                     edition: service.published.as_ref().map(|published| published.number),
+                    confirmed_at: service.published.as_ref().map(Published::fresh_at),
+                    is_stale: service.published.as_ref().is_some_and(|it| it.stale_at() <= now),
                 });
                 let description = catalog.systems.get(system).cloned();
                 let sha256 = description.clone().unwrap_or_default().digest();
@@ -171,6 +190,11 @@ impl Desk {
             outline: self.central.outline(edition).await?,
             has_draft: service.draft.is_some(),
             edition: service.published.as_ref().map(|published| published.number),
+            confirmed_at: service.published.as_ref().map(Published::fresh_at),
+            is_stale: service
+                .published
+                .as_ref()
+                .is_some_and(|it| it.stale_at() <= self.central.clock().now()),
             flaws,
             breakages,
         })
@@ -204,6 +228,19 @@ impl Desk {
     ) -> Result<u32, Problem> {
         let actor = self.check_for(person, Action::EditCatalog, &id.provider.member, id).await?;
         Ok(self.central.publish_service(&actor, id, publishing.may_break).await?)
+    }
+
+    /// Says that all of the edition that counts is still so.
+    pub(crate) async fn confirm(
+        &self,
+        person: &Person,
+        id: &ServiceId,
+        &Confirming { edition }: &Confirming,
+    ) -> Result<(), Problem> {
+        let actor = self.check_for(person, Action::EditCatalog, &id.provider.member, id).await?;
+        let now = self.central.clock().now();
+        let confirm = |registry: &mut uuk_central::Registry| registry.confirm_service(id, edition, now);
+        Ok(self.central.change(&actor, "confirm-service", confirm).await?)
     }
 
     pub(crate) async fn withdraw(&self, person: &Person, id: &ServiceId) -> Result<(), Problem> {

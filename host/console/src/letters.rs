@@ -63,6 +63,12 @@ fn tell(notice: &Notice, language: Language, reader: &str) -> Told {
             let lines = vec![subject.clone(), language.text("letter/withdrawn_meaning")];
             Told { lines, subject, path: "/accesses".to_owned() }
         }
+        Notice::Unconfirmed { service, since } => {
+            let subject = language.fill("letter/unconfirmed", service);
+            let since = language.fill("editor/stale", since.strftime("%Y-%m-%d"));
+            let lines = vec![subject.clone(), since, language.text("letter/unconfirmed_meaning")];
+            Told { lines, subject, path: format!("/services/{service}") }
+        }
         Notice::AccessAsked { access, service, consumer } => {
             let subject = language.fill("letter/access_asked", consumer);
             let lines = vec![subject.clone(), language.fill("access/number", access), service.to_string()];

@@ -6,7 +6,7 @@ use uuk_central::vetting::VettingStep;
 use uuk_central::{AccessRequest, Step};
 
 use crate::api::{Operation, ROUTES};
-use crate::catalog_desk::{Deciding, Draft, Publishing, SystemDraft};
+use crate::catalog_desk::{Confirming, Deciding, Draft, Publishing, SystemDraft};
 use crate::desk::{Beginning, CalendarDraft, Invitation, MailWish};
 use crate::reply::MIMETYPE;
 
@@ -78,6 +78,7 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
         Operation::TakeStep => Some(reference::<Step>(schemas)),
         Operation::DescribeSystem => Some(reference::<SystemDraft>(schemas)),
         Operation::DraftService => Some(reference::<Draft>(schemas)),
+        Operation::ConfirmService => Some(reference::<Confirming>(schemas)),
         Operation::PublishService => Some(reference::<Publishing>(schemas)),
         Operation::AskAccess => Some(reference::<AccessRequest>(schemas)),
         Operation::DecideAccess => Some(reference::<Deciding>(schemas)),

@@ -1,11 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuk_identifiers::{ClientId, ServiceId};
 use uuk_pki::Sha256;
+
+/// How long a description passes for true without anybody looking at it: half a year.
+const FRESH_TIME: SignedDuration = SignedDuration::from_hours(182 * 24);
 
 /// The languages in which everything in the catalog can be read.
 pub const LANGUAGES: [&str; 4] = ["ky", "ru", "uz", "en"];
@@ -167,9 +170,24 @@ pub struct Published {
     pub number: u32,
     /// Since when.
     pub at: Timestamp,
+    /// When its provider last looked through it and found all of it still so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<Timestamp>,
     /// What counts.
     #[serde(flatten)]
     pub edition: Edition,
+}
+
+impl Published {
+    /// When its provider last stood by it: published it, or confirmed it since.
+    pub fn fresh_at(&self) -> Timestamp {
+        self.confirmed_at.unwrap_or(self.at)
+    }
+
+    /// When it is to be confirmed again, if nothing else happens to it.
+    pub fn stale_at(&self) -> Timestamp {
+        self.fresh_at().saturating_add(FRESH_TIME).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// A consumer asks for access to a service.

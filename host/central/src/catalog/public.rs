@@ -52,6 +52,8 @@ pub struct PublicService {
     pub edition: u32,
     /// Since when it counts.
     pub published_at: Timestamp,
+    /// When its provider last stood by the description.
+    pub confirmed_at: Timestamp,
     /// What it is called.
     pub title: Texts,
     /// What it answers.
@@ -79,6 +81,7 @@ impl PublicService {
             resource: resource.clone(),
             edition: published.number,
             published_at: published.at,
+            confirmed_at: published.fresh_at(),
             title: title.clone(),
             description: description.clone(),
             legal_basis: legal_basis.clone(),

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use uuk_globalconf::{ACCESSES_MAX, Catalog, CataloguedService, GrantedAccess, GrantedAccesses};
 use uuk_identifiers::{ServiceId, SubsystemId};
@@ -20,6 +20,8 @@ pub(crate) const SERVICE: &str = "catalog_service";
 const ACCESS: &str = "access";
 /// As many requests for access of one consumer's member are kept, of all as many as servers take in.
 const ACCESSES_OF_MEMBER_MAX: usize = 2_000;
+/// A reminder is written in that time.
+const REMINDED_TIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// The catalog as the operator keeps it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -113,10 +115,27 @@ impl Registry {
         let known = self.catalog.services.get(id).filter(|known| known.draft.as_ref() == Some(edition));
         let known = known.ok_or_else(|| Refusal::unknown("draft of the service", id))?;
         let number = known.published.as_ref().map_or(0, |published| published.number) + 1;
-        let published = Published { number, at: now, edition: edition.clone() };
+        let published = Published { number, at: now, confirmed_at: None, edition: edition.clone() };
         let service = CatalogService { draft: None, published: Some(published) };
         self.catalog.services.insert(id.clone(), Arc::new(service));
         Ok(number)
+    }
+
+    /// Notes that the provider has looked through the edition of a service that counts, and found all of it still so.
+    ///
+    /// # Errors
+    /// [`Refusal::ChangedMeanwhile`] if another edition counts, or if none does.
+    pub fn confirm_service(&mut self, id: &ServiceId, edition: u32, now: Timestamp) -> Result<(), Refusal> {
+        let known = self.catalog.services.get(id);
+        let mut published = known.and_then(|known| known.published.clone());
+        let counts = published.as_mut().ok_or_else(|| Refusal::unknown("published service", id))?;
+        if counts.number != edition {
+            return Err(Refusal::ChangedMeanwhile { what: "service", name: id.to_string() });
+        }
+        counts.confirmed_at = Some(now);
+        let draft = known.and_then(|known| known.draft.clone());
+        self.catalog.services.insert(id.clone(), Arc::new(CatalogService { draft, published }));
+        Ok(())
     }
 
     /// Takes a service out of the catalog: within one refresh it does not exist for anybody.
@@ -240,6 +259,23 @@ impl CatalogRegister {
             }));
         }
         tellings
+    }
+
+    /// What providers are told of services that nobody has looked through for too long. What they overlook for a month
+    /// they see where they work.
+    pub(crate) fn reminders(&self, now: Timestamp) -> impl Iterator<Item = Telling> {
+        let published =
+            self.services.iter().filter_map(|(id, service)| Some((id, service.published.as_ref()?)));
+        let is_due = move |published: &Published| {
+            let stale_at = published.stale_at();
+            let told_until = stale_at.saturating_add(REMINDED_TIME).unwrap_or(Timestamp::MAX);
+            stale_at <= now && now < told_until
+        };
+        published.filter(move |(_, published)| is_due(published)).map(|(id, published)| Telling {
+            name: format!("service {id} unconfirmed since {}", published.fresh_at()),
+            notice: Notice::Unconfirmed { service: id.clone(), since: published.fresh_at() },
+            readers: Readers::of_catalog(&id.provider.member),
+        })
     }
 
     /// Takes in a stored row, if it is of here.

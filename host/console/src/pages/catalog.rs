@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use http::StatusCode;
+use jiff::Timestamp;
 use maud::{Markup, html};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -167,6 +168,7 @@ async fn change_service(
         "publish" => {
             desk.publish(person, &service, &form.content()?).await?;
         }
+        "confirm" => desk.confirm(person, &service, &form.content()?).await?,
         "withdraw" => {
             desk.withdraw(person, &service).await?;
             return Ok("/services".to_owned());
@@ -230,8 +232,15 @@ fn service_line(visit: &Visit, service: &OwnService) -> Markup {
                 @if let Some(edition) = service.edition { " · " (visit.language.fill("editor/published", edition)) }
                 @if service.has_draft { " · " (visit.text("editor/has_draft")) }
             }
+            @if service.is_stale { (stale(visit, service.confirmed_at)) }
         }
     }
+}
+
+/// That nobody has looked through a description for long.
+fn stale(visit: &Visit, since: Option<Timestamp>) -> Markup {
+    let since = since.map(|since| since.strftime("%Y-%m-%d").to_string()).unwrap_or_default();
+    html! { p.wrong { (visit.language.fill("editor/stale", since)) } }
 }
 
 /// The description of an information system, to write.
@@ -278,12 +287,26 @@ fn service(visit: &Visit, person: &Person, view: &ServiceView, resources: &[&Str
                 Some(edition) => p { a href={ "/catalog/" (id) } { (visit.language.fill("editor/published", edition)) } },
                 None => p { (visit.text("editor/not_published")) },
             }
+            @match view.confirmed_at {
+                Some(at) if !view.is_stale => {
+                    p { (visit.language.fill("editor/confirmed", at.strftime("%Y-%m-%d"))) }
+                }
+                at => @if view.is_stale { (stale(visit, at)) },
+            }
             @if view.has_draft {
                 p { (visit.language.fill("editor/to_mend", view.flaws.len())) }
                 (findings(visit, view))
             }
         }
         @if may_edit && view.has_draft { (publish_form(visit, view)) }
+        @if let (true, false, Some(edition)) = (may_edit, view.has_draft, view.edition) {
+            form.step method="post" action={ "/services/" (id) "/confirm" } {
+                (visit.form_token())
+                input type="hidden" name="/edition:number" value=(edition);
+                p { (visit.text("editor/confirm_help")) }
+                button type="submit" { (visit.text("editor/confirm")) }
+            }
+        }
         @if may_edit {
             (description_form(visit, view, resources))
             (contract_form(visit, view))

@@ -164,7 +164,12 @@ async fn service_page(visit: &Visit, desk: &Desk, id: &ServiceId) -> Result<(Str
                 (visit.language.fill("catalog/down", service.service_level.down_minutes_per_month_max))
             }
             dt { (visit.text("catalog/edition")) }
-            dd { (service.edition) ", " (service.published_at.strftime("%Y-%m-%d")) }
+            dd {
+                (service.edition) ", " (service.published_at.strftime("%Y-%m-%d"))
+                @if service.confirmed_at != service.published_at {
+                    ". " (visit.language.fill("editor/confirmed", service.confirmed_at.strftime("%Y-%m-%d")))
+                }
+            }
         }
         h2 { (visit.text("catalog/contract")) }
         p {

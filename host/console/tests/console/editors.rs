@@ -253,3 +253,22 @@ async fn a_service_is_described_published_and_granted_in_the_browser() {
     consumer.open("/accesses").await;
     assert!(consumer.text().await.contains("granted"), "{}", consumer.text().await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_looked_through_is_confirmed_in_the_browser() {
+    let world = World::new().await;
+    world.furnish().await;
+    world.publish().await;
+    world.advance(183);
+    let Some(editor) = Browser::start(&world.address, "ru").await else { return };
+    accept(&editor, &world.invite("editor", Role::CatalogEditor, PROVIDER).await).await;
+    editor.open("/services").await;
+    look(&editor, "36-stale").await;
+    assert!(editor.text().await.contains("Никто не проверял это с 2026-11-23"), "{}", editor.text().await);
+    editor.follow(&format!("a[href='/services/{SERVICE}']")).await;
+    look(&editor, "37-to-confirm").await;
+    editor.step("confirm").await;
+    assert!(editor.text().await.contains("Подтверждено 2027-05-25"), "{}", editor.text().await);
+    editor.open(&format!("/catalog/{SERVICE}")).await;
+    assert!(editor.text().await.contains("Подтверждено 2027-05-25"), "{}", editor.text().await);
+}

@@ -251,6 +251,51 @@ async fn providers_and_consumers_learn_what_changes_for_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_provider_is_reminded_to_look_through_what_it_published() {
+    let world = World::new().await;
+    world.furnish().await;
+    world.publish().await;
+    let editor = (Role::CatalogEditor, PROVIDER);
+    let provider = reachable_at(&world, "osmonov", editor, "o@people.example", "ky").await;
+    let service = description().service;
+    let (own, public) =
+        (format!("/api/v1/services/{service}"), format!("/api/v1/catalog/services/{service}"));
+    let is_stale = async || world.get(&provider, &own).await.1["is_stale"].as_bool().unwrap();
+    let reminded = async || {
+        world.central.remind().await.unwrap();
+        due(&world.central).await.into_iter().map(|letter| letter.notice).collect::<Vec<_>>()
+    };
+
+    world.advance(181);
+    assert_eq!((is_stale().await, reminded().await), (false, Vec::new()));
+    world.advance(1);
+    let since = "2026-11-23T06:00:00Z".parse().unwrap();
+    let notice = Notice::Unconfirmed { service: service.clone(), since };
+    assert_eq!((is_stale().await, reminded().await), (true, vec![notice]));
+    world.advance(1);
+    assert_eq!(reminded().await, [], "once");
+
+    let confirm = async |edition: u32| {
+        let path = format!("{own}/confirmation");
+        let (status, told) = world.post(&provider, &path, &json!({ "edition": edition })).await;
+        (status.as_u16(), told["code"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(confirm(2).await, (409, "registry.changed_meanwhile".to_owned()));
+    assert_eq!(confirm(1).await, (200, String::new()));
+    assert!(!is_stale().await);
+    let (_, told) = world.get(&provider, &public).await;
+    assert_eq!(
+        (&told["edition"], &told["confirmed_at"]),
+        (&json!(1), &json!("2027-05-25T06:00:00Z")),
+        "{told}"
+    );
+
+    // A reminder that nobody could send for a month is not sent any more.
+    world.advance(182 + 30);
+    assert_eq!(reminded().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn people_see_what_did_not_get_through_and_say_where_their_own_letters_go() {
     let (world, [head, _]) = world("bekov@operator.example").await;
     let Some(browser) = Browser::start(&world.address, "ru").await else { return };

@@ -108,6 +108,7 @@ fn body(action: &str) -> Value {
         "describeSystem" => json!({ "description": { "title": texts("x"), "description": texts("x") } }),
         "draftService" => json!({ "description": description(), "contract": CONTRACT }),
         "publishService" => json!({}),
+        "confirmService" => json!({ "edition": 1 }),
         "askAccess" => json!({
             "consumer": PROVIDER, "service": SERVICE, "purpose": "x", "legal_basis": "x", "fields": [],
             "until": "2027-12-31T00:00:00Z", "calls_per_day": 1,
@@ -167,7 +168,9 @@ fn permitted(action: &str) -> Vec<Role> {
         "submitBundle" | "takeVettingStep:withdraw" => vec![Operator, Head, Specialist],
         "takeVettingStep:approve" | "takeVettingStep:refuse" => vec![Reviewer],
         "takeVettingStep:revoke" => vec![Operator, Reviewer],
-        "describeSystem" | "draftService" | "publishService" | "withdrawService" => vec![CatalogEditor],
+        "describeSystem" | "draftService" | "publishService" | "confirmService" | "withdrawService" => {
+            vec![CatalogEditor]
+        }
         "askAccess" | "decideAccess" => vec![Head, CatalogEditor],
         "listPeople" | "listLetters" | "showAudit" => vec![Operator, Auditor],
         "invitePerson" | "dismissPerson" => vec![Operator],
