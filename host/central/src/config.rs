@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use uuk_transport::ListenerLimits;
+use uuk_transport::{ClientAuthentication, ListenerConfig, ListenerLimits};
 
 /// Section `[database]`: where the registry is.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,6 +49,8 @@ pub struct PublicationConfig {
     pub address: SocketAddr,
     /// Bounds on what members may hold.
     pub limits: ListenerLimits,
+    /// Likewise with TLS, with `authentication = "tls"`. Default: none.
+    pub https: Option<ListenerConfig>,
     /// How often the configuration is signed anew, even if nothing has changed. Default: 1 min.
     #[serde(with = "jiff::fmt::serde::unsigned_duration::friendly::compact::required")]
     pub interval: Duration,
@@ -62,6 +64,7 @@ impl Default for PublicationConfig {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 8080)),
             limits: ListenerLimits::default(),
+            https: None,
             interval: Duration::from_secs(60),
             lifetime: Duration::from_secs(600),
         }
@@ -102,6 +105,19 @@ impl PublicationConfig {
                     .to_owned(),
             );
         }
+        if self.https.as_ref().is_some_and(|https| https.authentication != ClientAuthentication::Tls) {
+            problems.push(
+                "publication.https.authentication: members show no certificate when they download; use `tls`"
+                    .to_owned(),
+            );
+        }
         problems
+    }
+
+    /// Makes the files it names relative to `folder`, where it was read.
+    pub fn resolve(&mut self, folder: &Path) {
+        if let Some(https) = &mut self.https {
+            https.resolve(folder);
+        }
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +11,11 @@ use http_body_util::Full;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use uuk_globalconf::Version;
 use uuk_pki::SoftwareKey;
 use uuk_process::ErrorChain;
-use uuk_transport::{ListenerError, PublicListener, PublicListenerConfig};
+use uuk_transport::{Listener, ListenerError, ListenerTls, PublicListener, PublicListenerConfig};
 
 use crate::audit::Head;
 use crate::central::{Central, CentralError, Snapshot};
@@ -70,6 +71,7 @@ impl PublisherError {
 pub struct Publisher {
     press: Press,
     listener: PublicListener,
+    https: Option<Listener>,
     offer: watch::Sender<Arc<Offer>>,
 }
 
@@ -110,11 +112,12 @@ impl Publisher {
         central: Arc<Central>,
         keys: KeyFolder,
     ) -> Result<Self, PublisherError> {
-        let PublicationConfig { address, limits, interval, lifetime } = config;
+        let PublicationConfig { address, limits, https, interval, lifetime } = config;
         let mut press = Press { central, keys, interval, lifetime, edition: None };
         let first = press.renew(&Offer::default()).await?.unwrap_or_default();
         let listener = PublicListener::bind(PublicListenerConfig { address, limits })?;
-        Ok(Self { press, listener, offer: watch::channel(Arc::new(first)).0 })
+        let https = https.map(Listener::bind).transpose()?;
+        Ok(Self { press, listener, https, offer: watch::channel(Arc::new(first)).0 })
     }
 
     /// Where members download.
@@ -122,15 +125,40 @@ impl Publisher {
         self.listener.address()
     }
 
+    /// Where they do so with TLS, if anywhere.
+    pub fn https_address(&self) -> Option<SocketAddr> {
+        self.https.as_ref().map(Listener::address)
+    }
+
     /// Publishes until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { press, listener, offer } = self;
-        let given_out = offer.subscribe();
-        let answer = move |request: Request<_>, _| {
-            let offer = Arc::clone(&given_out.borrow());
-            async move { offer.answer(&request) }
+        let Self { press, listener, https, offer } = self;
+        let renewal = renew(https.as_ref().and_then(Listener::tls), press.interval, stop.clone());
+        let plain = listener.run(giving_out(offer.subscribe()), stop.clone());
+        let answer = giving_out(offer.subscribe());
+        let encrypted = async {
+            if let Some(https) = https {
+                https.run(answer, stop.clone()).await;
+            }
         };
-        tokio::join!(listener.run(answer, stop.clone()), press.run(offer, stop));
+        tokio::join!(plain, encrypted, renewal, press.run(offer, stop.clone()));
+    }
+}
+
+/// Answers from what is given out at the time.
+fn giving_out<B, A>(
+    given_out: watch::Receiver<Arc<Offer>>,
+) -> impl Fn(Request<B>, A) -> Ready<Response<Full<Bytes>>> + Clone {
+    move |request, _| ready(given_out.borrow().answer(&request))
+}
+
+/// Takes up a certificate whose file has been replaced, every so often.
+async fn renew(tls: Option<ListenerTls>, interval: Duration, stop: CancellationToken) {
+    let Some(tls) = tls else { return };
+    while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
+        if let Err(error) = tls.reload() {
+            warn!(error = %ErrorChain(&error), "The certificate for HTTPS cannot be read again");
+        }
     }
 }
 

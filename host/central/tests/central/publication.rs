@@ -16,6 +16,8 @@ use uuk_globalconf::{
 };
 use uuk_pki::{CertificateUse, DigestAlgorithm, Sha256};
 use uuk_testkit::fixtures;
+use uuk_testkit::tls_authority::{TlsAuthority, TlsFiles};
+use uuk_transport::{Upstream, UpstreamConfig};
 
 use crate::world::*;
 
@@ -96,6 +98,55 @@ impl Published {
         self.stop.cancel();
         self.tasks.wait().await;
     }
+}
+
+#[tokio::test]
+async fn the_configuration_is_given_out_with_tls_too_and_a_renewed_certificate_taken_up() {
+    let published = Published::start().await;
+    let authorities = [TlsAuthority::new().unwrap(), TlsAuthority::new().unwrap()];
+    let identities = authorities.each_ref().map(|authority| authority.server("central").unwrap());
+    let folder = published.world.folder.path();
+    let install = |files: &TlsFiles| {
+        // The key first: whoever reads in between keeps what was in force.
+        std::fs::copy(&files.key, folder.join("https.key")).unwrap();
+        std::fs::copy(&files.certificate, folder.join("https.pem")).unwrap();
+    };
+    install(&identities[0]);
+    let config = "address = '127.0.0.1:0'\ninterval = '1s'\n[https]\naddress = '127.0.0.1:0'\n\
+                  authentication = 'tls'\nidentity = { certificate = 'https.pem', key = 'https.key' }";
+    let mut config: PublicationConfig = uuk_globalconf::from_toml(config).unwrap();
+    assert_eq!(config.problems(), Vec::<String>::new());
+    config.resolve(folder);
+    let publisher = Publisher::build(config, published.central.clone(), published.world.keys.clone());
+    let publisher = publisher.await.unwrap();
+    let base = format!("https://{}", publisher.https_address().unwrap());
+    published.tasks.spawn(publisher.run(published.stop.clone()));
+
+    let get = async |authority: &TlsAuthority| {
+        let mut config = UpstreamConfig::new(&base);
+        config.authorities = Some(authority.certificate());
+        config.networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let request = http::Request::get("/internalconf?version=6").body(Bytes::new()).unwrap();
+        let upstream = Upstream::build(&config).unwrap();
+        upstream.send(request, Instant::now() + PATIENCE, 1 << 20).await
+    };
+    let reply = get(&authorities[0]).await.unwrap();
+    let anchor = published.anchor().await;
+    let now = published.world.now();
+    SignedDirectory::verify(reply.body(), &anchor.sources[0].certificates, now).unwrap();
+    assert!(get(&authorities[1]).await.is_err());
+
+    install(&identities[1]);
+    published.until("renewed", async || get(&authorities[1]).await.is_ok()).await;
+    assert!(get(&authorities[0]).await.is_err());
+    published.stop().await;
+}
+
+#[test]
+fn https_asks_members_for_no_certificate() {
+    let config = "[https]\naddress = '127.0.0.1:0'";
+    let config: PublicationConfig = uuk_globalconf::from_toml(config).unwrap();
+    assert!(config.problems()[0].starts_with("publication.https.authentication"), "{:?}", config.problems());
 }
 
 #[tokio::test]

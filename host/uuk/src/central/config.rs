@@ -61,6 +61,7 @@ impl CentralConfig {
         let folder = path.parent().unwrap_or(Path::new(""));
         config.database.resolve(folder);
         config.keys.resolve(folder);
+        config.publication.resolve(folder);
         config.requests.resolve(folder);
         if let Some(vetting) = &mut config.vetting {
             vetting.resolve(folder);

@@ -51,6 +51,9 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
         if let Some(console) = &console {
             terminal.step("console", format_args!("{} for people", console.address()));
         }
+        if let Some(address) = publisher.https_address() {
+            terminal.step("publish", format_args!("https://{address}/internalconf"));
+        }
         let address = publisher.address();
         terminal.step("ready", format_args!("http://{address}/internalconf"));
         info!(listener.address = %address, "Publishing the global configuration on {address}");
