@@ -15,7 +15,7 @@ mod vetter;
 
 pub use desk::BUNDLE_BYTES_MAX;
 pub use examiner::{Examiner, ExaminerError};
-pub use report::{Change, Component, Difference, Replay, Report, Trial};
+pub use report::{Advisories, Change, Component, Difference, Replay, Report, Trial, Vulnerability};
 pub use service::VettingService;
 pub use submission::{
     Approval, Outcome, Submission, SubmissionStage, Terms, VettingError, VettingStep, VettingStepName,

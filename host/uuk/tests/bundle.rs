@@ -271,6 +271,43 @@ fn a_review_names_what_has_changed_since_the_approved_version() {
 }
 
 #[test]
+fn a_review_names_what_is_known_to_be_vulnerable() {
+    let desk = Desk::new();
+    let bill = r#"{"bomFormat":"CycloneDX","components":[{"name":"app","components":[
+        {"name":"smallvec","version":"1.6.0","purl":"pkg:cargo/smallvec@1.6.0"}]}]}"#;
+    desk.write("project/sbom.json", bill);
+    desk.pack();
+    desk.sign();
+    std::fs::copy(desk.path("people.asice"), desk.path("approved.asice")).unwrap();
+    std::fs::create_dir(desk.path("advisories")).unwrap();
+    let review =
+        ["bundle", "review", "people.asice", "--against", "approved.asice", "--advisories", "advisories"];
+    let said = desk.uuk(&review);
+    assert_eq!(said.exit_code, 3, "{}", said.talk);
+    assert!(
+        said.talk.contains("error[bundle.advisories_unreadable]: there is no advisory in"),
+        "{}",
+        said.talk
+    );
+
+    let advisory = |fixed: &str| {
+        format!(
+            r#"{{"id":"RUSTSEC-2021-0003","modified":"2023-06-13T13:10:24Z","summary":"Overflow in insert_many","affected":[
+            {{"package":{{"ecosystem":"crates.io","name":"smallvec"}},"ranges":[{{"type":"SEMVER","events":[
+            {{"introduced":"0.0.0-0"}},{{"fixed":"{fixed}"}}]}}]}}]}}"#
+        )
+    };
+    desk.write("advisories/RUSTSEC-2021-0003.json", advisory("1.6.1"));
+    let said = desk.uuk(&review);
+    assert_eq!(said.exit_code, 1);
+    let named =
+        "vulnerable component `smallvec` 1.6.0  RUSTSEC-2021-0003: Overflow in insert_many; mended in 1.6.1";
+    assert!(said.talk.contains(named), "{}", said.talk);
+    desk.write("advisories/RUSTSEC-2021-0003.json", advisory("1.6.0"));
+    assert_eq!(desk.uuk(&review).exit_code, 0, "mended in the version that it has");
+}
+
+#[test]
 fn a_review_names_what_has_changed_besides_code_and_sql() {
     let review = ["bundle", "review", "people.asice", "--against", "approved.asice"];
     let configured = format!("{MANIFEST}\n[config]\nschema = 'config.schema.json'\n");

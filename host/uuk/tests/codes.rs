@@ -101,9 +101,10 @@ const PASSED_ON: [&str; 85] = [
 ];
 /// Texts of the same form that are something else: files, hosts, X-Road's own codes, a field of a plugin's log,
 /// and tables of a mapping.
-const OTHER_ENDINGS: [&str; 25] = [
-    ".asice", ".c", ".css", ".db", ".der", ".example", ".go", ".gpg", ".h", ".js", ".json", ".md", ".mod",
-    ".part", ".pem", ".py", ".rs", ".sock", ".sql", ".toml", ".txt", ".wasm", ".wit", ".xml", ".yaml",
+const OTHER_ENDINGS: [&str; 26] = [
+    ".asice", ".c", ".css", ".db", ".der", ".example", ".go", ".gpg", ".h", ".io", ".js", ".json", ".md",
+    ".mod", ".part", ".pem", ".py", ".rs", ".sock", ".sql", ".toml", ".txt", ".wasm", ".wit", ".xml",
+    ".yaml",
 ];
 /// Families of X-Road's codes, and those of its codes whose family is also one of ours.
 const XROAD: [&str; 9] = [

@@ -27,6 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const REFRESH: Duration = Duration::from_secs(15);
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
 
+const BILL_OF_MATERIALS: &str =
+    r#"{"components":[{"name":"smallvec","version":"1.6.0","purl":"pkg:cargo/smallvec@1.6.0"}]}"#;
+const ADVISORY: &str = r#"{"id":"RUSTSEC-2021-0003","modified":"2023-06-13T13:10:24Z","affected":[{
+    "package":{"ecosystem":"crates.io","name":"smallvec"},
+    "ranges":[{"type":"SEMVER","events":[{"introduced":"0.0.0-0"},{"fixed":"1.6.1"}]}]}]}"#;
+
 /// An operator with people who vet, and an agency.
 struct Office {
     central: Central,
@@ -138,8 +144,14 @@ async fn status(client: &Client) -> Option<StatusCode> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approved_bundle_serves_until_it_is_revoked() -> Result<()> {
-    let office = Office::open(|site, _| Ok(key_file(site))).await?;
-    let parts = Parts::of(Guest::People)?.with_fixtures(Guest::People)?;
+    let office = Office::open(|site, central| {
+        fs::create_dir(central.path("advisories"))?;
+        fs::write(central.path("advisories/RUSTSEC-2021-0003.json"), ADVISORY)?;
+        Ok(format!("{}advisories = 'advisories'\n", key_file(site)))
+    })
+    .await?;
+    let mut parts = Parts::of(Guest::People)?.with_fixtures(Guest::People)?;
+    parts.0.insert("sbom.json".to_owned(), BILL_OF_MATERIALS.into());
     let number = office.submit(office.site.author(parts.clone())?).await?;
     let findings = &office.at(number, "review").await?["findings"];
     let trial = &findings["trial"];
@@ -151,6 +163,9 @@ async fn an_approved_bundle_serves_until_it_is_revoked() -> Result<()> {
     }
     let differences = findings["differences"].as_array().context("no differences")?;
     ensure!(differences.iter().any(|one| one["what"] == "sql" && one["change"] == "new"), "{differences:?}");
+
+    let vulnerable = &findings["advisories"]["found"][0];
+    ensure!(vulnerable["component"] == "smallvec" && vulnerable["fixed_in"] == "1.6.1", "{findings}");
 
     let vetted = office.vet(number).await?;
     office.site.drop_bundle("people.asice", &vetted)?;

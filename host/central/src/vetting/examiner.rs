@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -23,9 +24,9 @@ pub struct Examiner {
     /// The program.
     pub program: PathBuf,
     /// What makes it examine `bundle.asice`.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<OsString>,
     /// What makes it compare with `approved.asice`.
-    pub against: Vec<String>,
+    pub against: Vec<OsString>,
 }
 
 /// Why nothing was found out about a bundle, which is no fault of the bundle.
@@ -103,5 +104,6 @@ fn unexamined(submission: &Submission, said: String) -> Report {
         differences: Vec::new(),
         trial: None,
         components: Vec::new(),
+        advisories: None,
     }
 }

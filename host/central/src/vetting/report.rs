@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use uuk_bundle::BundleDigest;
@@ -24,6 +25,9 @@ pub struct Report {
     pub trial: Option<Trial>,
     /// What it is made of, by its own bill of materials.
     pub components: Vec<Component>,
+    /// What of that is known to be vulnerable; nothing if nobody looked it up.
+    #[serde(default)]
+    pub advisories: Option<Advisories>,
 }
 
 /// Something that gives a plugin power, or decides what it answers, and is not as it was approved.
@@ -90,6 +94,35 @@ pub struct Component {
     /// Its version, if it has one.
     #[serde(default)]
     pub version: String,
+    /// What it is and where it comes from: `pkg:cargo/serde@1.0.200`.
+    #[serde(default)]
+    pub purl: Option<String>,
+}
+
+/// Advisories that were looked through, and what they say of a bill of materials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advisories {
+    /// When the newest of them was written or changed.
+    pub as_of: Timestamp,
+    /// How many there are.
+    pub records: usize,
+    /// Components that some of them are about.
+    pub found: Vec<Vulnerability>,
+}
+
+/// A component that an advisory is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Vulnerability {
+    /// The component's name.
+    pub component: String,
+    /// Its version.
+    pub version: String,
+    /// The advisory: `RUSTSEC-2021-0003`.
+    pub advisory: String,
+    /// What is wrong, in the words of the advisory.
+    pub summary: String,
+    /// The first later version in which it is mended, if there is one.
+    pub fixed_in: Option<String>,
 }
 
 impl Trial {

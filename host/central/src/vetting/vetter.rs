@@ -28,12 +28,15 @@ pub struct VettingConfig {
     pub pkcs11: Option<Pkcs11Config>,
     /// File with the password of the key file, or the PIN of the device, in its first line.
     pub password_file: PathBuf,
+    /// Folder with advisories in OSV's format, in which what a bundle is made of is looked up. Default: none.
+    pub advisories: Option<PathBuf>,
 }
 
 impl VettingConfig {
     /// Makes the files it names relative to `folder`, where it was read.
     pub fn resolve(&mut self, folder: &Path) {
-        for file in [&mut self.certificate, &mut self.password_file].into_iter().chain(&mut self.key) {
+        let files = [&mut self.certificate, &mut self.password_file];
+        for file in files.into_iter().chain(&mut self.key).chain(&mut self.advisories) {
             *file = folder.join(&*file);
         }
     }

@@ -1,7 +1,7 @@
 use maud::{Markup, html};
 use uuk_central::Person;
 use uuk_central::vetting::{
-    Outcome, Report, Submission, SubmissionStage, Terms, Tier, Trial, VettingStepName,
+    Advisories, Outcome, Report, Submission, SubmissionStage, Terms, Tier, Trial, VettingStepName,
 };
 use uuk_process::harmless;
 
@@ -224,6 +224,24 @@ fn found(visit: &Visit, report: &Report) -> Markup {
             details { summary { (visit.language.fill("vetting/components_count", report.components.len())) }
                 ul { @for component in &report.components { li { (shown(&component.name)) " " (shown(&component.version)) } } }
             }
+        }
+        @match &report.advisories {
+            Some(advisories) => (vulnerable(visit, advisories)),
+            None => p { (visit.text("vetting/not_looked_up")) },
+        }
+    }
+}
+
+/// What is known to be vulnerable.
+fn vulnerable(visit: &Visit, advisories: &Advisories) -> Markup {
+    html! {
+        p { (visit.language.fill("vetting/advisories", advisories.records)) " · " (advisories.as_of.strftime("%Y-%m-%d")) }
+        @if advisories.found.is_empty() { p { (visit.text("vetting/not_vulnerable")) } } @else {
+            ul.findings { @for found in &advisories.found { li.wrong {
+                (shown(&found.component)) " " (shown(&found.version)) " · " code { (shown(&found.advisory)) } " "
+                (shown(&found.summary))
+                @if let Some(fixed) = &found.fixed_in { " " (visit.language.fill("vetting/fixed_in", shown(fixed))) }
+            } } }
         }
     }
 }

@@ -84,8 +84,9 @@ impl Office {
             key: Some(file("vetting-key.pem", &vetter.encrypted_key_pem("demo").unwrap())),
             pkcs11: None,
             password_file: file("vetting-password", "demo\n"),
+            advisories: None,
         };
-        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let arguments = arguments.iter().map(Into::into).collect();
         let examiner = Examiner { program: program.into(), arguments, against: Vec::new() };
         let vetter = Vetter::open(&config).unwrap();
         let actor = "central-server".parse().unwrap();

@@ -1,3 +1,6 @@
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -30,10 +33,16 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
         let unusable =
             |error: ListenerError| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error);
         let management = ManagementService::build(config.requests, Arc::clone(&central)).map_err(unusable)?;
+        let advisories = config.vetting.as_ref().and_then(|vetting| vetting.advisories.as_deref());
         let vetter = config.vetting.as_ref().map(Vetter::open).transpose();
         let vetter = vetter
             .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
-        let vetting = VettingService::build(Arc::clone(&central), examiner(), vetter, this_server()?);
+        let vetting = VettingService::build(
+            Arc::clone(&central),
+            examiner(advisories).map_err(environment)?,
+            vetter,
+            this_server()?,
+        );
         let mailer =
             config.mail.as_ref().map(|config| Mailer::build(config, Arc::clone(&central))).transpose();
         let mailer = mailer
@@ -75,14 +84,19 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
 }
 
 /// `uuk bundle review` of this very program, even if its file has been replaced meanwhile.
-fn examiner() -> Examiner {
+fn examiner(advisories: Option<&Path>) -> io::Result<Examiner> {
     let arguments = ["--quiet", "bundle", "review", "bundle.asice", "--trial", "--report", "report.json"];
-    let own = |arguments: &[&str]| arguments.iter().map(ToString::to_string).collect();
-    Examiner {
-        program: "/proc/self/exe".into(),
-        arguments: own(&arguments),
-        against: own(&["--against", "approved.asice"]),
+    let own = |arguments: &[&str]| arguments.iter().map(Into::into).collect();
+    let mut arguments: Vec<OsString> = own(&arguments);
+    if let Some(folder) = advisories {
+        // It works in a folder of its own.
+        arguments.extend(["--advisories".into(), std::path::absolute(folder)?.into()]);
     }
+    Ok(Examiner {
+        program: "/proc/self/exe".into(),
+        arguments,
+        against: own(&["--against", "approved.asice"]),
+    })
 }
 
 /// As the audit log names what no person does.

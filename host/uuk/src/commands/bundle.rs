@@ -1,5 +1,6 @@
 //! `uuk bundle …`: making the one file a plugin is delivered as, and looking into it.
 
+mod advisories;
 mod inspect;
 mod pack;
 mod review;

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use uuk_asic::Profile;
 use uuk_bundle::{Bundle, BundleDigest, BundleSignature, COMPONENT, MANIFEST, MAPPING, Statement, ValueType};
-use uuk_central::vetting::{Change, Component, Difference, Report};
+use uuk_central::vetting::{Change, Component, Difference, Report, Vulnerability};
 use uuk_process::harmless;
 
+use super::advisories::look_up;
 use super::{read_file, refusal, trust, write_file};
 use crate::commands::adapter::{capabilities, examine};
 use crate::exit_code::ExitCode;
@@ -32,6 +33,9 @@ pub(crate) struct ReviewOptions {
     /// Also call the adapter with its fixtures, and with odd requests made of them
     #[arg(long)]
     trial: bool,
+    /// Folder with advisories in OSV's format: what of the bill of materials is known to be vulnerable must be looked at, too
+    #[arg(long, value_name = "FOLDER")]
+    advisories: Option<PathBuf>,
     /// Write all that was found into this file, as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -39,7 +43,7 @@ pub(crate) struct ReviewOptions {
 
 const BILL_OF_MATERIALS: &str = "sbom.json";
 /// Components of a bill of materials that are told.
-const COMPONENTS_MAX: usize = 2000;
+const COMPONENTS_MAX: usize = 20_000;
 
 pub(super) fn run(options: &ReviewOptions, terminal: &Terminal) -> Result<(), Failure> {
     let bundle = read(&options.file)?;
@@ -52,6 +56,11 @@ pub(super) fn run(options: &ReviewOptions, terminal: &Terminal) -> Result<(), Fa
         let message = format!("`{}` is no version of {}", approved.manifest().plugin.id, plugin.id);
         return Err(Failure::new(ExitCode::Usage, "bundle.review_other_plugin", message));
     }
+    let components = components(&bundle);
+    let advisories = options.advisories.as_deref().map(|folder| look_up(folder, &components)).transpose();
+    let advisories = advisories.map_err(|error| {
+        Failure::new(ExitCode::Environment, "bundle.advisories_unreadable", &error).causes(&error)
+    })?;
     let report = Report {
         plugin: plugin.id.clone(),
         version: plugin.version.clone(),
@@ -61,7 +70,8 @@ pub(super) fn run(options: &ReviewOptions, terminal: &Terminal) -> Result<(), Fa
         against: approved.map(|approved| approved.manifest().plugin.version.clone()),
         unexamined: None,
         trial: options.trial.then(|| examine(&bundle)),
-        components: components(&bundle),
+        components,
+        advisories,
     };
     if let Some(path) = &options.report {
         let json = serde_json::to_vec(&report).map_err(|error| {
@@ -78,8 +88,9 @@ fn verdict(report: &Report, terminal: &Terminal) -> Result<(), Failure> {
         let fixtures = trial.fixtures.iter().flat_map(|fixture| &fixture.problems);
         trial.problem.iter().chain(fixtures).chain(&trial.wrong_answers)
     });
-    let lines: Vec<_> =
-        report.differences.iter().map(line).chain(wrong.map(|wrong| harmless(wrong))).collect();
+    let vulnerable = report.advisories.iter().flat_map(|advisories| &advisories.found).map(vulnerability);
+    let differences = report.differences.iter().map(line);
+    let lines: Vec<_> = differences.chain(vulnerable).chain(wrong.map(|wrong| harmless(wrong))).collect();
     if lines.is_empty() {
         terminal.result("uuk.cli/bundle-review/v1", report, "nothing to look at: as it was approved");
         return Ok(());
@@ -114,15 +125,28 @@ fn verify_author(options: &ReviewOptions, bundle: &Bundle) -> Result<BundleSigna
     }
 }
 
-/// What the bundle says that it is made of, in CycloneDX.
+/// What the bundle says that it is made of, in CycloneDX, with what that is made of.
 fn components(bundle: &Bundle) -> Vec<Component> {
     #[derive(Deserialize)]
     struct Bill {
         #[serde(default)]
-        components: Vec<Component>,
+        components: Vec<Entry>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        #[serde(flatten)]
+        itself: Component,
+        #[serde(default)]
+        components: Vec<Entry>,
     }
     let bill = bundle.part(BILL_OF_MATERIALS).and_then(|bytes| serde_json::from_slice::<Bill>(bytes).ok());
-    let mut components = bill.map(|bill| bill.components).unwrap_or_default();
+    let mut entries = bill.map(|bill| bill.components).unwrap_or_default();
+    let mut components = Vec::new();
+    while let Some(Entry { itself, components: parts }) = entries.pop() {
+        entries.extend(parts);
+        components.push(itself);
+    }
+    components.sort_by(|one, other| (&one.name, &one.version).cmp(&(&other.name, &other.version)));
     components.truncate(COMPONENTS_MAX);
     components
 }
@@ -226,6 +250,12 @@ fn line(difference: &Difference) -> String {
     let Difference { what, name, change, detail } = difference;
     let detail: String = detail.split_whitespace().collect::<Vec<_>>().join(" ");
     format!("{change} {what} `{}`  {}", harmless(name), harmless(&detail)).trim_end().to_owned()
+}
+
+fn vulnerability(found: &Vulnerability) -> String {
+    let Vulnerability { component, version, advisory, summary, fixed_in } = found;
+    let mended = fixed_in.as_ref().map(|fixed| format!("; mended in {fixed}")).unwrap_or_default();
+    harmless(&format!("vulnerable component `{component}` {version}  {advisory}: {summary}{mended}"))
 }
 
 #[cfg(test)]
