@@ -20,7 +20,8 @@ const HOOKS: &str = r#"
 import schemathesis
 from hypothesis import strategies
 
-schemathesis.openapi.media_type("application/vnd.etsi.asic-e+zip", strategies.binary(max_size=64))
+for media_type in ["application/vnd.etsi.asic-e+zip", "application/pdf"]:
+    schemathesis.openapi.media_type(media_type, strategies.binary(max_size=64))
 "#;
 
 /// A token of somebody with every role of a side.
