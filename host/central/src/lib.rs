@@ -44,7 +44,7 @@ pub use joining_desk::{Case, CertificateFinding, JoiningError, Step, StepName};
 pub use key_folder::{KeyFolder, KeyFolderError};
 pub use letters::{Delivery, Letter, Notice, UnsentLetter};
 pub use management::{ManagementConfig, ManagementError, ManagementRequest, ManagementService};
-pub use people::{Invited, MailAddress, NoMailAddress, Passed, PeopleError, Person, Role};
+pub use people::{Invited, MailAddress, NoMailAddress, OpenIdIdentity, Passed, PeopleError, Person, Role};
 pub use publication::{Audience, PublicationError};
 pub use publisher::{Publisher, PublisherError, courier};
 pub use registry::{

@@ -5,6 +5,7 @@
 //! kept as it is: it lets nobody in without the password.
 
 mod mail_address;
+mod openid;
 mod password;
 mod second_factor;
 mod sign_in;
@@ -25,6 +26,7 @@ use crate::catalog::LANGUAGES;
 use crate::central::{Central, CentralError, Recorded};
 
 pub use mail_address::{MailAddress, NoMailAddress};
+pub use openid::OpenIdIdentity;
 pub(crate) use password::PasswordHashers;
 pub use sign_in::Passed;
 
@@ -56,6 +58,9 @@ pub struct Person {
     /// Whether they may sign in.
     pub active: bool,
     password: Option<String>,
+    /// The digest of whom an OpenID provider knows them as: it need not say here who that is.
+    #[serde(default)]
+    openid: Option<Sha256>,
     invitation: Option<Invitation>,
     #[serde(default)]
     second_factor: Option<SecondFactor>,
@@ -171,6 +176,12 @@ pub enum PeopleError {
     /// It was used, or is too old, or there was none.
     #[error("the invitation is used up or too old")]
     Invitation,
+    /// Whom the OpenID provider knows, nobody here has accepted an invitation as.
+    #[error("nobody here signs in as whom the OpenID provider knows you")]
+    UnknownIdentity,
+    /// Two accounts of one person could approve what two people must.
+    #[error("somebody else here signs in as whom the OpenID provider knows you")]
+    TakenIdentity,
     /// Easily guessed, or no text.
     #[error("a password has {} to {} characters", password::CHARS_MIN, password::BYTES_MAX)]
     Password,
@@ -207,7 +218,8 @@ impl Recorded for Person {
         let tokens: Vec<_> = self.tokens.keys().collect();
         json!({
             "full_name": self.full_name, "roles": self.roles, "member": self.member, "active": self.active,
-            "has_password": self.password.is_some(), "is_invited": self.invitation.is_some(), "tokens": tokens,
+            "has_password": self.password.is_some(), "has_openid": self.openid.is_some(),
+            "is_invited": self.invitation.is_some(), "tokens": tokens,
             "has_second_factor": self.has_second_factor(), "has_mail": self.mail.is_some(),
         })
     }
@@ -222,9 +234,14 @@ impl Person {
         format!("person:{}", self.name).parse()
     }
 
-    /// Whether they have accepted their invitation.
+    /// Whether they sign in with a password.
     pub fn has_password(&self) -> bool {
         self.password.is_some()
+    }
+
+    /// Whether they sign in with an OpenID provider.
+    pub fn has_openid(&self) -> bool {
+        self.openid.is_some()
     }
 
     /// Whether they show a code beside their password.
@@ -274,6 +291,7 @@ impl Central {
             language,
             active: true,
             password: None,
+            openid: None,
             invitation: Some(invitation),
             second_factor: None,
             tokens: BTreeMap::new(),
@@ -294,6 +312,7 @@ impl Central {
                 mail: None,
                 active: false,
                 password: None,
+                openid: None,
                 invitation: None,
                 second_factor: None,
                 tokens: BTreeMap::new(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use uuk_transport::{Upstream, UpstreamConfig, UpstreamError};
+use uuk_transport::{Upstream, UpstreamConfig, UpstreamError, split_url};
 
 use crate::error::SourceError;
 
@@ -40,7 +40,7 @@ impl Fetcher {
         match response.status() {
             StatusCode::OK => Ok(Some(response.into_body())),
             StatusCode::NOT_FOUND => Ok(None),
-            status => Err(SourceError::Status { status, path: path_of(url).to_owned() }),
+            status => Err(SourceError::Status { status, path: split_url(url).1.to_owned() }),
         }
     }
 
@@ -52,7 +52,7 @@ impl Fetcher {
         deadline: Instant,
     ) -> Result<Bytes, SourceError> {
         let not_found =
-            || SourceError::Status { status: StatusCode::NOT_FOUND, path: path_of(url).to_owned() };
+            || SourceError::Status { status: StatusCode::NOT_FOUND, path: split_url(url).1.to_owned() };
         self.find(url, bytes_max, deadline).await?.ok_or_else(not_found)
     }
 
@@ -62,8 +62,8 @@ impl Fetcher {
         bytes_max: usize,
         deadline: Instant,
     ) -> Result<Response<Bytes>, SourceError> {
-        let path = path_of(url);
-        let server = self.server(url.strip_suffix(path).unwrap_or(url))?;
+        let (base, path) = split_url(url);
+        let server = self.server(base)?;
         let malformed = |_| SourceError::Status { status: StatusCode::BAD_REQUEST, path: path.to_owned() };
         let request = Request::get(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") });
         let request = request.body(Bytes::new()).map_err(malformed)?;
@@ -94,28 +94,5 @@ impl Fetcher {
         }
         servers.insert(base.to_owned(), server.clone());
         Ok(server)
-    }
-}
-
-/// What follows the host.
-fn path_of(url: &str) -> &str {
-    let host = url.find("://").map_or(0, |scheme| scheme + 3);
-    let path = url.get(host..).and_then(|rest| rest.find(['/', '?'])).map_or(url.len(), |path| host + path);
-    url.get(path..).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tells_the_path_from_the_server() {
-        for (url, path) in [
-            ("http://cs/internalconf?version=6", "/internalconf?version=6"),
-            ("https://cs:4000", ""),
-            ("https://cs?version=2", "?version=2"),
-        ] {
-            assert_eq!(path_of(url), path);
-        }
     }
 }

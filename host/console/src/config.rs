@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use crate::openid::OpenIdConfig;
 use serde::Deserialize;
 use uuk_transport::{ClientAuthentication, IdentityFiles, ListenerConfig, ListenerLimits};
 
@@ -15,12 +16,14 @@ pub struct ConsoleConfig {
     pub identity: Option<IdentityFiles>,
     /// Bounds on what visitors may hold.
     pub limits: ListenerLimits,
+    /// The provider with which people may sign in. Default: none, passwords only.
+    pub openid: Option<OpenIdConfig>,
 }
 
 impl Default for ConsoleConfig {
     fn default() -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], 8090));
-        Self { address, identity: None, limits: ListenerLimits::default() }
+        Self { address, identity: None, limits: ListenerLimits::default(), openid: None }
     }
 }
 
@@ -30,10 +33,18 @@ impl ConsoleConfig {
         if let Some(identity) = &mut self.identity {
             identity.resolve(folder);
         }
+        if let Some(openid) = &mut self.openid {
+            openid.resolve(folder);
+        }
+    }
+
+    /// What the types cannot say.
+    pub fn problems(&self) -> Vec<String> {
+        self.openid.as_ref().map(OpenIdConfig::problems).unwrap_or_default()
     }
 
     pub(crate) fn listener(self) -> ListenerConfig {
-        let Self { address, identity, limits } = self;
+        let Self { address, identity, limits, openid: _ } = self;
         let authentication = match identity {
             Some(_) => ClientAuthentication::Tls,
             None => ClientAuthentication::None,

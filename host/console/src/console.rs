@@ -16,6 +16,7 @@ use uuk_transport::{Listener, ListenerError, read_body};
 use crate::api;
 use crate::config::ConsoleConfig;
 use crate::desk::Desk;
+use crate::openid::{OpenId, OpenIdError};
 use crate::pages;
 use crate::problem::Problem;
 use crate::upload;
@@ -46,15 +47,38 @@ pub(crate) struct Asked {
     pub(crate) body: Bytes,
 }
 
+/// Why there are no pages.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConsoleError {
+    /// Nobody could get to them.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
+    /// Nobody could sign in as configured.
+    #[error(transparent)]
+    OpenId(#[from] OpenIdError),
+}
+
+impl ConsoleError {
+    /// The stable code, of the cause.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Listener(error) => error.code(),
+            Self::OpenId(error) => error.code(),
+        }
+    }
+}
+
 impl Console {
     /// Binds the socket.
     ///
     /// # Errors
-    /// [`ListenerError`]
-    pub fn build(config: ConsoleConfig, central: Arc<Central>) -> Result<Self, ListenerError> {
+    /// [`ConsoleError`]
+    pub fn build(mut config: ConsoleConfig, central: Arc<Central>) -> Result<Self, ConsoleError> {
         let [uploads, downloads] =
             [UPLOADS_AT_ONCE, DOWNLOADS_AT_ONCE].map(|at_once| Arc::new(Semaphore::new(at_once)));
-        let desk = Desk { central, uploads, downloads };
+        let openid = config.openid.take().map(OpenId::build).transpose()?.map(Arc::new);
+        let desk = Desk { central, openid, uploads, downloads };
         Ok(Self { listener: Listener::bind(config.listener())?, desk })
     }
 

@@ -19,6 +19,7 @@ use uuk_process::Secret;
 
 use crate::authorize::{Action, may};
 use crate::download::Download;
+use crate::openid::OpenId;
 use crate::problem::Problem;
 
 /// Letters that are shown at once.
@@ -28,6 +29,8 @@ const LETTERS_MAX: u32 = 200;
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
     pub(crate) central: Arc<Central>,
+    /// With which people may sign in.
+    pub(crate) openid: Option<Arc<OpenId>>,
     /// Bundles that may be on their way here at once: each is held in memory.
     pub(crate) uploads: Arc<Semaphore>,
     /// Likewise, away from here.

@@ -17,6 +17,7 @@ mod form;
 mod letters;
 mod mailer;
 mod openapi;
+mod openid;
 mod pages;
 mod problem;
 mod public_api;
@@ -26,5 +27,6 @@ mod upload;
 mod vetting_desk;
 
 pub use config::ConsoleConfig;
-pub use console::Console;
+pub use console::{Console, ConsoleError};
 pub use mailer::{MailConfig, MailError, MailSecurity, Mailer};
+pub use openid::{OpenIdConfig, OpenIdError};

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use maud::{Markup, html};
 use uuk_central::vetting::VettingStep;
-use uuk_central::{Passed, PeopleError, Person, Step};
+use uuk_central::{Passed, Person, Step};
 use uuk_pki::Sha256;
 use uuk_process::Secret;
 
@@ -63,6 +63,8 @@ pub(crate) async fn answer(desk: &Desk, asked: &Asked, received: Result<Received
     // What a form was sent to is no page; the one above it is.
     let path = match asked.method == Method::POST {
         true => asked.path.rsplit_once('/').map_or("", |(above, _)| above).to_owned(),
+        // What came back from a provider is good for once.
+        false if asked.path.starts_with("/openid") => "/sign-in".to_owned(),
         false if asked.query.is_empty() => asked.path.clone(),
         false => format!("{}?{}", asked.path, asked.query),
     };
@@ -105,8 +107,12 @@ impl Visit {
         match segments.as_slice() {
             ["style.css"] => return Ok(Reply::new(StatusCode::OK, "text/css; charset=utf-8", STYLE)),
             ["language", code] => return Ok(choose_language(code, &asked.query)),
-            ["sign-in"] => return Ok(self.page("page/sign_in", sign_in::form(self, None))),
-            ["invitation"] => return Ok(self.page("page/invitation", sign_in::invitation(self, None))),
+            ["sign-in"] => return Ok(self.page("page/sign_in", sign_in::form(self, desk, None))),
+            ["invitation"] => {
+                return Ok(self.page("page/invitation", sign_in::invitation(self, desk, None)));
+            }
+            ["openid"] => return sign_in::depart(self, desk, None).await,
+            ["openid", "return"] => return sign_in::arrive(self, desk, asked).await,
             ["catalog", id @ ..] => return public::answer(self, desk, asked, &id.join("/")).await,
             _ => {}
         }
@@ -174,15 +180,28 @@ impl Visit {
             ["sign-in"] => {
                 let password = Secret::new(form.field("password"));
                 return match desk.central.sign_in(&form.field("name"), password, &form.field("code")).await {
-                    Ok(passed) => Ok(let_in(&passed)),
-                    Err(error) => self.again(error, |problem| sign_in::form(self, Some(problem))),
+                    Ok(passed) => Ok(Reply::see_other("/procedures").cookie(&let_in(&passed))),
+                    Err(error) => {
+                        self.again(error.into(), |problem| sign_in::form(self, desk, Some(problem)))
+                    }
                 };
             }
             ["invitation"] => {
                 let password = Secret::new(form.field("password"));
                 return match desk.central.accept_invitation(form.field("invitation").trim(), password).await {
-                    Ok(passed) => Ok(let_in(&passed)),
-                    Err(error) => self.again(error, |problem| sign_in::invitation(self, Some(problem))),
+                    Ok(passed) => Ok(Reply::see_other("/procedures").cookie(&let_in(&passed))),
+                    Err(error) => {
+                        self.again(error.into(), |problem| sign_in::invitation(self, desk, Some(problem)))
+                    }
+                };
+            }
+            ["invitation", "openid"] => {
+                return match sign_in::depart(self, desk, Some(&form)).await {
+                    Ok(reply) => Ok(reply),
+                    Err(problem @ Problem::NoSuchPage) => Err(problem),
+                    Err(problem) => {
+                        self.again(problem, |problem| sign_in::invitation(self, desk, Some(problem)))
+                    }
                 };
             }
             _ => {}
@@ -221,7 +240,7 @@ impl Visit {
                         problem.log();
                         let case = desk.procedure(person, number).await?;
                         let page = procedure::show(self, person, &case, Some(&problem));
-                        Ok(Reply::page(problem.status(), layout(self, &self.text("page/procedure"), page)))
+                        Ok(self.titled(problem.status(), "page/procedure", page))
                     }
                     Err(problem) => Err(problem),
                 }
@@ -233,7 +252,7 @@ impl Visit {
                     problem.log();
                     let submissions = desk.submissions(person).await?;
                     let page = vetting::list(self, person, &submissions, Some(&problem));
-                    Ok(Reply::page(problem.status(), layout(self, &self.text("page/vetting"), page)))
+                    Ok(self.titled(problem.status(), "page/vetting", page))
                 }
                 Err(problem) => Err(problem),
             },
@@ -249,7 +268,7 @@ impl Visit {
                         problem.log();
                         let view = desk.submission(person, number).await?;
                         let page = vetting::show(self, &view, Some(&problem));
-                        Ok(Reply::page(problem.status(), layout(self, &self.text("page/submission"), page)))
+                        Ok(self.titled(problem.status(), "page/submission", page))
                     }
                     Err(problem) => Err(problem),
                 }
@@ -262,7 +281,7 @@ impl Visit {
                 Err(problem @ Problem::People(_)) => {
                     problem.log();
                     let page = second_factor::again(self, person, act, &problem);
-                    Ok(Reply::page(problem.status(), layout(self, &self.text("page/second_factor"), page)))
+                    Ok(self.titled(problem.status(), "page/second_factor", page))
                 }
                 Err(problem) => Err(problem),
             },
@@ -271,7 +290,7 @@ impl Visit {
                 Err(problem @ (Problem::People(_) | Problem::Malformed { .. })) => {
                     problem.log();
                     let page = mail::form(self, person, Some(&problem));
-                    Ok(Reply::page(problem.status(), layout(self, &self.text("page/second_factor"), page)))
+                    Ok(self.titled(problem.status(), "page/second_factor", page))
                 }
                 Err(problem) => Err(problem),
             },
@@ -283,7 +302,7 @@ impl Visit {
                 let people = desk.people(person).await?;
                 let status = invited.as_ref().map_or_else(Problem::status, |_| StatusCode::OK);
                 let page = people::list(self, person, &people, Some(&invited));
-                Ok(Reply::page(status, layout(self, &self.text("page/people"), page)))
+                Ok(self.titled(status, "page/people", page))
             }
             ["people", name, "dismiss"] => {
                 desk.dismiss(person, name).await?;
@@ -307,7 +326,7 @@ impl Visit {
         };
         let is_ours =
             asked.header("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
-        let needs_token = !matches!(segments, ["sign-in"] | ["invitation"]);
+        let needs_token = !matches!(segments, ["sign-in"] | ["invitation", ..]);
         let token = self.session.as_ref().map(|(_, session)| form_token(session));
         match is_ours && (!needs_token || token.is_none() || token == Some(form.field(FORM_TOKEN))) {
             true => Ok(form),
@@ -324,14 +343,17 @@ impl Visit {
     }
 
     fn page(&self, title: &str, content: Markup) -> Reply {
-        Reply::page(StatusCode::OK, layout(self, &self.text(title), content))
+        self.titled(StatusCode::OK, title, content)
+    }
+
+    fn titled(&self, status: StatusCode, title: &str, content: Markup) -> Reply {
+        Reply::page(status, layout(self, &self.text(title), content))
     }
 
     /// The page from which something was refused.
-    fn again(&self, error: PeopleError, page: impl FnOnce(&Problem) -> Markup) -> Result<Reply, Problem> {
-        let problem = Problem::from(error);
+    fn again(&self, problem: Problem, page: impl FnOnce(&Problem) -> Markup) -> Result<Reply, Problem> {
         problem.log();
-        Ok(Reply::page(problem.status(), layout(self, &self.text("page/sign_in"), page(&problem))))
+        Ok(self.titled(problem.status(), "page/sign_in", page(&problem)))
     }
 
     /// What is wrong, for people.
@@ -397,10 +419,10 @@ impl Filled {
     }
 }
 
-fn let_in(passed: &Passed) -> Reply {
+/// The cookie of a session that begins.
+fn let_in(passed: &Passed) -> String {
     let session = passed.session.expose();
-    let cookie = format!("{SESSION_COOKIE}={session}; Path=/; Secure; HttpOnly; SameSite=Strict");
-    Reply::see_other("/procedures").cookie(&cookie)
+    format!("{SESSION_COOKIE}={session}; Path=/; Secure; HttpOnly; SameSite=Strict")
 }
 
 fn choose_language(code: &str, query: &str) -> Reply {

@@ -8,6 +8,7 @@ use uuk_central::{CalendarChangeError, CentralError, JoiningError, PeopleError, 
 use uuk_process::ErrorChain;
 use uuk_transport::BodyError;
 
+use crate::openid::OpenIdError;
 use crate::reply::Reply;
 
 /// Why somebody does not get what they ask for.
@@ -58,6 +59,9 @@ pub(crate) enum Problem {
     /// Somebody is not let in, or cannot be invited.
     #[error(transparent)]
     People(#[from] PeopleError),
+    /// The OpenID provider does not say who somebody is.
+    #[error(transparent)]
+    OpenId(#[from] OpenIdError),
     /// A service is not described or published.
     #[error(transparent)]
     Publishing(#[from] PublishingError),
@@ -98,6 +102,7 @@ impl Problem {
             Self::Joining(error) => error.code(),
             Self::Vetting(error) => error.code(),
             Self::People(error) => error.code(),
+            Self::OpenId(error) => error.code(),
             Self::Publishing(error) => error.code(),
             Self::Calendar(error) => error.code(),
             Self::Central(error) => error.code(),
@@ -147,7 +152,13 @@ impl Problem {
                 | VettingError::Text,
             ) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Vetting(_) => StatusCode::CONFLICT,
-            Self::People(PeopleError::Wrong | PeopleError::Invitation) => StatusCode::UNAUTHORIZED,
+            Self::People(PeopleError::Wrong | PeopleError::Invitation | PeopleError::UnknownIdentity) => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::People(PeopleError::TakenIdentity) => StatusCode::CONFLICT,
+            Self::OpenId(OpenIdError::Refused { .. }) => StatusCode::FORBIDDEN,
+            Self::OpenId(OpenIdError::Stale) => StatusCode::BAD_REQUEST,
+            Self::OpenId(_) => StatusCode::BAD_GATEWAY,
             Self::People(PeopleError::SecondFactor) => StatusCode::CONFLICT,
             Self::People(PeopleError::Locked) => StatusCode::TOO_MANY_REQUESTS,
             Self::People(PeopleError::Busy) => StatusCode::SERVICE_UNAVAILABLE,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, Uri};
 use jiff::Timestamp;
 use metrics::{counter, gauge};
 use tokio::sync::{Mutex, watch};
@@ -106,7 +106,7 @@ pub(crate) struct TimeStamper {
 #[derive(Debug)]
 pub struct TimeStampingAuthority {
     url: String,
-    path: String,
+    target: Uri,
     upstream: Upstream,
 }
 
@@ -302,14 +302,10 @@ impl TimeStampingAuthority {
     /// [`BuildError::Authority`] if it cannot be asked there.
     pub fn build(config: &UpstreamConfig) -> Result<Self, BuildError> {
         let url = config.base.clone();
-        // An upstream puts requests below its path; this one is called at its very URL.
-        let host_at = url.find("://").map_or(0, |position| position + 3);
-        let path_at = url.get(host_at..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host_at + at);
-        let (origin, path) = url.split_at_checked(path_at).unwrap_or((&url, ""));
-        let path = if path.is_empty() { "/" } else { path }.to_owned();
-        let upstream = Upstream::build(&UpstreamConfig { base: origin.to_owned(), ..config.clone() })
-            .map_err(|source| BuildError::Authority { url: url.clone(), source })?;
-        Ok(Self { url, path, upstream })
+        let built = Upstream::build_at(config);
+        let (upstream, target) =
+            built.map_err(|source| BuildError::Authority { url: url.clone(), source })?;
+        Ok(Self { url, target, upstream })
     }
 
     /// A DER token over `imprint` by one of `approved`, with its certificate in it, and the time that it states.
@@ -326,7 +322,7 @@ impl TimeStampingAuthority {
         let body = TimeStampRequest::new(imprint.clone()).to_der().map_err(refused)?;
         let mut request = Request::new(Bytes::from(body));
         *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = self.path.parse().unwrap_or_default();
+        *request.uri_mut() = self.target.clone();
         let query = http::HeaderValue::from_static("application/timestamp-query");
         request.headers_mut().insert(CONTENT_TYPE, query);
         let deadline = Instant::now() + ANSWER_TIME_MAX;

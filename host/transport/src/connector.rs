@@ -21,6 +21,7 @@ use crate::body::{self, BodyError};
 use crate::received_body::ReceivedBody;
 use crate::tls::{self, IdentityFiles, TlsError};
 use base_url::BaseUrl;
+pub use base_url::split_url;
 use networks::Networks;
 use pool::{Pool, Tls};
 use token::TokenSource;
@@ -398,6 +399,25 @@ impl Upstream {
             }
         };
         Ok(Self { pool, credentials, response_bytes_max: config.response_bytes_max })
+    }
+
+    /// Likewise for something at the very URL `config.base`, query included; with the target of requests for it.
+    ///
+    /// # Errors
+    /// [`UpstreamBuildError`].
+    pub fn build_at(config: &UpstreamConfig) -> Result<(Self, Uri), UpstreamBuildError> {
+        let (origin, target) = split_url(&config.base);
+        let upstream = Self::build(&UpstreamConfig { base: origin.to_owned(), ..config.clone() })?;
+        let root = if target.starts_with('/') { "" } else { "/" };
+        let malformed = |_| UpstreamBuildError::Url { setting: "base", problem: "is not a URL" };
+        Ok((upstream, format!("{root}{target}").parse().map_err(malformed)?))
+    }
+
+    /// As a client of OAuth 2 that says who it is at a token endpoint (RFC 6749 §2.3.1), whatever was configured. Whoever
+    /// calls this has seen to it that nobody listens.
+    #[must_use]
+    pub fn as_client(self, id: &str, secret: &Secret<String>) -> Self {
+        Self { credentials: Credentials::Basic(token::of_client(id, secret)), ..self }
     }
 
     /// Sends `request` and reads the whole answer until `deadline`: at most `response_bytes_max` bytes, and no more than

@@ -22,7 +22,7 @@ mod received_body;
 mod tls;
 
 pub use body::{BodyError, read_body};
-pub use connector::{Authentication, Upstream, UpstreamBuildError, UpstreamConfig, UpstreamError};
+pub use connector::{Authentication, Upstream, UpstreamBuildError, UpstreamConfig, UpstreamError, split_url};
 pub use listener::{ClientAuthentication, Listener, ListenerConfig, ListenerError, ListenerTls};
 pub use listening_socket::{HEADER_BYTES_MAX, ListenerLimits};
 pub use peer::{ClientCertificate, Peer};

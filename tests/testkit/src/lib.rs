@@ -9,6 +9,7 @@ pub mod joining;
 pub mod mail;
 #[cfg(feature = "network")]
 pub mod network;
+pub mod openid_provider;
 pub mod openssl;
 pub mod tls_authority;
 pub mod upstream;

@@ -144,8 +144,9 @@ pub(crate) struct Tool {
 pub(crate) const CARGO_DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
 pub(crate) const CARGO_FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
 
-// What judges pages and tries the API. The first is a library: it has no program.
+// What judges pages and tries the API, and with what people sign in. The first two are libraries: they have no program.
 const AXE: (&str, &str) = ("axe-core", "axe-core@4.14.1");
+const OIDC_PROVIDER: (&str, &str) = ("oidc-provider", "oidc-provider@8.8.1");
 const SCHEMATHESIS: Script = ("schemathesis", &["schemathesis==4.32.5"]);
 
 /// Everything that the tests need.
@@ -247,10 +248,11 @@ pub(crate) fn languages(project: &Project) -> Result<OsString> {
 pub(crate) fn client_generators(project: &Project) -> Result<OsString> {
     packages(&[JAVA, NODE, NPM, PYTHON])?;
     scripts(&[OPENAPI_TS], &[OPENAPI_PYTHON_CLIENT, OPENAPI_GENERATOR, SCHEMATHESIS], project)?;
-    let (name, install) = AXE;
     let [javascript, _] = scripts_folders(project);
-    if !javascript.join("node_modules").join(name).is_dir() {
-        run(Command::new("npm").args(["install", install, "--prefix"]).arg(&javascript))?;
+    for (name, install) in [AXE, OIDC_PROVIDER] {
+        if !javascript.join("node_modules").join(name).is_dir() {
+            run(Command::new("npm").args(["install", install, "--prefix"]).arg(&javascript))?;
+        }
     }
     scripts_path(project)
 }

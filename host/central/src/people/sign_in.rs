@@ -66,6 +66,12 @@ impl Recorded for Failures {
     }
 }
 
+impl Person {
+    fn is_invited_by(&self, shown: &Sha256, now: Timestamp) -> bool {
+        self.active && self.invitation.as_ref().is_some_and(|it| it.token == *shown && now < it.expires)
+    }
+}
+
 impl Central {
     /// Sets the password of who was invited, and lets them in.
     ///
@@ -76,20 +82,38 @@ impl Central {
         invitation: &str,
         password: Secret<String>,
     ) -> Result<Passed, PeopleError> {
-        let (name, shown) = (name_in(invitation), Sha256::of(invitation.as_bytes()));
-        let now = self.clock().now();
-        let counts = |person: &Person| {
-            let invitation = person.invitation.as_ref();
-            person.active && invitation.is_some_and(|it| it.token == shown && now < it.expires)
-        };
-        let person: Person = self.record(name).await?.filter(counts).ok_or(PeopleError::Invitation)?;
-        let actor = person.actor().map_err(|_| PeopleError::Name)?;
+        // Before a password is hashed, which takes a while.
+        self.invited(invitation).await?;
         let hashed = self.hashers().hash(password).await?;
-        let person = self.change_person(&actor, "set-password", name, |person| {
-            if !counts(person) {
+        self.accept(invitation, "set-password", |person| person.password = Some(hashed.clone())).await
+    }
+
+    /// Who was invited so, and has not accepted yet.
+    pub(super) async fn invited(&self, invitation: &str) -> Result<Person, PeopleError> {
+        let (shown, now) = (Sha256::of(invitation.as_bytes()), self.clock().now());
+        let person: Option<Person> = match is_name(name_in(invitation)) {
+            true => self.record(name_in(invitation)).await?,
+            false => None,
+        };
+        person.filter(|person| person.is_invited_by(&shown, now)).ok_or(PeopleError::Invitation)
+    }
+
+    /// Uses an invitation up for what `set` gives the person to sign in with, and lets them in.
+    pub(super) async fn accept(
+        &self,
+        invitation: &str,
+        act: &str,
+        set: impl Fn(&mut Person),
+    ) -> Result<Passed, PeopleError> {
+        let person = self.invited(invitation).await?;
+        let actor = person.actor().map_err(|_| PeopleError::Name)?;
+        let (shown, now) = (Sha256::of(invitation.as_bytes()), self.clock().now());
+        let person = self.change_person(&actor, act, &person.name, |person| {
+            // Again: somebody else may have used it in between.
+            if !person.is_invited_by(&shown, now) {
                 return Err(PeopleError::Invitation);
             }
-            person.password = Some(hashed.clone());
+            set(person);
             person.invitation = None;
             Ok(())
         });
@@ -192,7 +216,7 @@ impl Central {
         Ok(person.filter(counts))
     }
 
-    async fn begin_session(&self, person: Person) -> Result<Passed, PeopleError> {
+    pub(super) async fn begin_session(&self, person: Person) -> Result<Passed, PeopleError> {
         let now = self.clock().now();
         // Whoever comes sweeps up after those who did not sign out.
         self.drop_sessions(|session| !session.counts_at(now)).await?;

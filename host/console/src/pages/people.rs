@@ -56,7 +56,7 @@ pub(super) fn list(
 
 fn row(visit: &Visit, person: &Person, one: &Person) -> Markup {
     let roles: Vec<_> = one.roles.iter().map(|role| visit.text(&format!("role/{role}"))).collect();
-    let state = match (one.active, one.has_password()) {
+    let state = match (one.active, one.has_password() || one.has_openid()) {
         (false, _) => "person/gone",
         (true, false) => "person/waiting",
         (true, true) => "person/active",

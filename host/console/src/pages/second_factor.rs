@@ -11,7 +11,9 @@ use crate::problem::Problem;
 pub(super) fn show(visit: &Visit, person: &Person, problem: Option<&Problem>) -> Markup {
     html! {
         @if let Some(problem) = problem { (visit.alert(problem)) }
-        @if person.has_second_factor() {
+        @if person.has_openid() {
+            p { (visit.text("second_factor/with_openid")) }
+        } @else if person.has_second_factor() {
             p { (visit.text("second_factor/there")) }
             (code_form(visit, "remove"))
         } @else {

@@ -16,6 +16,7 @@ mod editors;
 mod generated;
 mod joining;
 mod letters;
+mod openid;
 mod pages;
 mod roles;
 mod second_factor;

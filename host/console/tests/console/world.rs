@@ -45,7 +45,11 @@ pub(crate) struct Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let clock = Clock::set_to("2026-11-23T06:00:00Z".parse().unwrap());
+        let config = ConsoleConfig { address: "127.0.0.1:0".parse().unwrap(), ..ConsoleConfig::default() };
+        Self::with(Clock::set_to("2026-11-23T06:00:00Z".parse().unwrap()), config).await
+    }
+
+    pub(crate) async fn with(clock: Clock, config: ConsoleConfig) -> Self {
         let options = InstanceOptions { clock: clock.clone(), ..InstanceOptions::default() };
         let instance = Instance::start_with("KG", options).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -55,7 +59,6 @@ impl World {
         let central = Arc::new(central);
         central.found(&operator(), registry(&instance, &folder, &clock)).await.unwrap();
 
-        let config = ConsoleConfig { address: "127.0.0.1:0".parse().unwrap(), ..ConsoleConfig::default() };
         let console = Console::build(config, Arc::clone(&central)).unwrap();
         let address = console.address().to_string();
         let stop = CancellationToken::new();

@@ -85,9 +85,27 @@ impl BaseUrl {
     }
 }
 
+/// A URL in two: scheme, host and port; and the path and query behind them, as they are written.
+pub fn split_url(url: &str) -> (&str, &str) {
+    let host = url.find("://").map_or(0, |scheme| scheme + 3);
+    let path = url.get(host..).and_then(|rest| rest.find(['/', '?'])).map_or(url.len(), |path| host + path);
+    url.split_at_checked(path).unwrap_or((url, ""))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tells_the_path_from_the_server() {
+        for (url, split) in [
+            ("http://cs/internalconf?version=6", ("http://cs", "/internalconf?version=6")),
+            ("https://cs:4000", ("https://cs:4000", "")),
+            ("https://cs?version=2", ("https://cs", "?version=2")),
+        ] {
+            assert_eq!(split_url(url), split);
+        }
+    }
 
     fn refused(url: &str, why: &str) {
         assert_eq!(BaseUrl::parse(url).unwrap_err(), why, "{url}");

@@ -59,8 +59,7 @@ impl TokenSource {
         client_secret: &Secret<String>,
         parameters: &[(&str, Option<&str>)],
     ) -> Self {
-        // RFC 6749 §2.3.1 encodes both before joining them, so that either may hold a colon.
-        let credentials = basic(&encode(client_id), &Secret::new(encode(client_secret.expose())));
+        let credentials = of_client(client_id, client_secret);
         let mut form = String::from("grant_type=client_credentials");
         for (name, value) in parameters {
             if let Some(value) = value {
@@ -132,6 +131,12 @@ impl Token {
         let renew_at = asked_at + lifetime - RENEWAL_MARGIN_MAX.min(lifetime / 10);
         Some(Self { authorization: sensitive(&format!("Bearer {}", response.access_token))?, renew_at })
     }
+}
+
+/// Value of `Authorization` for a client of OAuth 2. RFC 6749 §2.3.1 encodes both before joining them, so that either may
+/// hold a colon.
+pub(super) fn of_client(id: &str, secret: &Secret<String>) -> HeaderValue {
+    basic(&encode(id), &Secret::new(encode(secret.expose())))
 }
 
 /// Value of `Authorization` for user and password (RFC 7617).

@@ -54,7 +54,9 @@ impl CentralConfig {
         let mut config: Self = from_toml(&text).map_err(|error| invalid(&error))?;
         let vetting = config.vetting.as_ref().map(VettingConfig::problems).unwrap_or_default();
         let mail = config.mail.as_ref().map(MailConfig::problems).unwrap_or_default();
-        let problems = [config.publication.problems(), config.requests.problems(), vetting, mail].concat();
+        let console = config.console.as_ref().map(ConsoleConfig::problems).unwrap_or_default();
+        let (publication, requests) = (config.publication.problems(), config.requests.problems());
+        let problems = [publication, requests, vetting, mail, console].concat();
         if let [problem, others @ ..] = problems.as_slice() {
             return Err(others.iter().fold(invalid(problem), Failure::note));
         }

@@ -48,7 +48,8 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
         let mailer = mailer
             .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
         let console = config.console.map(|config| Console::build(config, central)).transpose();
-        let console = console.map_err(unusable)?;
+        let console = console
+            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
         let stop = CancellationToken::new();
         wait_for_signal(stop.clone()).map_err(environment)?;
         if let Some(address) = management.registration_address() {
