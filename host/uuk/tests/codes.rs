@@ -71,6 +71,7 @@ const PASSED_ON: [&str; 85] = [
     "message_signature.ocsp_answer",
     "message_signature.signature",
     "ocsp_answers.multipart",
+    "openid.secret",
     "peer.untrusted",
     "people.central",
     "publisher.central",
