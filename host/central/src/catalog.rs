@@ -14,6 +14,7 @@ mod privacy;
 mod public;
 mod register;
 mod search;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ pub use public::{PublicMember, PublicService, PublicSystem};
 pub use register::CatalogRegister;
 pub(crate) use register::SERVICE;
 pub(crate) use search::words_of_service;
+pub use survey::{Drift, DriftKind, Survey, SurveyConfig, Surveyor};
 
 use self::compatibility::breakages;
 use crate::audit::Actor;

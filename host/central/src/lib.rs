@@ -33,9 +33,9 @@ pub use audit::{Actor, AuditEntry, AuditError, AuditPage, NoActor};
 pub use calendars::{CalendarChangeError, Calendars};
 pub use catalog::{
     Access, AccessRequest, Breakage, CatalogRegister, CatalogService, Classification, Contact, Decision,
-    Edition, Field, Flaw, InformationSystem, LANGUAGES, Outline, OutlinedField, OutlinedOperation,
-    PublicMember, PublicService, PublicSystem, Published, PublishingError, Resource, ServiceDescription,
-    ServiceLevel, Texts, lint,
+    Drift, DriftKind, Edition, Field, Flaw, InformationSystem, LANGUAGES, Outline, OutlinedField,
+    OutlinedOperation, PublicMember, PublicService, PublicSystem, Published, PublishingError, Resource,
+    ServiceDescription, ServiceLevel, Survey, SurveyConfig, Surveyor, Texts, lint,
 };
 pub use central::{Central, CentralError, Snapshot, read_password};
 pub use config::{DatabaseConfig, KeysConfig, PublicationConfig};

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuk_central::{
     Access, AccessRequest, Breakage, Contact, Edition, Flaw, InformationSystem, Outline, Person, Published,
-    ServiceDescription, ServiceLevel, Texts,
+    ServiceDescription, ServiceLevel, Survey, Texts,
 };
 use uuk_identifiers::{ClientId, MemberId, ServiceId, SubsystemId};
 use uuk_pki::Sha256;
@@ -74,6 +74,8 @@ pub(crate) struct OwnSystem {
     /// By which a change says what it replaces.
     pub(crate) sha256: Sha256,
     pub(crate) services: Vec<OwnService>,
+    /// What its security server was last found to offer, if it was asked.
+    pub(crate) survey: Option<Survey>,
 }
 
 /// A service as its member sees it in a list.
@@ -134,6 +136,7 @@ impl Desk {
         self.check(person, Action::SeeCatalog, "catalog").await?;
         let registry = self.central.snapshot().await?.registry;
         let (catalog, now) = (registry.catalog(), self.central.clock().now());
+        let surveys = self.central.surveys().await?;
         let is_own = |member: &MemberId| person.member.as_ref().is_none_or(|own| own == member);
         let systems = registry.subsystems().keys().filter(|system| is_own(&system.member));
         Ok(systems
@@ -152,7 +155,13 @@ impl Desk {
                 });
                 let description = catalog.systems.get(system).cloned();
                 let sha256 = description.clone().unwrap_or_default().digest();
-                OwnSystem { system: system.clone(), description, sha256, services: services.collect() }
+                OwnSystem {
+                    survey: surveys.iter().find(|survey| survey.system == *system).cloned(),
+                    system: system.clone(),
+                    description,
+                    sha256,
+                    services: services.collect(),
+                }
             })
             .collect())
     }

@@ -12,7 +12,7 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 85] = [
+const PASSED_ON: [&str; 86] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",

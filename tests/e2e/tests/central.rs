@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use http::StatusCode;
 use serde_json::Value;
-use uuk_e2e::{CLIENT, Central, Client, Enrolled, Network, PROVIDER, Pair, Server};
+use uuk_e2e::{CLIENT, Central, Client, Enrolled, Guest, Network, PROVIDER, Pair, Server, project_root};
 use uuk_pki::{CertificateUse, Sha256};
 use uuk_signer::KeyAlgorithm;
 use uuk_testkit::network::certificate_pem;
@@ -73,5 +73,76 @@ async fn a_call_succeeds_while_the_registry_says_so() -> Result<()> {
     assert_eq!(acts.first().copied(), Some(&Value::from("found-instance")));
     assert!(acts.contains(&&Value::from("remove-certificate")), "{acts:?}");
     drop(provider);
+    Ok(())
+}
+
+/// What the last survey says of the provider's services, or why it did not answer.
+fn drifts(central: &Central) -> Result<Option<Vec<(String, String)>>> {
+    let told = central.run(&["catalog", "drift"])?;
+    let surveys = told.get("surveys").and_then(Value::as_array).context("no surveys")?;
+    let Some(survey) = surveys.iter().find(|survey| survey["system"] == PROVIDER) else { return Ok(None) };
+    if let Some(silence) = survey["silence"].as_str() {
+        return Ok(Some(vec![("silence".to_owned(), silence.to_owned())]));
+    }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let drifts = survey["drifts"].as_array().context("no drifts")?;
+    Ok(Some(drifts.iter().map(|drift| (text(&drift["service"]), text(&drift["kind"]))).collect()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_servers_offer_is_compared_with_the_catalog() -> Result<()> {
+    let pair = Pair::enrol(Network::start().await?, ["", ""]).await?;
+    let provider = pair.provider.start(&pair.network, KeyAlgorithm::EcP256)?;
+    let server = pair.consumer.start(&pair.network, KeyAlgorithm::EcP256)?;
+    let client = Client::new(server.address());
+    let answers = || async { client.get("person", KNOWN).await.is_ok_and(|it| it.status == StatusCode::OK) };
+    server.until("the exchange answers", PATIENCE, answers).await?;
+    let mut central = Central::found()?;
+    let config = central.path("central.toml");
+    let survey = format!(
+        "\n[survey]\nclient = '{CLIENT}'\ninterval = '1s'\nserver = {{ base = 'http://{}' }}\n",
+        server.address()
+    );
+    fs::write(&config, fs::read_to_string(&config)? + &survey)?;
+    let (member, _) = PROVIDER.rsplit_once('/').context("a subsystem has a member")?;
+    central.run(&["member", "add", member, "Registry of people"])?;
+    central.run(&["subsystem", "add", PROVIDER])?;
+    let described = project_root().join("tests/e2e/examples/demo/catalog");
+    let [system, person] =
+        ["system.toml", "person.toml"].map(|name| described.join(name).display().to_string());
+    central.run(&["catalog", "system", PROVIDER, &system])?;
+    central.serve()?;
+    let publish = |code: &str, change: &str| -> Result<()> {
+        let [description, contract] = ["description.toml", "contract.yaml"].map(|name| central.path(name));
+        let service = format!("{PROVIDER}/{code}");
+        let text = fs::read_to_string(&person)?.replace(&format!("{PROVIDER}/person"), &service);
+        fs::write(&description, text)?;
+        let agreed = fs::read_to_string(Guest::People.folder().join("contracts/person.yaml"))?;
+        fs::write(&contract, agreed + change)?;
+        let [description, contract] = [&description, &contract].map(|path| path.display().to_string());
+        central.run(&["catalog", "draft", &description, &contract])?;
+        central.run(&["catalog", "publish", &service]).map(drop)
+    };
+
+    let finds = async |expected: &[(&str, &str)]| {
+        let is_so = |found: &[(String, String)]| {
+            found.len() == expected.len()
+                && found.iter().zip(expected).all(|(one, other)| (one.0.as_str(), one.1.as_str()) == *other)
+        };
+        let found = async || drifts(&central).is_ok_and(|found| found.is_some_and(|found| is_so(&found)));
+        let found = server.until(&format!("the survey finds {expected:?}"), REFRESH, found).await;
+        found.with_context(|| format!("it found {:?}", drifts(&central)))
+    };
+    finds(&[("person", "undescribed")]).await?;
+    publish("person", "")?;
+    finds(&[]).await?;
+    publish("person", "# Agreed upon elsewhere.\n")?;
+    finds(&[("person", "other_contract")]).await?;
+    publish("absent", "")?;
+    finds(&[("absent", "not_offered"), ("person", "other_contract")]).await?;
+
+    drop(provider);
+    let silence = "the answer is 502 Bad Gateway server.clientproxy.network_error";
+    finds(&[("silence", silence)]).await?;
     Ok(())
 }

@@ -9,8 +9,8 @@ use percent_encoding::{CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 use strum::IntoEnumIterator;
 use uuk_central::{
-    CentralError, Classification, Flaw, InformationSystem, OutlinedField, Person, PublishingError, Resource,
-    ServiceDescription, Texts,
+    CentralError, Classification, Drift, Flaw, InformationSystem, OutlinedField, Person, PublishingError,
+    Resource, ServiceDescription, Survey, Texts,
 };
 use uuk_identifiers::{IdentifierError, ServiceId, SubsystemId};
 use uuk_pki::Sha256;
@@ -209,6 +209,7 @@ fn list(visit: &Visit, person: &Person, systems: &[OwnSystem]) -> Markup {
                 }
                 @if may_edit { p { a href={ "/systems/" (system.system) } { (visit.text("editor/describe_system")) } } }
                 ul.services { @for service in &system.services { (service_line(visit, service)) } }
+                @if let Some(survey) = &system.survey { (surveyed(visit, system, survey)) }
                 @if may_edit && system.description.is_some() {
                     form.search method="post" action="/services" {
                         (visit.form_token())
@@ -233,6 +234,22 @@ fn service_line(visit: &Visit, service: &OwnService) -> Markup {
                 @if service.has_draft { " · " (visit.text("editor/has_draft")) }
             }
             @if service.is_stale { (stale(visit, service.confirmed_at)) }
+        }
+    }
+}
+
+/// Where a system offers something else than the catalog says; of one that is in the catalog, also that it does not say.
+fn surveyed(visit: &Visit, system: &OwnSystem, survey: &Survey) -> Markup {
+    let day = survey.at.strftime("%Y-%m-%d").to_string();
+    html! {
+        @if survey.silence.is_some() && system.services.iter().any(|service| service.edition.is_some()) {
+            p.wrong { (visit.language.fill("drift/silence", &day)) }
+        }
+        @if !survey.drifts.is_empty() {
+            p.wrong { (visit.language.fill("drift/found", &day)) }
+            ul { @for Drift { service, kind } in &survey.drifts {
+                li { code { (service) } ": " (visit.text(&format!("drift/{kind}"))) }
+            } }
         }
     }
 }

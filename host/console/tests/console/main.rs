@@ -20,6 +20,7 @@ mod openid;
 mod pages;
 mod roles;
 mod second_factor;
+mod surveys;
 mod vetting;
 mod vetting_bounds;
 mod world;

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use uuk_central::{AccessRequest, InformationSystem, PublishingError, ServiceDescription};
+use uuk_central::{
+    AccessRequest, Drift, DriftKind, InformationSystem, PublishingError, ServiceDescription, Survey,
+};
 use uuk_globalconf::from_toml;
 use uuk_identifiers::{ServiceId, SubsystemId};
 
@@ -55,6 +57,8 @@ pub(crate) enum CatalogCommand {
         #[arg(required = true)]
         words: Vec<String>,
     },
+    /// Say where security servers were found to offer other services than the catalog says
+    Drift,
     /// Ask for access to a service in the name of a consumer
     Ask {
         /// What is asked for, TOML
@@ -97,6 +101,7 @@ pub(super) fn run(command: &CatalogCommand, operator: &Operator<'_>) -> Result<(
             operator.change("withdraw-service", |registry| registry.withdraw_service(service))
         }
         CatalogCommand::Search { words } => search(operator, &words.join(" ")),
+        CatalogCommand::Drift => drift(operator),
         CatalogCommand::Ask { request } => {
             let request: AccessRequest = read_toml(request)?;
             ask(operator, &request)
@@ -117,6 +122,31 @@ fn draft(operator: &Operator<'_>, description: ServiceDescription, contract: &[u
     let result = json!({ "act": "draft-service" });
     operator.terminal.step("next", format_args!("uuk central catalog lint {service}"));
     operator.terminal.result("uuk.cli/central-change/v1", &result, "draft-service");
+    Ok(())
+}
+
+fn drift(operator: &Operator<'_>) -> Result<(), Failure> {
+    let surveys = operator.runtime.block_on(operator.central.surveys()).map_err(|error| failure(&error))?;
+    let mut text = String::new();
+    for Survey { system, at, silence, drifts } in &surveys {
+        let at = at.strftime("%Y-%m-%d %H:%M");
+        if let Some(silence) = silence {
+            let _ = writeln!(text, "{system}: {silence}, {at}");
+        }
+        for Drift { service, kind } in drifts {
+            let told = match kind {
+                DriftKind::Undescribed => "is offered, and not in the catalog",
+                DriftKind::NotOffered => "is in the catalog, and not offered",
+                DriftKind::OtherContract => "goes by another contract than the catalog's",
+            };
+            let _ = writeln!(text, "{system}/{service} {told}, {at}");
+        }
+    }
+    if text.is_empty() {
+        text = format!("{} information systems asked, none differs from the catalog", surveys.len());
+    }
+    let result = json!({ "surveys": surveys });
+    operator.terminal.result("uuk.cli/central-catalog-drift/v1", &result, text.trim_end());
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use uuk_central::vetting::VettingConfig;
 use uuk_central::{
-    DatabaseConfig, KeyFolder, KeysConfig, ManagementConfig, PublicationConfig, read_password,
+    DatabaseConfig, KeyFolder, KeysConfig, ManagementConfig, PublicationConfig, SurveyConfig, read_password,
 };
 use uuk_console::{ConsoleConfig, MailConfig};
 use uuk_globalconf::from_toml;
@@ -36,6 +36,8 @@ pub(super) struct CentralConfig {
     pub(super) console: Option<ConsoleConfig>,
     /// Where letters to people go.
     pub(super) mail: Option<MailConfig>,
+    /// How information systems are asked what they offer.
+    pub(super) survey: Option<SurveyConfig>,
     /// What is logged, and how.
     #[serde(default)]
     pub(super) log: Log,
@@ -56,7 +58,8 @@ impl CentralConfig {
         let mail = config.mail.as_ref().map(MailConfig::problems).unwrap_or_default();
         let console = config.console.as_ref().map(ConsoleConfig::problems).unwrap_or_default();
         let (publication, requests) = (config.publication.problems(), config.requests.problems());
-        let problems = [publication, requests, vetting, mail, console].concat();
+        let survey = config.survey.as_ref().map(SurveyConfig::problems).unwrap_or_default();
+        let problems = [publication, requests, vetting, mail, console, survey].concat();
         if let [problem, others @ ..] = problems.as_slice() {
             return Err(others.iter().fold(invalid(problem), Failure::note));
         }
@@ -73,6 +76,9 @@ impl CentralConfig {
         }
         if let Some(mail) = &mut config.mail {
             mail.resolve(folder);
+        }
+        if let Some(survey) = &mut config.survey {
+            survey.resolve(folder);
         }
         Ok(config)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 use uuk_central::vetting::{Examiner, Vetter, VettingService};
-use uuk_central::{Actor, Central, ManagementService, Publisher};
+use uuk_central::{Actor, Central, ManagementService, Publisher, Surveyor};
 use uuk_console::{Console, Mailer};
 use uuk_process::Clock;
 use uuk_transport::ListenerError;
@@ -47,6 +47,10 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
             config.mail.as_ref().map(|config| Mailer::build(config, Arc::clone(&central))).transpose();
         let mailer = mailer
             .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+        let surveyor =
+            config.survey.as_ref().map(|config| Surveyor::build(config, Arc::clone(&central))).transpose();
+        let surveyor = surveyor
+            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
         let console = config.console.map(|config| Console::build(config, central)).transpose();
         let console = console
             .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
@@ -77,8 +81,14 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
                 mailer.run(stop.clone()).await;
             }
         };
+        let surveyor = async {
+            if let Some(surveyor) = surveyor {
+                surveyor.run(stop.clone()).await;
+            }
+        };
         let vetting = vetting.run(stop.clone());
-        tokio::join!(publisher.run(stop.clone()), management.run(stop.clone()), vetting, console, mailer);
+        let (publisher, management) = (publisher.run(stop.clone()), management.run(stop.clone()));
+        tokio::join!(publisher, management, vetting, console, mailer, surveyor);
         telemetry.shut_down().await;
         Ok(())
     })
