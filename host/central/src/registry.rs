@@ -225,6 +225,16 @@ impl Registry {
         &self.settings
     }
 
+    /// The certification services that are approved, by what people call them.
+    pub fn certification(&self) -> &BTreeMap<String, CertificationService> {
+        &self.certification
+    }
+
+    /// The time-stamping services that are approved, likewise.
+    pub fn time_stamping(&self) -> &BTreeMap<String, TimeStampingService> {
+        &self.time_stamping
+    }
+
     /// The members, by name.
     pub fn members(&self) -> &BTreeMap<MemberId, Member> {
         &self.members

@@ -10,10 +10,10 @@ use uuk_central::joining::{
     SignedCopy, Stage, Turn,
 };
 use uuk_central::{
-    Actor, AuditPage, Calendars, Case, Central, CertificateFinding, Invited, MailAddress, Person, Role, Step,
-    StepName, UnsentLetter,
+    Actor, AuditPage, Calendars, Case, Central, CertificateFinding, Edition, Invited, MailAddress, Person,
+    Registry, Role, Step, StepName, Texts, UnsentLetter,
 };
-use uuk_identifiers::MemberId;
+use uuk_identifiers::{MemberId, ServiceId};
 use uuk_pki::Sha256;
 use uuk_process::Secret;
 
@@ -123,6 +123,8 @@ pub(crate) struct CaseView {
     pub(crate) problems: Vec<FieldProblem>,
     pub(crate) agreement: Option<AgreementView>,
     pub(crate) instructions: Option<InstructionsView>,
+    /// Of what instructions are drafted, beside the application; while there are none.
+    pub(crate) instruction_facts: Option<InstructionFacts>,
     pub(crate) certificate_findings: Vec<CertificateFinding>,
     pub(crate) gates: Vec<Gate>,
     pub(crate) history: Vec<EventView>,
@@ -142,6 +144,27 @@ pub(crate) struct InstructionsView {
     pub(crate) sha256: Sha256,
     pub(crate) text: String,
     pub(crate) consents: Vec<Party>,
+}
+
+/// What the registry and the catalog have of an instance, and of the member that joins it.
+#[derive(Debug, Serialize)]
+pub(crate) struct InstructionFacts {
+    pub(crate) instance: String,
+    /// Where the configuration is downloaded.
+    pub(crate) sources: Vec<String>,
+    /// Who may issue certificates.
+    pub(crate) certification: Vec<String>,
+    /// Who may stamp messages, and where.
+    pub(crate) time_stamping: Vec<(String, String)>,
+    /// What the member offers, as far as it has described it.
+    pub(crate) services: Vec<OfferedService>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct OfferedService {
+    pub(crate) service: ServiceId,
+    pub(crate) title: Texts,
+    pub(crate) contract: Sha256,
 }
 
 /// What happened.
@@ -370,7 +393,13 @@ impl Desk {
             Stage::CertificatesSubmitted => self.central.certificate_findings(&case).await?,
             _ => Vec::new(),
         };
+        let is_drafted = steps.contains(&StepName::Propose) && instructions.is_none();
+        let instruction_facts = match is_drafted {
+            true => Some(InstructionFacts::of(&self.central.snapshot().await?.registry, &case.member)),
+            false => None,
+        };
         Ok(CaseView {
+            instruction_facts,
             number: case.number,
             member: case.member.clone(),
             profile: &profile.id,
@@ -388,6 +417,26 @@ impl Desk {
             gates: procedure.gates(),
             history: procedure.history().iter().map(EventView::from).collect(),
         })
+    }
+}
+
+impl InstructionFacts {
+    fn of(registry: &Registry, member: &MemberId) -> Self {
+        let services = registry.catalog().services.iter().filter(|(id, _)| id.provider.member == *member);
+        let offered = services.filter_map(|(id, service)| {
+            let Edition { description, contract } = service.current()?;
+            let title = description.title.clone();
+            Some(OfferedService { service: id.clone(), title, contract: *contract })
+        });
+        let stampers =
+            registry.time_stamping().iter().map(|(name, stamper)| (name.clone(), stamper.url.clone()));
+        Self {
+            instance: registry.settings().instance.clone(),
+            sources: registry.settings().sources.clone(),
+            certification: registry.certification().keys().cloned().collect(),
+            time_stamping: stampers.collect(),
+            services: offered.collect(),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod audit;
 mod calendars;
 mod catalog;
 mod differences;
+mod instructions;
 mod layout;
 mod mail;
 mod people;

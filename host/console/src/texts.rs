@@ -56,6 +56,22 @@ impl Language {
         self.text(key).replace("{0}", &value.to_string())
     }
 
+    /// The text of a key, with each `{name}` replaced. What it is replaced with is not looked through again.
+    pub(crate) fn fill_in(self, key: &str, values: &[(&str, String)]) -> String {
+        let text = self.text(key);
+        let (mut filled, mut rest) = (String::new(), text.as_str());
+        while let Some((before, after)) = rest.split_once('{') {
+            let named = after.split_once('}').and_then(|(name, after)| {
+                let (_, value) = values.iter().find(|(one, _)| *one == name)?;
+                Some((value.as_str(), after))
+            });
+            let (value, after) = named.unwrap_or(("{", after));
+            filled.extend([before, value]);
+            rest = after;
+        }
+        filled + rest
+    }
+
     /// The text of a key, or what another source says.
     pub(crate) fn text_or(self, key: &str, otherwise: &str) -> String {
         self.find(key).unwrap_or(otherwise).to_owned()

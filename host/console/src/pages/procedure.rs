@@ -2,7 +2,7 @@ use maud::{Markup, html};
 use uuk_central::joining::{Deadline, Profile, Stage, Turn};
 use uuk_central::{Person, StepName};
 
-use super::{Visit, application};
+use super::{Visit, application, instructions};
 use crate::desk::CaseView;
 use crate::problem::Problem;
 
@@ -150,9 +150,9 @@ fn step_form(visit: &Visit, person: &Person, case: &CaseView, step: StepName) ->
         },
         StepName::Sign => agreement(visit, person, case),
         StepName::Propose => {
-            let drafted = || visit.language.fill("instructions/draft", &case.member);
+            let drafted = || instructions::draft(visit, case);
             let text = case.instructions.as_ref().map_or_else(drafted, |it| it.text.clone());
-            html! { label { (visit.text("instructions/title")) textarea name="/text" rows="12" required { (text) } } }
+            html! { label { (visit.text("instructions/title")) textarea name="/text" rows="24" required { (text) } } }
         }
         StepName::Consent => html! {
             @if let Some(instructions) = &case.instructions {

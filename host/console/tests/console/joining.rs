@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use uuk_central::{Der, Role};
+use serde_json::{Value, json};
+use uuk_central::{Der, Role, TimeStampingService};
 use uuk_pki::Certificate;
 use uuk_testkit::joining::Joining;
 pub(crate) use uuk_testkit::joining::accept;
 
 use crate::accessibility::barriers;
 use crate::browser::Browser;
-use crate::world::{MEMBER, SERVER, World, digest, operator};
+use crate::world::{MEMBER, SERVER, World, application, digest, operator, review};
 
 const HEAD: &str = "Person asanova";
 /// No page is wider than a small phone.
@@ -112,4 +113,56 @@ async fn a_language_is_chosen_by_a_link() {
         browser.follow(&format!(".languages a[lang={code}]")).await;
         assert!(browser.text().await.contains(expected), "{code}: {}", browser.text().await);
     }
+}
+
+#[tokio::test]
+async fn technical_instructions_are_drafted_from_what_is_known() {
+    let world = World::new().await;
+    let head = &world.token("asanova", Role::Head, MEMBER).await;
+    let operator_token = &world.token("bekov", Role::Operator, "").await;
+    let stamping = &world.instance.time_stamping;
+    let stamper =
+        TimeStampingService { url: stamping.url(), certificate: Der::from(stamping.certificate().clone()) };
+    let approve =
+        |registry: &mut uuk_central::Registry| registry.set_time_stamping_service("Stamper", stamper.clone());
+    world.central.change(&operator(), "approve", approve).await.unwrap();
+    world.post(head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
+    let mut written = application("Person asanova");
+    // What somebody writes is no part of the draft's own.
+    written["systems"][0]["purpose"] = json!("Registers {persons}</textarea>");
+    let written = world.step(head, json!({ "act": "write", "application": written })).await;
+    assert_eq!(written["instruction_facts"], Value::Null, "nobody drafts yet");
+    world.step(head, json!({ "act": "submit", "application": written["application_sha256"] })).await;
+    world.step(operator_token, json!({ "act": "review" })).await;
+    world.step(operator_token, json!({ "act": "approve", "review": review() })).await;
+    let agreement = json!({ "act": "sign", "text": "We agree.", "effective": "2026-12-01" });
+    world.step(head, agreement.clone()).await;
+    let signed = world.step(operator_token, agreement).await;
+    let facts = &signed["instruction_facts"];
+    assert_eq!(facts["instance"], "KG");
+
+    let cookie = world.sign_in("isakova", Role::Operator, "").await;
+    for (language, named) in [("ky", "Мекеме"), ("ru", "Учреждение"), ("en", "An institution")]
+    {
+        let headers = [("cookie", cookie.clone()), ("accept-language", language.to_owned())];
+        let page = world.send("GET", "/procedures/1", &headers, "").await.text;
+        let (_, form) = page.split_once("name=\"/text\"").unwrap();
+        let (_, form) = form.split_once('>').unwrap();
+        let (draft, _) = form.split_once("</textarea>").unwrap();
+        let source = facts["sources"][0].as_str().unwrap();
+        let authority = facts["certification"][0].as_str().unwrap();
+        for told in [
+            format!("\n{named}, Bishkek, Manas 1\n"),
+            format!("   - {source}\n"),
+            format!("   - {authority}\n"),
+            format!("   - Stamper, {}\n", stamper.url),
+            "   - People: Registers {persons}&lt;/textarea&gt;\n".to_owned(),
+            "   - Person asanova, Head: ".to_owned(),
+            "   - …\n".to_owned(),
+        ] {
+            assert!(draft.contains(&told), "{language}: {told}: {draft}");
+        }
+    }
+    let proposed = world.step(operator_token, json!({ "act": "propose", "text": "Port 5500" })).await;
+    assert_eq!(proposed["instruction_facts"], Value::Null, "there are instructions to go on from");
 }
