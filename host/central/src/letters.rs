@@ -81,6 +81,15 @@ pub enum Notice {
         /// Who asks.
         consumer: ClientId,
     },
+    /// A consumer waits for longer than the provider promised.
+    AccessOverdue {
+        /// The number of the request.
+        access: u64,
+        /// To which service.
+        service: ServiceId,
+        /// Who waits.
+        consumer: ClientId,
+    },
     /// A provider has decided on a request of the reader's institution, or taken a grant back.
     AccessDecided {
         /// The number of the request.

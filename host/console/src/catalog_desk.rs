@@ -126,6 +126,8 @@ pub(crate) struct AccessView {
     pub(crate) counts: bool,
     /// Whether it is for the person's member to decide.
     pub(crate) is_provider: bool,
+    /// Whether the provider should have decided by now.
+    pub(crate) is_overdue: bool,
     /// Who helps, as long as the consumer may call.
     pub(crate) support: Vec<Contact>,
 }
@@ -272,13 +274,17 @@ impl Desk {
             let published = service.and_then(|service| service.published.as_ref());
             is_seen.then(|| AccessView {
                 number: *number,
+                is_overdue: access.is_overdue(now),
                 counts,
                 support: published.map(|it| it.edition.description.support.clone()).unwrap_or_default(),
                 is_provider: own == Some(&access.request.service.provider.member),
                 access: access.clone(),
             })
         });
-        Ok(views.collect())
+        // Those that wait for too long first, then the newest.
+        let mut views: Vec<_> = views.collect();
+        views.sort_by_key(|view| !view.is_overdue);
+        Ok(views)
     }
 
     /// Asks a provider for access in the name of the person's member, and gives the number of the request.
@@ -338,7 +344,7 @@ fn blank(service: ServiceId) -> ServiceDescription {
         description: Texts::new(),
         legal_basis: String::new(),
         tariff: String::new(),
-        service_level: ServiceLevel { down_minutes_per_month_max: 0, answer_time_ms: 0 },
+        service_level: ServiceLevel { down_minutes_per_month_max: 0, answer_time_ms: 0, decision_days: 10 },
         support: Vec::new(),
         classification: Default::default(),
         samples: Default::default(),

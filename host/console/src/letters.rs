@@ -74,6 +74,11 @@ fn tell(notice: &Notice, language: Language, reader: &str) -> Told {
             let lines = vec![subject.clone(), language.fill("access/number", access), service.to_string()];
             Told { lines, subject, path: "/accesses".to_owned() }
         }
+        Notice::AccessOverdue { access, service, consumer } => {
+            let subject = language.fill("letter/access_overdue", consumer);
+            let lines = vec![subject.clone(), language.fill("access/number", access), service.to_string()];
+            Told { lines, subject, path: "/accesses".to_owned() }
+        }
         Notice::AccessDecided { access, service, granted } => {
             let decided = if *granted { "letter/access_granted" } else { "letter/access_refused" };
             let subject = language.fill(decided, service);

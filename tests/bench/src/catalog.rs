@@ -239,7 +239,11 @@ fn describe(number: usize, members: usize, random: &mut fastrand::Rng) -> Result
         description: texts(random, 15),
         legal_basis: format!("Law {number}"),
         tariff: "free of charge".into(),
-        service_level: ServiceLevel { down_minutes_per_month_max: 40, answer_time_ms: 500 },
+        service_level: ServiceLevel {
+            down_minutes_per_month_max: 40,
+            answer_time_ms: 500,
+            decision_days: 10,
+        },
         support: vec![Contact { name: "Desk".into(), phone: None, mail: None }],
         classification,
         samples: OPERATIONS.map(|operation| (operation.to_owned(), json!(sample))).into(),

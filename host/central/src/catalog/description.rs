@@ -74,6 +74,15 @@ pub struct ServiceLevel {
     pub down_minutes_per_month_max: u32,
     /// Of nineteen answers in twenty.
     pub answer_time_ms: u32,
+    /// So soon its provider decides on a request for access. Default: 10.
+    #[serde(default = "ServiceLevel::default_decision_days")]
+    pub decision_days: u32,
+}
+
+impl ServiceLevel {
+    fn default_decision_days() -> u32 {
+        10
+    }
 }
 
 /// Someone who helps.
@@ -220,6 +229,9 @@ pub struct Access {
     pub request: AccessRequest,
     /// Since when it waits.
     pub asked_at: Timestamp,
+    /// By when the provider decides, by the service level that it promised then; older requests have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
     /// What the provider said.
     pub decision: Option<Decision>,
 }
@@ -236,6 +248,11 @@ pub struct Decision {
 }
 
 impl Access {
+    /// Whether the provider should have decided by `now`, and has not.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        self.decision.is_none() && self.due.is_some_and(|due| due < now)
+    }
+
     /// Whether the consumer may call at `now`.
     pub fn counts(&self, now: Timestamp) -> bool {
         self.decision.as_ref().is_some_and(|decision| decision.granted) && now <= self.request.until

@@ -13,6 +13,7 @@ use super::description::{
 use super::lint::texts_flaws;
 use super::privacy::system_privacy_flaws;
 use crate::letters::{Notice, Readers, Telling};
+use crate::people::Role;
 use crate::registry::{Edit, Refusal, Registry, check_text, compare, put};
 
 const SYSTEM: &str = "information_system";
@@ -173,7 +174,9 @@ impl Registry {
             }
         }
         let number = self.catalog.accesses.keys().next_back().map_or(1, |last| last + 1);
-        self.catalog.accesses.insert(number, Access { request, asked_at: now, decision: None });
+        let days = i64::from(published.edition.description.service_level.decision_days);
+        let due = now.saturating_add(SignedDuration::from_hours(24 * days)).ok();
+        self.catalog.accesses.insert(number, Access { request, asked_at: now, due, decision: None });
         Ok(number)
     }
 
@@ -261,20 +264,38 @@ impl CatalogRegister {
         tellings
     }
 
-    /// What providers are told of services that nobody has looked through for too long. What they overlook for a month
-    /// they see where they work.
+    /// What providers are told of services that nobody has looked through for too long, and they and the operator of
+    /// requests that wait for too long. What they overlook for a month they see where they work.
     pub(crate) fn reminders(&self, now: Timestamp) -> impl Iterator<Item = Telling> {
+        self.unconfirmed(now).chain(self.overdue(now))
+    }
+
+    fn overdue(&self, now: Timestamp) -> impl Iterator<Item = Telling> {
+        let is_due =
+            move |access: &Access| access.is_overdue(now) && access.due.is_some_and(|due| is_told(due, now));
+        self.accesses.iter().filter(move |(_, access)| is_due(access)).flat_map(|(number, access)| {
+            let AccessRequest { consumer, service, .. } = &access.request;
+            let (service, consumer) = (service.clone(), consumer.clone());
+            let notice = Notice::AccessOverdue { access: *number, service, consumer };
+            let provider = Readers::of_catalog(&access.request.service.provider.member);
+            let operator = Readers::Operator(&[Role::Operator, Role::Auditor]);
+            [(provider, "provider"), (operator, "operator")].map(|(readers, whom)| Telling {
+                name: format!("access {number} overdue for the {whom}"),
+                notice: notice.clone(),
+                readers,
+            })
+        })
+    }
+
+    fn unconfirmed(&self, now: Timestamp) -> impl Iterator<Item = Telling> {
         let published =
             self.services.iter().filter_map(|(id, service)| Some((id, service.published.as_ref()?)));
-        let is_due = move |published: &Published| {
-            let stale_at = published.stale_at();
-            let told_until = stale_at.saturating_add(REMINDED_TIME).unwrap_or(Timestamp::MAX);
-            stale_at <= now && now < told_until
-        };
-        published.filter(move |(_, published)| is_due(published)).map(|(id, published)| Telling {
-            name: format!("service {id} unconfirmed since {}", published.fresh_at()),
-            notice: Notice::Unconfirmed { service: id.clone(), since: published.fresh_at() },
-            readers: Readers::of_catalog(&id.provider.member),
+        published.filter(move |(_, published)| is_told(published.stale_at(), now)).map(|(id, published)| {
+            Telling {
+                name: format!("service {id} unconfirmed since {}", published.fresh_at()),
+                notice: Notice::Unconfirmed { service: id.clone(), since: published.fresh_at() },
+                readers: Readers::of_catalog(&id.provider.member),
+            }
         })
     }
 
@@ -294,6 +315,11 @@ impl CatalogRegister {
         compare(SERVICE, &before.services, &self.services, edits)?;
         compare(ACCESS, &before.accesses, &self.accesses, edits)
     }
+}
+
+/// Whether what was due at `due` is worth a letter at `now`.
+fn is_told(due: Timestamp, now: Timestamp) -> bool {
+    due <= now && now < due.saturating_add(REMINDED_TIME).unwrap_or(Timestamp::MAX)
 }
 
 /// The provider learns of a new request, the consumer of what was decided.

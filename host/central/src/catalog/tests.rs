@@ -25,7 +25,11 @@ fn description(service: &str) -> ServiceDescription {
         description: texts("Who bears a number"),
         legal_basis: "Law 1 of 2020".into(),
         tariff: "free".into(),
-        service_level: ServiceLevel { down_minutes_per_month_max: 40, answer_time_ms: 500 },
+        service_level: ServiceLevel {
+            down_minutes_per_month_max: 40,
+            answer_time_ms: 500,
+            decision_days: 10,
+        },
         support: vec![Contact {
             name: "Plantedname".into(),
             phone: Some("+996555000111".into()),
@@ -279,4 +283,19 @@ async fn access_is_asked_for_granted_and_ends() {
     assert_eq!(served().await, [false, false], "taken back");
     assert!(!central.snapshot().await.unwrap().registry.catalog().accesses[&number].counts(now));
     assert!(decide(true).await.is_err(), "what was refused is asked for anew");
+}
+
+#[test]
+fn what_was_kept_before_providers_promised_to_decide_is_read() {
+    let mut description = serde_json::to_value(description("KG/GOV/70000001/registry/person")).unwrap();
+    description["service_level"].as_object_mut().unwrap().remove("decision_days");
+    let read: ServiceDescription = serde_json::from_value(description).unwrap();
+    assert_eq!(read.service_level.decision_days, 10);
+    let request = json!({
+        "consumer": "KG/GOV/70000002", "service": "KG/GOV/70000001/registry/person", "purpose": "x",
+        "legal_basis": "x", "fields": [], "until": "2027-12-31T00:00:00Z", "calls_per_day": 1,
+    });
+    let access = json!({ "request": request, "asked_at": "2020-01-01T00:00:00Z", "decision": null });
+    let access: Access = serde_json::from_value(access).unwrap();
+    assert!(!access.is_overdue(jiff::Timestamp::MAX), "nothing was promised");
 }

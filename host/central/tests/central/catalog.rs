@@ -22,7 +22,11 @@ fn description(title: &str) -> ServiceDescription {
         description: texts("Учёт жителей"),
         legal_basis: "Law".into(),
         tariff: "free".into(),
-        service_level: ServiceLevel { down_minutes_per_month_max: 40, answer_time_ms: 500 },
+        service_level: ServiceLevel {
+            down_minutes_per_month_max: 40,
+            answer_time_ms: 500,
+            decision_days: 10,
+        },
         support: vec![Contact { name: "Desk".into(), phone: None, mail: None }],
         classification: [("/ping/answer/name".to_owned(), Classification::Personal)].into(),
         samples: [("ping".to_owned(), serde_json::json!({ "name": "Invented" }))].into(),

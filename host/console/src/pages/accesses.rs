@@ -29,6 +29,9 @@ fn access(visit: &Visit, person: &Person, view: &AccessView) -> Markup {
     html! {
         section.step {
             h2 { (visit.language.fill("access/number", view.number)) " · " (visit.text(state)) }
+            @if let (Some(due), None) = (view.access.due, decision) {
+                p.wrong[view.is_overdue] { (visit.language.fill("access/due", due.strftime("%Y-%m-%d"))) }
+            }
             dl {
                 dt { (visit.text("access/consumer")) } dd { (request.consumer) }
                 dt { (visit.text("access/service")) }

@@ -393,6 +393,9 @@ fn description_form(visit: &Visit, view: &ServiceView, resources: &[&String]) ->
             label { (visit.text("editor/down_minutes"))
                 input type="number" min="0" name="/service_level/down_minutes_per_month_max:number"
                     value=(level.down_minutes_per_month_max); }
+            label { (visit.text("editor/decision_days"))
+                input type="number" min="1" max="366" name="/service_level/decision_days:number"
+                    value=(level.decision_days); }
             fieldset {
                 legend { (visit.text("editor/support")) }
                 p { (visit.text("editor/support_help")) }

@@ -161,7 +161,8 @@ async fn service_page(visit: &Visit, desk: &Desk, id: &ServiceId) -> Result<(Str
             dt { (visit.text("catalog/service_level")) }
             dd {
                 (visit.language.fill("catalog/answer_time", service.service_level.answer_time_ms)) " "
-                (visit.language.fill("catalog/down", service.service_level.down_minutes_per_month_max))
+                (visit.language.fill("catalog/down", service.service_level.down_minutes_per_month_max)) " "
+                (visit.language.fill("catalog/decision", service.service_level.decision_days))
             }
             dt { (visit.text("catalog/edition")) }
             dd {

@@ -40,7 +40,11 @@ pub(crate) fn description() -> ServiceDescription {
         description: texts("Who bears a number"),
         legal_basis: "Law 12 of 2020".into(),
         tariff: "free of charge".into(),
-        service_level: ServiceLevel { down_minutes_per_month_max: 40, answer_time_ms: 500 },
+        service_level: ServiceLevel {
+            down_minutes_per_month_max: 40,
+            answer_time_ms: 500,
+            decision_days: 10,
+        },
         support: vec![Contact {
             name: "Plantedname Asanova".into(),
             phone: Some("+996555000111".into()),

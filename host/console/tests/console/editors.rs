@@ -79,7 +79,7 @@ async fn of_two_editors_the_second_is_told_and_sees_both() {
         (
             &service,
             "&/legal_basis=LAW&/tariff=free&/title/en=T&/description/en=D\
-            &/service_level/answer_time_ms:number=1&/service_level/down_minutes_per_month_max:number=1",
+            &/service_level/answer_time_ms:number=1&/service_level/decision_days:number=1&/service_level/down_minutes_per_month_max:number=1",
         ),
         (
             &system,

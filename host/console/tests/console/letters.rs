@@ -296,6 +296,53 @@ async fn a_provider_is_reminded_to_look_through_what_it_published() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_waits_for_longer_than_promised_is_told_and_comes_first() {
+    let world = World::new().await;
+    world.furnish().await;
+    world.publish().await;
+    let consumer = reachable(&world, "asanova", Role::Head, "a@registry.example", "ru").await;
+    let editor = (Role::CatalogEditor, PROVIDER);
+    let provider = reachable_at(&world, "osmonov", editor, "o@people.example", "uz").await;
+    reachable(&world, "bekov", Role::Operator, "b@operator.example", "ky").await;
+    let service = description().service;
+    let asked = json!({
+        "consumer": MEMBER, "service": service, "purpose": "pensions", "legal_basis": "Law 7",
+        "fields": ["/get/answer/name"], "until": "2027-12-31T00:00:00Z", "calls_per_day": 10,
+    });
+    let ask = async || assert_eq!(world.post(&consumer, "/api/v1/accesses", &asked).await.0.as_u16(), 201);
+    let listed = async || {
+        let (_, told) = world.get(&provider, "/api/v1/accesses").await;
+        let listed = told["accesses"].as_array().unwrap().iter();
+        listed.map(|one| (one["number"].as_u64().unwrap(), one["is_overdue"] == true)).collect::<Vec<_>>()
+    };
+    let reminded = async || {
+        world.central.remind().await.unwrap();
+        let letters = due(&world.central).await;
+        letters.into_iter().map(|letter| (letter.person.name, letter.notice)).collect::<Vec<_>>()
+    };
+    ask().await;
+    reminded().await;
+
+    world.advance(10);
+    ask().await;
+    let asked_anew = reminded().await;
+    assert!(matches!(asked_anew.as_slice(), [(_, Notice::AccessAsked { access: 2, .. })]), "{asked_anew:?}");
+    assert_eq!(listed().await, [(2, false), (1, false)], "the last day is a day");
+    world.clock.advance(Duration::from_secs(1));
+    assert_eq!(listed().await, [(1, true), (2, false)]);
+    let notice = Notice::AccessOverdue { access: 1, service, consumer: MEMBER.parse().unwrap() };
+    let [to_provider, to_operator] = ["osmonov", "bekov"].map(|name| (name.to_owned(), notice.clone()));
+    let mut told = reminded().await;
+    told.sort_by(|one, other| other.0.cmp(&one.0));
+    assert_eq!(told, [to_provider, to_operator]);
+    assert_eq!(reminded().await, [], "once");
+
+    let decision = json!({ "granted": true, "note": "as asked" });
+    world.post(&provider, "/api/v1/accesses/1/decision", &decision).await;
+    assert_eq!(listed().await, [(2, false), (1, false)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn people_see_what_did_not_get_through_and_say_where_their_own_letters_go() {
     let (world, [head, _]) = world("bekov@operator.example").await;
     let Some(browser) = Browser::start(&world.address, "ru").await else { return };
