@@ -48,9 +48,9 @@ pub use people::{Invited, MailAddress, NoMailAddress, OpenIdIdentity, Passed, Pe
 pub use publication::{Audience, PublicationError};
 pub use publisher::{Publisher, PublisherError, courier};
 pub use registry::{
-    Authority, CertificationService, ClientState, DamagedRow, Edit, Group, Maintenance, Member, MemberClass,
-    PendingRequest, Refusal, Registry, Responder, Server, Settings, SigningKeyRecord, Subsystem,
-    TimeStampingService,
+    Authority, CertificationService, ClientState, DamagedRow, Edit, FederatedInstance, Group, Maintenance,
+    Member, MemberClass, PendingRequest, Refusal, Registry, Responder, Server, Settings, SigningKeyRecord,
+    Subsystem, TimeStampingService,
 };
 pub use store::StoreError;
 pub use vetting::{BundleSigner, BundleTrust, MinimumVersion, Revocation};

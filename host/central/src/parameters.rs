@@ -56,7 +56,12 @@ impl Registry {
         let certificate = self.settings.registration_certificate.as_ref();
         PrivateParameters {
             instance: self.settings.instance.clone(),
-            federated: Vec::new(),
+            // Each was read when it was taken in.
+            federated: self
+                .federated
+                .values()
+                .filter_map(|one| Anchor::read(one.anchor.as_bytes()).ok())
+                .collect(),
             management_service: ManagementService {
                 registration_url: Some(self.settings.registration_url.clone()),
                 registration_certificate: certificate.map(|der| der.as_bytes().to_vec()),

@@ -1,6 +1,7 @@
 //! Who takes part in an instance, and whom it trusts.
 
 mod authorities;
+mod federation;
 mod members;
 mod refusal;
 mod requests;
@@ -21,6 +22,7 @@ use crate::der::Der;
 use crate::management::ManagementRequest;
 use crate::vetting::BundleTrust;
 
+pub use federation::FederatedInstance;
 pub use refusal::Refusal;
 pub use rows::{DamagedRow, Edit};
 pub(crate) use rows::{compare, put};
@@ -45,6 +47,7 @@ pub struct Registry {
     pub(crate) certification: BTreeMap<String, CertificationService>,
     pub(crate) time_stamping: BTreeMap<String, TimeStampingService>,
     pub(crate) signing_keys: BTreeMap<Sha256, SigningKeyRecord>,
+    pub(crate) federated: BTreeMap<String, FederatedInstance>,
     pub(crate) requests: BTreeMap<u64, PendingRequest>,
     pub(crate) catalog: CatalogRegister,
     pub(crate) bundle_trust: BundleTrust,
@@ -213,6 +216,7 @@ impl Registry {
             certification: BTreeMap::new(),
             time_stamping: BTreeMap::new(),
             signing_keys: BTreeMap::new(),
+            federated: BTreeMap::new(),
             requests: BTreeMap::new(),
             catalog: CatalogRegister::default(),
             bundle_trust: BundleTrust::default(),
@@ -223,6 +227,11 @@ impl Registry {
     /// What holds for the whole instance.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The instances whose members may exchange messages with those of this one, by identifier.
+    pub fn federated(&self) -> &BTreeMap<String, FederatedInstance> {
+        &self.federated
     }
 
     /// The certification services that are approved, by what people call them.

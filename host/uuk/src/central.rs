@@ -6,6 +6,7 @@ mod authorities;
 mod catalog;
 mod config;
 mod courier;
+mod federation;
 mod groups;
 mod instance;
 mod members;
@@ -87,6 +88,9 @@ enum CentralCommand {
     /// Requests of security servers that wait for an operator
     #[command(subcommand)]
     Request(requests::RequestCommand),
+    /// Other instances, whose members may exchange messages with those of this one
+    #[command(subcommand)]
+    Federation(federation::FederationCommand),
     /// Information systems, services, and who may use them
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
@@ -123,6 +127,7 @@ pub(crate) fn run(arguments: &CentralArguments, terminal: &Terminal) -> Result<(
         Command::TimeStamping(command) => authorities::time_stamping(command, &operator),
         Command::Person(command) => people::run(command, &operator),
         Command::Request(command) => requests::run(command, &operator),
+        Command::Federation(command) => federation::run(command, &operator),
         Command::Catalog(command) => catalog::run(command, &operator),
         Command::Vetting(command) => vetting::run(command, &operator),
         Command::Key(command) => signing_keys::run(command, &operator),

@@ -12,7 +12,7 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 86] = [
+const PASSED_ON: [&str; 87] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
@@ -78,6 +78,7 @@ const PASSED_ON: [&str; 86] = [
     "publisher.key",
     "publisher.listener",
     "publisher.publication",
+    "registry.anchor",
     "registry.certificate",
     "registry.certificate_path",
     "registry.profile",

@@ -27,9 +27,14 @@ pub struct Central {
 impl Central {
     /// Founds the instance KG, which approves nobody yet.
     pub fn found() -> Result<Self> {
+        Self::found_instance("KG")
+    }
+
+    /// As [`Central::found`], another instance.
+    pub fn found_instance(instance: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let often = "interval = '1s'\nlifetime = '1m'\n";
-        let mut central = Self::found_in(folder.path(), &Server::program()?, often)?;
+        let mut central = Self::found_instance_in(instance, folder.path(), &Server::program()?, often)?;
         central.temporary = Some(folder);
         Ok(central)
     }
@@ -37,13 +42,18 @@ impl Central {
     /// As [`Central::found`], in a folder that is there, by `program`; `settings` are further lines of `central.toml`,
     /// of its section `[publication]` first.
     pub fn found_in(folder: &Path, program: &Path, settings: &str) -> Result<Self> {
+        Self::found_instance_in("KG", folder, program, settings)
+    }
+
+    fn found_instance_in(instance: &str, folder: &Path, program: &Path, settings: &str) -> Result<Self> {
         // The anchor names the address, so it must be known before anything listens there.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         fs::write(folder.join("central.toml"), format!("[publication]\naddress = '{address}'\n{settings}"))?;
         fs::write(folder.join("signing-keys-password"), "correct horse battery staple\n")?;
         let (program, folder) = (program.to_owned(), folder.to_owned());
         let central = Self { environment: BTreeMap::new(), program, folder, serving: None, temporary: None };
-        central.run(&["init", "KG", "--source", &address, "--management", "KG/GOV/10000001/management"])?;
+        let management = format!("{instance}/GOV/10000001/management");
+        central.run(&["init", instance, "--source", &address, "--management", &management])?;
         central.run(&["class", "set", "GOV", "Government"])?;
         Ok(central)
     }

@@ -146,3 +146,55 @@ async fn what_servers_offer_is_compared_with_the_catalog() -> Result<()> {
     finds(&[("silence", silence)]).await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_a_federated_instance_exist_until_the_federation_ends() -> Result<()> {
+    let pair = Pair::enrol(Network::start().await?, ["", ""]).await?;
+    let mut other = Central::found_instance("UZ")?;
+    other.run(&["member", "add", "UZ/GOV/80000001", "A register of theirs"])?;
+    other.run(&["subsystem", "add", "UZ/GOV/80000001/register"])?;
+    let theirs = other.path("theirs.xml").display().to_string();
+    let told = other.run(&["anchor", "--external", "--output", &theirs])?;
+    other.serve()?;
+
+    let mut central = Central::found()?;
+    central.approve(&pair.network)?;
+    central.admit(&pair.consumer, "An agency", CLIENT)?;
+    let folder = pair.consumer.site.folder();
+    central.hand_anchor(folder)?;
+    central.serve()?;
+    let config = fs::read_to_string(folder.join("uuk.toml"))?;
+    let section = "[exchange.global_configuration]\n";
+    fs::write(
+        folder.join("uuk.toml"),
+        config.replace(section, &format!("{section}allowed_federations = ['UZ']\n")),
+    )?;
+    let server = Server::start_program(central.program(), &pair.consumer.site, Stdio::null())?;
+    let client = Client::new(server.address());
+    let list = async |instance: &str| {
+        let path = format!("/listClients?xRoadInstance={instance}");
+        let accepted = [("accept", "application/json")];
+        let reply = client.call(http::Method::GET, &path, &accepted, Default::default()).await?;
+        anyhow::Ok((reply.status, String::from_utf8_lossy(&reply.body).into_owned()))
+    };
+    let knows = async |instance: &str, subsystem: &str| {
+        list(instance).await.is_ok_and(|(status, told)| status == StatusCode::OK && told.contains(subsystem))
+    };
+    server.until("its own instance is there", PATIENCE, async || knows("KG", "portal").await).await?;
+    assert_eq!(list("UZ").await?.0, StatusCode::NOT_FOUND, "nobody has said so");
+
+    let federated = central.run(&["federation", "add", &theirs])?;
+    assert_eq!(federated.get("instance").and_then(Value::as_str), Some("UZ"));
+    assert_eq!(federated.get("sha224"), told.get("sha224"), "what both operators compare");
+    server.until("theirs are there, too", REFRESH, async || knows("UZ", "register").await).await?;
+    let own = central.path("anchor.xml").display().to_string();
+    central.run(&["anchor", "--output", &own])?;
+    let refused = central.run(&["federation", "add", &own]).unwrap_err().to_string();
+    assert!(refused.contains("registry.own_anchor"), "{refused}");
+
+    central.run(&["federation", "remove", "UZ"])?;
+    let gone = async || list("UZ").await.is_ok_and(|(status, _)| status == StatusCode::NOT_FOUND);
+    server.until("theirs are gone", REFRESH, gone).await?;
+    assert!(knows("KG", "portal").await);
+    Ok(())
+}

@@ -1,4 +1,5 @@
 use jiff::Timestamp;
+use uuk_globalconf::ParametersError;
 use uuk_identifiers::{ClientId, IdentifierError, MemberId, ServerId, SubsystemId};
 use uuk_pki::{CertificateError, PathError, ProfileError, Sha256};
 
@@ -33,6 +34,21 @@ pub enum Refusal {
     /// A name of another instance.
     #[error("only names of the instance `{instance}` are registered here")]
     OtherInstance {
+        /// This instance.
+        instance: String,
+    },
+    /// Not where another instance publishes its configuration.
+    #[error("this is no anchor")]
+    Anchor(#[from] ParametersError),
+    /// An anchor names a few sources.
+    #[error("an anchor is a text of at most {bytes_max} bytes")]
+    AnchorTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// Nobody is federated with themselves.
+    #[error("this is the anchor of `{instance}` itself")]
+    OwnAnchor {
         /// This instance.
         instance: String,
     },
@@ -198,6 +214,7 @@ impl Refusal {
             Self::Certificate(error) => error.code(),
             Self::CertificatePath(error) => error.code(),
             Self::Profile(error) => error.code(),
+            Self::Anchor(error) => error.code(),
             other => other.into(),
         }
     }

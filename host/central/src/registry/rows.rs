@@ -65,6 +65,7 @@ impl Registry {
             "group" => put(&mut self.groups, id, content),
             "certification_service" => put(&mut self.certification, id, content),
             "time_stamping_service" => put(&mut self.time_stamping, id, content),
+            "federated_instance" => put(&mut self.federated, id, content),
             "signing_key" => put(&mut self.signing_keys, id, content),
             _ => {
                 let put = self.catalog.put(kind, id, content);
@@ -91,6 +92,7 @@ impl Registry {
         compare("group", &before.groups, &self.groups, &mut edits)?;
         compare("certification_service", &before.certification, &self.certification, &mut edits)?;
         compare("time_stamping_service", &before.time_stamping, &self.time_stamping, &mut edits)?;
+        compare("federated_instance", &before.federated, &self.federated, &mut edits)?;
         compare("signing_key", &before.signing_keys, &self.signing_keys, &mut edits)?;
         self.catalog.compare(&before.catalog, &mut edits)?;
         self.bundle_trust.compare(&before.bundle_trust, &mut edits)?;

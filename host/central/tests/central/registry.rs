@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use uuk_central::{CertificationService, ClientState, Refusal, Registry, Settings, TimeStampingService};
+use uuk_central::{
+    Audience, CertificationService, ClientState, Refusal, Registry, Settings, TimeStampingService,
+};
+use uuk_globalconf::Anchor;
 use uuk_identifiers::MemberId;
 use uuk_pki::CertificateUse;
 
@@ -207,4 +210,27 @@ async fn a_client_rests_and_goes_on() {
     registry.add_client(&server, &client).unwrap();
     rest(&mut registry).unwrap();
     assert_eq!(registry.servers()[&server].clients[&client], ClientState::Disabled);
+}
+
+#[tokio::test]
+async fn refuses_anchors_that_are_none() {
+    let world = World::new().await;
+    let mut registry = world.registry();
+    let federate = |anchor: Vec<u8>| move |registry: &mut Registry| registry.federate(&anchor).map(drop);
+    let own = registry.anchor(Audience::OtherInstances, world.now());
+    refuses(&registry, "registry.own_anchor", federate(own.write().into()));
+    refuses(&registry, "registry.anchor_too_large", federate(vec![b' '; (64 << 10) + 1]));
+    refuses(&registry, "registry.anchor_too_large", federate(vec![0xff]));
+    let odd = Anchor { instance: "K/Z".to_owned(), ..own.clone() };
+    refuses(&registry, "registry.identifier", federate(odd.write().into()));
+    let plain = Anchor { instance: "KZ".to_owned(), ..own.clone() }.write();
+    let without_sources = plain.replace("source>", "other>");
+    refuses(&registry, "parameters.missing", federate(without_sources.into()));
+    refuses(&registry, "registry.not_registered", |registry| registry.end_federation("KZ"));
+    registry.federate(plain.as_bytes()).unwrap();
+    assert_eq!(registry.federated()["KZ"].anchor, plain);
+    // A newer one of the same instance takes its place.
+    let newer = Anchor { instance: "KZ".to_owned(), generated_at: None, ..own }.write();
+    registry.federate(newer.as_bytes()).unwrap();
+    assert_eq!((registry.federated().len(), &registry.federated()["KZ"].anchor), (1, &newer));
 }

@@ -98,6 +98,9 @@ pub(super) fn show(operator: &Operator<'_>) -> Result<(), Failure> {
             let _ = writeln!(text, "  client {client}");
         }
     }
+    for instance in registry.federated().keys() {
+        let _ = writeln!(text, "federated with {instance}");
+    }
     let trust = registry.bundle_trust();
     for (role, signers) in [("author", &trust.authors), ("vetting", &trust.vetters)] {
         for digest in signers.keys() {
