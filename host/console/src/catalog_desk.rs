@@ -351,7 +351,7 @@ fn blank(service: ServiceId) -> ServiceDescription {
     }
 }
 
-fn as_texts<S: serde::Serializer>(flaws: &[Flaw], serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_texts<S: serde::Serializer>(flaws: &[Flaw], serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Told {
         code: &'static str,

@@ -2,28 +2,32 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use uuk_central::joining::{
-    Act, Application, Calendar, CalendarTables, Deadline, Event, Gate, Party, Problem as FieldProblem,
-    SignedCopy, Stage, Turn,
+    Act, Application, Calendar, CalendarTables, Deadline, Event, Gate, Ground, Party,
+    Problem as FieldProblem, Procedure, SignedCopy, Stage, Turn,
 };
 use uuk_central::{
-    Actor, AuditPage, Calendars, Case, Central, CertificateFinding, Edition, Invited, MailAddress, Person,
-    Registry, Role, Step, StepName, Texts, UnsentLetter,
+    Actor, AuditPage, Calendars, Case, Central, CentralError, CertificateFinding, Edition, Flaw, Invited,
+    MailAddress, Person, PublishingError, Registry, Role, Step, StepName, Texts, UnsentLetter,
 };
 use uuk_identifiers::{MemberId, ServiceId};
 use uuk_pki::Sha256;
 use uuk_process::Secret;
 
 use crate::authorize::{Action, may};
+use crate::catalog_desk::as_texts;
 use crate::download::Download;
 use crate::openid::OpenId;
 use crate::problem::Problem;
 
 /// Letters that are shown at once.
 const LETTERS_MAX: u32 = 200;
+/// Of one member, while somebody waits for the page.
+const DRAFTS_LOOKED_AT_MAX: usize = 50;
 
 /// Where people do what they may do, and nothing else. Pages and API come here.
 #[derive(Debug, Clone)]
@@ -126,6 +130,8 @@ pub(crate) struct CaseView {
     /// Of what instructions are drafted, beside the application; while there are none.
     pub(crate) instruction_facts: Option<InstructionFacts>,
     pub(crate) certificate_findings: Vec<CertificateFinding>,
+    /// What speaks against the applicant as far as this program sees, for whoever decides now.
+    pub(crate) findings: Vec<Finding>,
     pub(crate) gates: Vec<Gate>,
     pub(crate) history: Vec<EventView>,
 }
@@ -144,6 +150,30 @@ pub(crate) struct InstructionsView {
     pub(crate) sha256: Sha256,
     pub(crate) text: String,
     pub(crate) consents: Vec<Party>,
+}
+
+/// What speaks against an applicant.
+#[derive(Debug, Serialize)]
+#[serde(tag = "finding", rename_all = "snake_case")]
+pub(crate) enum Finding {
+    /// Who has submitted the application is nobody whom it gives authority that is in force.
+    Submitter { person: String },
+    /// The draft of a service is not fit to be published.
+    Draft {
+        service: ServiceId,
+        #[serde(serialize_with = "as_texts")]
+        flaws: Vec<Flaw>,
+    },
+}
+
+impl Finding {
+    /// On which of the law's grounds it could be refused for it.
+    pub(crate) fn ground(&self) -> Ground {
+        match self {
+            Self::Submitter { .. } => Ground::UnauthorisedPerson,
+            Self::Draft { .. } => Ground::CatalogData,
+        }
+    }
 }
 
 /// What the registry and the catalog have of an instance, and of the member that joins it.
@@ -359,6 +389,24 @@ impl Desk {
         Ok(Problem::Denied)
     }
 
+    /// The drafts of a member's services that are not fit to be published.
+    async fn unfit_drafts(&self, member: &MemberId) -> Result<Vec<Finding>, Problem> {
+        let registry = self.central.snapshot().await?.registry;
+        let services = registry.catalog().services.iter();
+        let own = services.filter(|(id, service)| id.provider.member == *member && service.draft.is_some());
+        let mut findings = Vec::new();
+        for (service, _) in own.take(DRAFTS_LOOKED_AT_MAX) {
+            match self.central.review_draft(service).await {
+                Ok((_, flaws, _)) if flaws.is_empty() => {}
+                Ok((_, flaws, _)) => findings.push(Finding::Draft { service: service.clone(), flaws }),
+                // Published or withdrawn in between.
+                Err(PublishingError::Central(CentralError::Refused(_))) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(findings)
+    }
+
     async fn view(&self, person: &Person, case: Case) -> Result<CaseView, Problem> {
         let (calendars, now) = (self.central.calendars().await?, self.central.clock().now());
         let (profile, calendar) = (case.profile()?, case.calendar(&calendars)?);
@@ -398,7 +446,17 @@ impl Desk {
             true => Some(InstructionFacts::of(&self.central.snapshot().await?.registry, &case.member)),
             false => None,
         };
+        let today = calendar.today(now);
+        let decides = |step| steps.contains(&step);
+        let mut findings = Vec::new();
+        if decides(StepName::Approve) {
+            findings.extend(unauthorised_submitter(procedure, today));
+        }
+        if decides(StepName::Approve) || decides(StepName::ConfirmCatalog) {
+            findings.extend(self.unfit_drafts(&case.member).await?);
+        }
         Ok(CaseView {
+            findings,
             instruction_facts,
             number: case.number,
             member: case.member.clone(),
@@ -451,6 +509,14 @@ impl From<&Event> for EventView {
         let Event { at, party, person, act, stage } = event;
         Self { at: *at, party: *party, person: person.clone(), act: act.into(), explanation, stage: *stage }
     }
+}
+
+/// Who has submitted an application last, unless it says by which authority they act.
+fn unauthorised_submitter(procedure: &Procedure, today: Date) -> Option<Finding> {
+    let is_submission = |event: &&Event| matches!(event.act, Act::Submit { .. });
+    let Event { person, .. } = procedure.history().iter().rev().find(is_submission)?;
+    let is_authorised = procedure.application().authorises(person, today);
+    (!is_authorised).then(|| Finding::Submitter { person: person.clone() })
 }
 
 /// For whom somebody acts.

@@ -145,6 +145,11 @@ impl Application {
         serde_json::to_vec(self).map(|json| Sha256::of(&json))
     }
 
+    /// Whether it names a person so whose authority is in force on a day.
+    pub fn authorises(&self, name: &str, today: Date) -> bool {
+        self.persons.iter().any(|person| person.name == name && person.is_authorised_at(today))
+    }
+
     /// Whether a person of this name has a duty, and still may, on a day.
     pub fn has_duty(&self, name: &str, duty: Duty, today: Date) -> bool {
         let named = |person: &&ResponsiblePerson| person.name == name && person.duties.contains(&duty);

@@ -537,6 +537,14 @@ fn told(visit: &Visit, flaw: &Flaw) -> String {
     }
 }
 
+/// Likewise, and where.
+pub(super) fn told_with_place(visit: &Visit, flaw: &Flaw) -> String {
+    match place(flaw) {
+        Some(place) => format!("{place}: {}", told(visit, flaw)),
+        None => told(visit, flaw),
+    }
+}
+
 impl Filled {
     /// What the form was made of.
     fn replaces(&self) -> Result<Sha256, Problem> {

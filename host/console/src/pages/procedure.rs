@@ -2,8 +2,8 @@ use maud::{Markup, html};
 use uuk_central::joining::{Deadline, Profile, Stage, Turn};
 use uuk_central::{Person, StepName};
 
-use super::{Visit, application, instructions};
-use crate::desk::CaseView;
+use super::{Visit, application, catalog, instructions};
+use crate::desk::{CaseView, Finding};
 use crate::problem::Problem;
 
 pub(super) fn show(visit: &Visit, person: &Person, case: &CaseView, problem: Option<&Problem>) -> Markup {
@@ -176,6 +176,7 @@ fn step_form(visit: &Visit, person: &Person, case: &CaseView, step: StepName) ->
                 li { (finding.finding) " " span.code { (finding.certificate) } }
             } }
         },
+        StepName::ConfirmCatalog => findings(visit, case),
         StepName::Return | StepName::RejectCertificates => html! {
             label { (visit.text("review/explanation")) textarea name="/explanation" rows="4" required {} }
         },
@@ -203,6 +204,7 @@ fn decision(visit: &Visit, case: &CaseView) -> Markup {
         form.step method="post" action=(action(StepName::Approve)) {
             (visit.form_token())
             h3 { (visit.text("review/title")) }
+            (findings(visit, case))
             p { (visit.text("review/checklist")) " " (profile.id) ", " (profile.version) }
             @for item in &profile.checklist {
                 @let name = format!("/review/items/{}:truth", item.id);
@@ -217,12 +219,28 @@ fn decision(visit: &Visit, case: &CaseView) -> Markup {
                 legend { (visit.text("step/refuse")) }
                 @for (index, (ground, text)) in profile.grounds.iter().enumerate() {
                     label.check {
-                        input type="checkbox" name={ "/grounds/" (index) } value=(ground);
+                        input type="checkbox" name={ "/grounds/" (index) } value=(ground)
+                            checked[case.findings.iter().any(|finding| finding.ground() == *ground)];
                         (visit.language.text_or(&format!("ground/{ground}"), text))
                     }
                 }
                 label { (visit.text("review/explanation")) textarea name="/explanation" rows="4" {} }
                 button.danger type="submit" formaction=(action(StepName::Refuse)) { (visit.text("step/refuse")) }
+            }
+        }
+    }
+}
+
+/// What speaks against the applicant; whoever decides has the last word.
+fn findings(visit: &Visit, case: &CaseView) -> Markup {
+    html! {
+        @for finding in &case.findings {
+            @match finding {
+                Finding::Submitter { person } => p.wrong { (visit.language.fill("review/submitter", person)) },
+                Finding::Draft { service, flaws } => {
+                    p.wrong { (visit.language.fill("review/draft", service)) }
+                    ul { @for flaw in flaws { li { (catalog::told_with_place(visit, flaw)) } } }
+                }
             }
         }
     }

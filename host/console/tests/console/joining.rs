@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use uuk_central::{Der, Role, TimeStampingService};
+use uuk_central::{Der, Role, ServiceDescription, TimeStampingService};
 use uuk_pki::Certificate;
 use uuk_testkit::joining::Joining;
 pub(crate) use uuk_testkit::joining::accept;
 
 use crate::accessibility::barriers;
 use crate::browser::Browser;
+use crate::catalog::{CONTRACT, PROVIDER, SERVICE, description};
 use crate::world::{MEMBER, SERVER, World, application, digest, operator, review};
 
 const HEAD: &str = "Person asanova";
@@ -165,4 +166,50 @@ async fn technical_instructions_are_drafted_from_what_is_known() {
     }
     let proposed = world.step(operator_token, json!({ "act": "propose", "text": "Port 5500" })).await;
     assert_eq!(proposed["instruction_facts"], Value::Null, "there are instructions to go on from");
+}
+
+#[tokio::test]
+async fn who_reviews_is_told_what_speaks_against_the_applicant() {
+    let world = World::new().await;
+    world.furnish().await;
+    let head = &world.token("osmonova", Role::Head, PROVIDER).await;
+    let operator_token = &world.token("bekov", Role::Operator, "").await;
+    let unfit = ServiceDescription { tariff: String::new(), ..description() };
+    world.central.draft_service(&operator(), unfit, CONTRACT.as_bytes()).await.unwrap();
+    world.post(head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
+    let written = json!({ "act": "write", "application": application("Person asanova") });
+    let written = world.step(head, written).await;
+    let submitted = json!({ "act": "submit", "application": written["application_sha256"] });
+    let submitted = world.step(head, submitted).await;
+    assert_eq!(submitted["findings"], json!([]), "nothing for who does not decide");
+    let reviewed = world.step(operator_token, json!({ "act": "review" })).await;
+    let [submitter, draft] = reviewed["findings"].as_array().unwrap().as_slice() else {
+        panic!("{}", reviewed["findings"]);
+    };
+    assert_eq!(submitter, &json!({ "finding": "submitter", "person": "Person osmonova" }));
+    assert_eq!(draft["service"], SERVICE);
+    assert_eq!(draft["flaws"][0]["code"], "catalog_entry.blank");
+
+    let cookie = world.sign_in("isakova", Role::Reviewer, "").await;
+    let headers = [("cookie", cookie.clone()), ("accept-language", "ru".to_owned())];
+    let page = world.send("GET", "/procedures/1", &headers, "").await.text;
+    for told in [
+        "Заявку подал(а) Person osmonova, чьих действующих полномочий в ней нет.",
+        "Черновик KG/GOV/70000001/registry/person не готов к публикации:",
+        "<li>tariff: ",
+        "value=\"unauthorised_person\" checked>",
+        "value=\"catalog_data\" checked>",
+        "value=\"technical_requirements\">",
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+
+    // Named with authority that is in force, and with a draft that is fit, there is nothing to tell.
+    world.step(operator_token, json!({ "act": "return", "explanation": "Who are you?" })).await;
+    let written = json!({ "act": "write", "application": application("Person osmonova") });
+    let written = world.step(head, written).await;
+    world.step(head, json!({ "act": "submit", "application": written["application_sha256"] })).await;
+    world.central.draft_service(&operator(), description(), CONTRACT.as_bytes()).await.unwrap();
+    let reviewed = world.step(operator_token, json!({ "act": "review" })).await;
+    assert_eq!(reviewed["findings"], json!([]));
 }
