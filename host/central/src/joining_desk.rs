@@ -113,6 +113,9 @@ impl Case {
             (Stage::Connected, Party::Operator) => vec![Name::ConfirmCatalog],
             _ => Vec::new(),
         };
+        if procedure.stage().is_bound() {
+            steps.push(Name::Terminate);
+        }
         if party == Party::Applicant && !procedure.stage().is_over() {
             steps.push(Name::Withdraw);
         }
@@ -166,6 +169,8 @@ pub enum Step {
         #[schemars(with = "Option<String>")]
         expires: Option<Date>,
     },
+    /// Ends the agreement, and says why and from when.
+    Terminate { explanation: String },
     /// Proposes a text of the technical instructions.
     Propose { text: String },
     /// Approves the text of this digest, if it is the one proposed now.
@@ -422,6 +427,7 @@ impl Central {
                 let agreement = Agreement { text: self.keep_text(text).await?, effective, expires };
                 Act::Sign { agreement, person: person.to_owned() }
             }
+            Step::Terminate { explanation } => Act::Terminate { explanation },
             Step::Propose { text } => Act::Propose { text: self.keep_text(text).await? },
             Step::Consent { text } => Act::Consent { text },
             Step::ReportHost { report } => Act::ReportHost { report: self.keep_text(report).await? },

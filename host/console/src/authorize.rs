@@ -85,7 +85,7 @@ pub(crate) fn roles(action: Action) -> &'static [Role] {
             // Who signs also needs the duty to sign, which the application says.
             StepName::Sign => &[Operator, Head, Specialist],
             StepName::Propose => &[Operator, Reviewer, Head, Specialist],
-            StepName::Consent => &[Operator, Head],
+            StepName::Consent | StepName::Terminate => &[Operator, Head],
         },
     }
 }

@@ -2,13 +2,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use uuk_central::joining::{
     Act, Application, Calendar, CalendarTables, Deadline, Event, Gate, Ground, Party,
-    Problem as FieldProblem, Procedure, SignedCopy, Stage, Turn,
+    Problem as FieldProblem, SignedCopy, Stage, Turn,
 };
 use uuk_central::{
     Actor, AuditPage, Calendars, Case, Central, CentralError, CertificateFinding, Edition, Flaw, Invited,
@@ -450,7 +449,8 @@ impl Desk {
         let decides = |step| steps.contains(&step);
         let mut findings = Vec::new();
         if decides(StepName::Approve) {
-            findings.extend(unauthorised_submitter(procedure, today));
+            let submitter = procedure.unauthorised_submitter(today);
+            findings.extend(submitter.map(|person| Finding::Submitter { person: person.to_owned() }));
         }
         if decides(StepName::Approve) || decides(StepName::ConfirmCatalog) {
             findings.extend(self.unfit_drafts(&case.member).await?);
@@ -502,6 +502,7 @@ impl From<&Event> for EventView {
     fn from(event: &Event) -> Self {
         let explanation = match &event.act {
             Act::Return { explanation }
+            | Act::Terminate { explanation }
             | Act::Refuse { explanation, .. }
             | Act::RejectCertificates { explanation } => Some(explanation.clone()),
             _ => None,
@@ -509,14 +510,6 @@ impl From<&Event> for EventView {
         let Event { at, party, person, act, stage } = event;
         Self { at: *at, party: *party, person: person.clone(), act: act.into(), explanation, stage: *stage }
     }
-}
-
-/// Who has submitted an application last, unless it says by which authority they act.
-fn unauthorised_submitter(procedure: &Procedure, today: Date) -> Option<Finding> {
-    let is_submission = |event: &&Event| matches!(event.act, Act::Submit { .. });
-    let Event { person, .. } = procedure.history().iter().rev().find(is_submission)?;
-    let is_authorised = procedure.application().authorises(person, today);
-    (!is_authorised).then(|| Finding::Submitter { person: person.clone() })
 }
 
 /// For whom somebody acts.

@@ -81,6 +81,11 @@ pub enum Act {
         /// Who signs.
         person: String,
     },
+    /// Ends the agreement.
+    Terminate {
+        /// Why, and from when.
+        explanation: String,
+    },
     /// Proposes a text of the technical instructions in place of the one before.
     Propose {
         /// Of the text.
@@ -200,8 +205,8 @@ fn party_of(act: &Act) -> Option<Party> {
         | Act::RegisterCertificates
         | Act::ConfirmConnection { .. }
         | Act::ConfirmCatalog => Some(Party::Operator),
-        // Both sign, and both work on the instructions.
-        Act::Sign { .. } | Act::Propose { .. } | Act::Consent { .. } => None,
+        // Both sign and may end what they have signed, and both work on the instructions.
+        Act::Sign { .. } | Act::Terminate { .. } | Act::Propose { .. } | Act::Consent { .. } => None,
     }
 }
 
@@ -299,7 +304,7 @@ impl Procedure {
             Stage::AgreementSigned if !self.instructions.consents.contains(&Party::Operator) => {
                 Turn::Operator
             }
-            Stage::Refused | Stage::Withdrawn | Stage::Ready => Turn::Nobody,
+            Stage::Refused | Stage::Withdrawn | Stage::Terminated | Stage::Ready => Turn::Nobody,
             _ => Turn::Applicant,
         }
     }
@@ -320,18 +325,11 @@ impl Procedure {
         Self::GATES.into_iter().map(|stage| Gate { stage, passed: passed(stage) }).collect()
     }
 
-    /// The grounds that speak against the applicant: of the items that are not met, and of a submitter who is none of
-    /// its responsible persons.
-    pub fn suggested_grounds(&self, profile: &Profile, review: &Review, submitter: &str) -> BTreeSet<Ground> {
-        let items = profile.checklist.iter().filter(|item| review.items.get(&item.id) == Some(&false));
-        let mut grounds: BTreeSet<_> = items.map(|item| item.ground).collect();
-        if self.application.persons.iter().all(|person| person.name != submitter) {
-            grounds.insert(Ground::UnauthorisedPerson);
-        }
-        if self.application.systems.is_empty() {
-            grounds.insert(Ground::TechnicalRequirements);
-        }
-        grounds
+    /// Who has submitted the application last, if it gives them no authority that is in force on a day.
+    pub fn unauthorised_submitter(&self, today: Date) -> Option<&str> {
+        let is_submission = |event: &&Event| matches!(event.act, Act::Submit { .. });
+        let submitter = &self.history.iter().rev().find(is_submission)?.person;
+        (!self.application.authorises(submitter, today)).then_some(submitter)
     }
 
     /// Does what a party wants, by a person, if it may.
@@ -433,6 +431,12 @@ impl Procedure {
                 }
                 check_explanation(explanation)?;
                 Ok(Stage::Refused)
+            }
+
+            // What was signed ends by a declaration of either, even after all is done.
+            (stage, Act::Terminate { explanation }) if stage.is_bound() => {
+                check_explanation(explanation)?;
+                Ok(Stage::Terminated)
             }
 
             (Stage::Approved, Act::Sign { agreement, person }) => self.sign(party, agreement, person, today),

@@ -47,6 +47,8 @@ pub enum Stage {
     Refused,
     /// Given up by the applicant.
     Withdrawn,
+    /// The agreement was ended; what came after it counts no more.
+    Terminated,
     /// Accepted; the agreement is to be signed.
     Approved,
     /// Both have signed; the technical instructions are to be agreed on.
@@ -87,14 +89,20 @@ impl Stage {
             Self::Draft
             | Self::Refused
             | Self::Withdrawn
+            | Self::Terminated
             | Self::Approved
             | Self::Connected
             | Self::Ready => None,
         }
     }
 
-    /// Whether nothing more will happen.
+    /// Whether both have signed an agreement that is in force.
+    pub fn is_bound(self) -> bool {
+        self >= Self::AgreementSigned
+    }
+
+    /// Whether it has come to its end: nothing more will happen, unless what is ready is terminated.
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Refused | Self::Withdrawn | Self::Ready)
+        matches!(self, Self::Refused | Self::Withdrawn | Self::Terminated | Self::Ready)
     }
 }

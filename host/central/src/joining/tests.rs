@@ -310,8 +310,6 @@ fn nobody_joins_without_an_information_system() {
     application.systems.clear();
     case.applicant(Act::Write(application)).submit().operator(Act::Review);
     let review = case.review();
-    let suggested = case.procedure.suggested_grounds(case.profile, &review, "A. Asanova");
-    assert_eq!(suggested, [Ground::TechnicalRequirements].into());
     case.refuses(Party::Operator, Act::Approve { review }, "joining.no_information_system");
 }
 
@@ -337,8 +335,6 @@ fn a_refusal_names_a_ground_of_the_law_and_explains_it() {
     case.submit().operator(Act::Review);
     let mut review = case.review();
     review.items.insert("services-described".into(), false);
-    let suggested = case.procedure.suggested_grounds(case.profile, &review, "D. Duishenov");
-    assert_eq!(suggested, [Ground::UnauthorisedPerson, Ground::CatalogData].into());
     let refuse = |grounds: &[Ground], explanation: &str| Act::Refuse {
         review: review.clone(),
         grounds: grounds.iter().copied().collect(),
@@ -404,4 +400,31 @@ fn it_is_stored_as_it_is() {
     let mut changed = case.procedure.application().clone();
     changed.address.push('!');
     assert_ne!(changed.digest().unwrap(), printed, "a signed form is of one content");
+}
+
+#[test]
+fn an_agreement_ends_by_a_declaration_of_either_party() {
+    let terminate = |explanation: &str| Act::Terminate { explanation: explanation.to_owned() };
+    let mut case = Case::new("tunduk-2018");
+    case.refuses(Party::Operator, terminate("No more"), "joining.wrong_stage");
+    case.approve();
+    case.refuses(Party::Applicant, terminate("No more"), "joining.wrong_stage");
+    case.sign();
+    case.refuses(Party::Applicant, terminate(" "), "joining.no_explanation");
+    case.applicant(terminate("We merge with another institution on 1 June"));
+    assert_eq!((case.procedure.stage(), case.procedure.turn()), (Stage::Terminated, Turn::Nobody));
+    case.refuses(Party::Operator, terminate("Again"), "joining.wrong_stage");
+    case.refuses(Party::Applicant, Act::Withdraw, "joining.wrong_stage");
+
+    let mut ready = Case::new("uz-iip");
+    ready.approve().sign().agree().prepare().applicant(certificates());
+    ready
+        .operator(Act::VerifyCertificates { mismatches: Vec::new() })
+        .operator(Act::RegisterCertificates)
+        .operator(Act::ConfirmConnection { record: text("call") })
+        .operator(Act::ConfirmCatalog)
+        .operator(terminate("The requirements are not kept, since 1 May"));
+    assert_eq!(ready.procedure.stage(), Stage::Terminated);
+    let open: Vec<_> = ready.procedure.gates().into_iter().filter(|gate| gate.passed.is_none()).collect();
+    assert_eq!(open.len(), 11, "of what was agreed on nothing counts: {open:?}");
 }

@@ -141,6 +141,18 @@ fn step_form(visit: &Visit, person: &Person, case: &CaseView, step: StepName) ->
                 }
             };
         }
+        StepName::Terminate => {
+            return html! {
+                details { summary { (label) }
+                    form method="post" action=(action) {
+                        (visit.form_token())
+                        p { (visit.text("help/terminate")) }
+                        label { (visit.text("help/why_and_when")) textarea name="/explanation" rows="4" required {} }
+                        button.danger type="submit" { (label) }
+                    }
+                }
+            };
+        }
         StepName::Approve => return decision(visit, case),
         // In the form of the decision.
         StepName::Refuse => return html! {},

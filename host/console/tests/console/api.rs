@@ -69,7 +69,14 @@ async fn an_institution_joins_from_the_application_to_readiness() {
     let ready = world.step(operator_token, json!({ "act": "confirm_catalog" })).await;
     assert_eq!((&ready["stage"], &ready["turn"]), (&json!("ready"), &json!("nobody")));
     assert!(ready["gates"].as_array().unwrap().iter().all(|gate| !gate["passed"].is_null()));
-    assert_eq!(ready["steps"], json!([]));
+    assert_eq!(ready["steps"], json!(["terminate"]));
+    let ended = json!({ "act": "terminate", "explanation": "Merged with another institution" });
+    let ended = world.step(head, ended).await;
+    assert_eq!((&ended["stage"], &ended["steps"]), (&json!("terminated"), &json!([])));
+    let passed = |gate: &&serde_json::Value| !gate["passed"].is_null();
+    assert_eq!(ended["gates"].as_array().unwrap().iter().filter(passed).count(), 1, "the application alone");
+    let (status, begun) = world.post(head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
+    assert_eq!((status, &begun["number"]), (StatusCode::CREATED, &json!(2)), "{begun}");
 
     let acts: Vec<_> =
         world.audit().await.into_iter().map(|entry| (entry.actor.to_string(), entry.act)).collect();

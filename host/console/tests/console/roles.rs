@@ -91,7 +91,9 @@ fn body(action: &str) -> Value {
         }
         "takeStep:write" => json!({ "application": application("A") }),
         "takeStep:submit" => json!({ "application": digest("x") }),
-        "takeStep:return" | "takeStep:reject_certificates" => json!({ "explanation": "x" }),
+        "takeStep:return" | "takeStep:reject_certificates" | "takeStep:terminate" => {
+            json!({ "explanation": "x" })
+        }
         "takeStep:approve" => json!({ "review": review() }),
         "takeStep:refuse" => json!({ "review": review(), "grounds": ["catalog_data"], "explanation": "x" }),
         "takeStep:sign" => json!({ "text": "x", "effective": "2026-12-01" }),
@@ -158,7 +160,7 @@ fn permitted(action: &str) -> Vec<Role> {
         | "takeStep:reject_certificates" => vec![Operator, Reviewer],
         "takeStep:sign" => vec![Operator, Head, Specialist],
         "takeStep:propose" => vec![Operator, Reviewer, Head, Specialist],
-        "takeStep:consent" => vec![Operator, Head],
+        "takeStep:consent" | "takeStep:terminate" => vec![Operator, Head],
         "takeStep:register_certificates" | "takeStep:confirm_connection" | "takeStep:confirm_catalog" => {
             vec![Operator]
         }
