@@ -31,6 +31,8 @@ const LIST_BYTES_MAX: u64 = 4 << 20;
 /// More are not kept of one system.
 const DRIFTS_MAX: usize = 100;
 const REASON_CHARS_MAX: usize = 300;
+/// Longer ones are none of X-Road's, and are cut.
+const CODE_CHARS_MAX: usize = 255;
 
 /// Section `[survey]`: through which security server information systems are asked what they offer.
 #[derive(Debug, Clone, Deserialize)]
@@ -232,11 +234,12 @@ impl Surveyor {
             return Err(Silence::Refused { status: answer.status(), code });
         }
         let list: ServiceList = serde_json::from_slice(answer.body()).map_err(|_| Silence::NoList)?;
-        let offered: BTreeSet<String> = list.service.into_iter().map(|listed| listed.service_code).collect();
+        let offered: BTreeSet<&str> =
+            list.service.iter().map(|listed| listed.service_code.as_str()).collect();
+        let described: BTreeSet<&str> = published.keys().map(|id| id.code.as_str()).collect();
 
-        let is_described = |code: &String| published.keys().any(|id| id.code == *code);
-        let drift = |service: &str, kind| Drift { service: service.to_owned(), kind };
-        let undescribed = offered.iter().filter(|code| !is_described(code));
+        let drift = |code: &str, kind| Drift { service: shown(code), kind };
+        let undescribed = offered.difference(&described).take(DRIFTS_MAX);
         let mut drifts: Vec<_> = undescribed.map(|code| drift(code, DriftKind::Undescribed)).collect();
         for (id, published) in published {
             let contract = self.central.contract(&published.edition).await?;
@@ -244,7 +247,7 @@ impl Surveyor {
             if contract.trim_start().starts_with('<') {
                 continue;
             }
-            if !offered.contains(&id.code) {
+            if !offered.contains(id.code.as_str()) {
                 drifts.push(drift(&id.code, DriftKind::NotOffered));
             } else if !self.goes_by(id, &published.edition.contract).await? {
                 drifts.push(drift(&id.code, DriftKind::OtherContract));
@@ -278,6 +281,12 @@ impl Surveyor {
         let request = request.body(Bytes::new()).map_err(|source| UpstreamError::Request { source })?;
         self.upstream.send(request, Instant::now() + ANSWER_TIME_MAX, bytes_max).await
     }
+}
+
+/// A code as people are shown it, whatever a server has sent.
+fn shown(code: &str) -> String {
+    let visible = code.chars().map(|one| if one.is_control() { char::REPLACEMENT_CHARACTER } else { one });
+    visible.take(CODE_CHARS_MAX).collect()
 }
 
 /// An identifier as it stands in a path: its parts encoded, what parts them not.

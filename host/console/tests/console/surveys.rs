@@ -97,6 +97,13 @@ async fn a_survey_is_shown_to_who_is_responsible_whatever_the_server_tells() {
         telling.tells(&world, &token, list(&codes.iter().map(String::as_str).collect::<Vec<_>>())).await;
     assert_eq!(survey["drifts"].as_array().unwrap().len(), 100, "no list fills the database");
 
+    let long = format!("\u{1b}[31m{}", "x".repeat(1 << 20));
+    let survey = telling.tells(&world, &token, list(&[&long, "person"])).await;
+    let drifts = survey["drifts"].as_array().unwrap();
+    let told =
+        drifts.iter().find(|drift| drift["kind"] == "undescribed").unwrap()["service"].as_str().unwrap();
+    assert!(told.starts_with("\u{fffd}[31mx") && told.chars().count() == 255, "{survey}");
+
     let survey = telling.tells(&world, &token, list(&["<script>alert(1)</script>"])).await;
     assert_eq!(survey["drifts"][1], json!({ "service": "person", "kind": "not_offered" }), "{survey}");
     let Some(browser) = Browser::start(&world.address, "uz").await else { return };
