@@ -55,8 +55,11 @@ impl Browser {
         };
         let url = format!("http://127.0.0.1:{port}/session");
         let options = json!({
-            // No sandbox inside of what is one already, as where tests run.
-            "args": ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars"],
+            // No sandbox inside of what is one already, as where tests run; and nothing from outside, whatever a page asks for.
+            "args": [
+                "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars",
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
+            ],
             "prefs": { "intl.accept_languages": language },
         });
         let capabilities = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
