@@ -143,7 +143,11 @@ fn drift(operator: &Operator<'_>) -> Result<(), Failure> {
         }
     }
     if text.is_empty() {
-        text = format!("{} information systems asked, none differs from the catalog", surveys.len());
+        text = match surveys.len() {
+            0 => "no information system was asked yet: `[survey]` of central.toml says through which server"
+                .to_owned(),
+            asked => format!("information systems asked: {asked}; none differs from the catalog"),
+        };
     }
     let result = json!({ "surveys": surveys });
     operator.terminal.result("uuk.cli/central-catalog-drift/v1", &result, text.trim_end());
