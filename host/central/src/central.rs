@@ -80,6 +80,8 @@ pub struct Central {
     store: Store,
     clock: Clock,
     hashers: PasswordHashers,
+    /// Held while wrong passwords and codes are counted.
+    counting: tokio::sync::Mutex<()>,
     /// The registry as this process last saw it.
     seen: Mutex<Option<Snapshot>>,
 }
@@ -114,7 +116,13 @@ impl Central {
     pub async fn open(config: &DatabaseConfig, clock: Clock) -> Result<Self, CentralError> {
         let password = config.password_file.as_deref().map(read_password).transpose()?;
         let store = Store::open(&config.url, password.as_ref()).await?;
-        Ok(Self { store, clock, hashers: PasswordHashers::default(), seen: Mutex::default() })
+        Ok(Self {
+            store,
+            clock,
+            hashers: PasswordHashers::default(),
+            counting: Default::default(),
+            seen: Mutex::default(),
+        })
     }
 
     /// The time by which it goes.
@@ -124,6 +132,11 @@ impl Central {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Held by whoever counts a wrong password or code: of guesses that come at once, each is one.
+    pub(crate) async fn counting(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.counting.lock().await
     }
 
     pub(crate) fn hashers(&self) -> &PasswordHashers {
@@ -306,6 +319,12 @@ impl Central {
     pub(crate) async fn keep<R: Recorded>(&self, id: &str, value: Option<&R>) -> Result<(), CentralError> {
         let content = value.map(serde_json::to_string).transpose().map_err(CentralError::Unwritable)?;
         Ok(self.store.keep(&Record { kind: R::KIND, id: id.to_owned(), content }).await?)
+    }
+
+    /// As [`Central::keep`], unless it was dropped meanwhile.
+    pub(crate) async fn renew<R: Recorded>(&self, id: &str, value: &R) -> Result<(), CentralError> {
+        let content = serde_json::to_string(value).map_err(CentralError::Unwritable)?;
+        Ok(self.store.renew(R::KIND, id, &content).await?)
     }
 
     /// A record.

@@ -9,13 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuk_identifiers::{IdentifierError, MemberId};
-use uuk_pki::{Certificate, CertificateError, CertificateUse, Sha256};
+use uuk_pki::{Certificate, CertificateError, CertificateUse, Der, Sha256};
 use uuk_process::ErrorChain;
 
 use crate::audit::Actor;
 use crate::calendars::Calendars;
 use crate::central::{Central, CentralError, Recorded};
-use crate::der::Der;
 use crate::joining::{
     Act, Agreement, Application, Calendar, Ground, Instructions, JoiningRefusal, Party, Procedure, Profile,
     Review, SignedCopy, Stage,

@@ -12,10 +12,8 @@ use pkcs8::der::pem::LineEnding;
 use pkcs8::pkcs5::pbes2::Parameters;
 use pkcs8::pkcs5::scrypt;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
-use uuk_pki::{KeyError, KeyFile, Password, Sha256, SoftwareKey};
+use uuk_pki::{Der, KeyError, KeyFile, Password, Sha256, SoftwareKey};
 use uuk_process::{Secret, write_whole};
-
-use crate::der::Der;
 
 /// What a guess at the password costs: as for the keys of security servers.
 const SCRYPT: (u8, u32, u32) = (14, 8, 5);

@@ -271,7 +271,7 @@ impl Central {
             let until = (now + SENDING_TIME_MAX).as_second();
             let Some(row) = self.store().take_letter(now.as_second(), until).await? else { return Ok(None) };
             let person: Option<Person> = self.record(&row.person).await?;
-            let person = person.filter(|person| person.active);
+            let person = person.filter(|person| person.acts_at(now));
             let address = person.as_ref().and_then(|person| person.mail.clone());
             let notice = serde_json::from_str(&row.notice);
             match (person, address, notice) {

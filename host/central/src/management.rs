@@ -7,10 +7,8 @@
 //! Source: `certs.md` §6 of the reference notes.
 
 mod error;
-mod request;
 mod service;
 mod verify;
 
 pub use error::ManagementError;
-pub use request::ManagementRequest;
 pub use service::{ManagementConfig, ManagementService};

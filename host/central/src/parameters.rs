@@ -1,6 +1,6 @@
 //! What the registry says, as the files of a global configuration say it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +12,10 @@ use uuk_globalconf::{
     SharedParameters, Source, Subsystem, VerificationCertificate, Version,
 };
 use uuk_identifiers::{ClientId, MemberId, SubsystemId};
-use uuk_pki::CertificateError;
+use uuk_pki::{CertificateError, Der};
 
-use crate::der::Der;
 use crate::publication::Audience;
-use crate::registry::{self, Authority, ClientState, Registry};
+use crate::registry::{self, Authority, ClientState, OWNERS, Registry};
 use crate::vetting::{BundleSigner, BundleTrust};
 
 impl Registry {
@@ -151,12 +150,18 @@ impl Registry {
     }
 
     fn global_groups(&self) -> Vec<GlobalGroup> {
-        let groups = self.groups.iter().map(|(code, group)| GlobalGroup {
+        let kept = self.groups.iter().filter(|(code, _)| *code != OWNERS).map(|(code, group)| GlobalGroup {
             code: code.clone(),
             description: group.description.clone(),
-            members: group.members.iter().cloned().collect::<Vec<ClientId>>(),
+            members: group.members.iter().cloned().collect(),
         });
-        groups.collect()
+        let owners: BTreeSet<_> = self.servers.keys().map(|server| &server.owner).collect();
+        let owners = GlobalGroup {
+            code: OWNERS.to_owned(),
+            description: "Owners of security servers".to_owned(),
+            members: owners.into_iter().cloned().map(ClientId::Member).collect(),
+        };
+        kept.chain([owners]).collect()
     }
 }
 

@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuk_identifiers::MemberId;
@@ -57,6 +59,9 @@ pub struct Person {
     pub language: Option<String>,
     /// Whether they may sign in.
     pub active: bool,
+    /// The last day on which they may, if their designation ends; by UTC.
+    #[serde(default)]
+    pub until: Option<Date>,
     password: Option<String>,
     /// The digest of whom an OpenID provider knows them as: it need not say here who that is.
     #[serde(default)]
@@ -136,6 +141,8 @@ pub struct Invited {
     pub mail: Option<MailAddress>,
     /// In which language: `ky`, `ru`, `uz` or `en`.
     pub language: Option<String>,
+    /// The last day of their designation, by UTC; none if it has no end.
+    pub until: Option<Date>,
 }
 
 /// Why somebody is not let in, or cannot be invited.
@@ -217,7 +224,7 @@ impl Recorded for Person {
     fn told(&self) -> Value {
         let tokens: Vec<_> = self.tokens.keys().collect();
         json!({
-            "full_name": self.full_name, "roles": self.roles, "member": self.member, "active": self.active,
+            "full_name": self.full_name, "roles": self.roles, "member": self.member, "active": self.active, "until": self.until,
             "has_password": self.password.is_some(), "has_openid": self.openid.is_some(),
             "is_invited": self.invitation.is_some(), "tokens": tokens,
             "has_second_factor": self.has_second_factor(), "has_mail": self.mail.is_some(),
@@ -232,6 +239,12 @@ impl Person {
     /// Never for a name that was checked when they were invited.
     pub fn actor(&self) -> Result<Actor, NoActor> {
         format!("person:{}", self.name).parse()
+    }
+
+    /// Whether they may sign in and act at `now`.
+    pub fn acts_at(&self, now: Timestamp) -> bool {
+        let today = now.to_zoned(TimeZone::UTC).date();
+        self.active && self.until.is_none_or(|last| today <= last)
     }
 
     /// Whether they sign in with a password.
@@ -281,7 +294,7 @@ impl Central {
         invited.check()?;
         let (token, digest) = new_token(&invited.name)?;
         let invitation = Invitation { token: digest, expires: self.clock().now() + INVITATION_TIME };
-        let Invited { name, full_name, roles, member, mail, language } = invited.clone();
+        let Invited { name, full_name, roles, member, mail, language, until } = invited.clone();
         let person = Person {
             name,
             full_name,
@@ -290,6 +303,7 @@ impl Central {
             mail,
             language,
             active: true,
+            until,
             password: None,
             openid: None,
             invitation: Some(invitation),
@@ -374,7 +388,7 @@ impl Central {
         let (token, digest) = new_token(name)?;
         self.change_person(actor, "issue-token", name, |person| {
             person.tokens.retain(|_, token| now < token.expires);
-            if !person.active || person.tokens.len() >= TOKENS_MAX {
+            if !person.acts_at(now) || person.tokens.len() >= TOKENS_MAX {
                 return Err(PeopleError::Token);
             }
             person.tokens.insert(label.to_owned(), ApiToken { token: digest, expires });

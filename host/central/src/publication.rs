@@ -8,9 +8,8 @@ use uuk_globalconf::{
     Courier, GOVERNANCE, GOVERNANCE_FILE, ListedFile, Listing, PRIVATE_PARAMETERS, SHARED_PARAMETERS,
     SignDirectoryError, Unregistered, VerificationCertificate, Version,
 };
-use uuk_pki::{CertificateError, Sha256, SigningKey};
+use uuk_pki::{CertificateError, Der, Sha256, SigningKey};
 
-use crate::der::Der;
 use crate::registry::Registry;
 
 /// Whom a directory is for.

@@ -13,14 +13,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use uuk_globalconf::Version;
-use uuk_pki::SoftwareKey;
+use uuk_pki::{Der, SoftwareKey};
 use uuk_process::ErrorChain;
 use uuk_transport::{Listener, ListenerError, ListenerTls, PublicListener, PublicListenerConfig};
 
 use crate::audit::Head;
 use crate::central::{Central, CentralError, Snapshot};
 use crate::config::PublicationConfig;
-use crate::der::Der;
 use crate::key_folder::{KeyFolder, KeyFolderError};
 use crate::publication::{Audience, Directories, Files, PublicationError};
 use crate::registry::Registry;

@@ -15,14 +15,14 @@ use std::net::{IpAddr, SocketAddr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuk_identifiers::{ClientId, MemberId, ServerId, SubsystemId};
-use uuk_pki::Sha256;
+use uuk_message::ManagementRequest;
+use uuk_pki::{Der, Sha256};
 
 use crate::catalog::CatalogRegister;
-use crate::der::Der;
-use crate::management::ManagementRequest;
 use crate::vetting::BundleTrust;
 
 pub use federation::FederatedInstance;
+pub(crate) use members::OWNERS;
 pub use refusal::Refusal;
 pub use rows::{DamagedRow, Edit};
 pub(crate) use rows::{compare, put};
@@ -305,8 +305,7 @@ impl Settings {
     }
 
     fn check(&self) -> Result<(), Refusal> {
-        let member = MemberId { instance: self.instance.clone(), class: "class".into(), code: "code".into() };
-        member.checked()?;
+        check_instance(&self.instance)?;
         if self.sources.is_empty() {
             return Err(Refusal::NoSource);
         }
@@ -323,6 +322,12 @@ impl SigningKeyRecord {
     pub fn id(&self) -> Sha256 {
         self.certificate.sha256()
     }
+}
+
+/// Refuses what cannot begin a name.
+fn check_instance(instance: &str) -> Result<(), Refusal> {
+    let member = MemberId { instance: instance.to_owned(), class: "class".into(), code: "code".into() };
+    Ok(member.checked().map(drop)?)
 }
 
 /// Refuses what is no text for people.

@@ -329,6 +329,15 @@ impl Store {
         Ok(())
     }
 
+    /// Gives a record that is there another content.
+    pub(crate) async fn renew(&self, kind: &str, id: &str, content: &str) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE record SET content = $3 WHERE kind = $1 AND id = $2";
+        on!(self, |pool| {
+            sqlx::query(SQL).bind(kind).bind(id).bind(content).execute(pool).await?;
+        });
+        Ok(())
+    }
+
     /// The content of a record.
     pub(crate) async fn record(&self, kind: &str, id: &str) -> Result<Option<String>, StoreError> {
         const SQL: &str = "SELECT content FROM record WHERE kind = $1 AND id = $2";

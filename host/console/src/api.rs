@@ -433,7 +433,7 @@ fn tell_calendar(calendar: &Calendar) -> serde_json::Value {
 fn tell(person: &Person) -> serde_json::Value {
     json!({
         "name": person.name, "full_name": person.full_name, "roles": person.roles, "member": person.member,
-        "active": person.active, "has_password": person.has_password(), "has_openid": person.has_openid(), "mail": person.mail,
-        "language": person.language,
+        "active": person.active, "until": person.until, "has_password": person.has_password(), "has_openid": person.has_openid(),
+        "mail": person.mail, "language": person.language,
     })
 }

@@ -344,7 +344,7 @@ fn blank(service: ServiceId) -> ServiceDescription {
         description: Texts::new(),
         legal_basis: String::new(),
         tariff: String::new(),
-        service_level: ServiceLevel { down_minutes_per_month_max: 0, answer_time_ms: 0, decision_days: 10 },
+        service_level: ServiceLevel::default(),
         support: Vec::new(),
         classification: Default::default(),
         samples: Default::default(),

@@ -1,9 +1,10 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::openid::OpenIdConfig;
 use serde::Deserialize;
 use uuk_transport::{ClientAuthentication, IdentityFiles, ListenerConfig, ListenerLimits};
+
+use crate::openid::OpenIdConfig;
 
 /// Section `[console]`: pages and API for people.
 #[derive(Debug, Clone, Deserialize)]

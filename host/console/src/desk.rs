@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -11,9 +12,9 @@ use uuk_central::joining::{
 };
 use uuk_central::{
     Actor, AuditPage, Calendars, Case, Central, CentralError, CertificateFinding, Edition, Flaw, Invited,
-    MailAddress, Person, PublishingError, Registry, Role, Step, StepName, Texts, UnsentLetter,
+    MailAddress, Person, PublishingError, Registry, Role, Step, StepName, Survey, Texts, UnsentLetter,
 };
-use uuk_identifiers::{MemberId, ServiceId};
+use uuk_identifiers::{MemberId, ServiceId, SubsystemId};
 use uuk_pki::Sha256;
 use uuk_process::Secret;
 
@@ -70,6 +71,10 @@ pub(crate) struct Invitation {
     /// In which language: `ky`, `ru`, `uz` or `en`.
     #[serde(default)]
     language: Option<String>,
+    /// The last day on which they may sign in, by UTC, if their designation ends: `2027-06-30`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    until: Option<Date>,
 }
 
 /// Where a person's letters go.
@@ -129,10 +134,21 @@ pub(crate) struct CaseView {
     /// Of what instructions are drafted, beside the application; while there are none.
     pub(crate) instruction_facts: Option<InstructionFacts>,
     pub(crate) certificate_findings: Vec<CertificateFinding>,
+    /// Which of the member's information systems answer through the exchange, while the connection is to be confirmed.
+    pub(crate) connections: Vec<ConnectionTest>,
     /// What speaks against the applicant as far as this program sees, for whoever decides now.
     pub(crate) findings: Vec<Finding>,
     pub(crate) gates: Vec<Gate>,
     pub(crate) history: Vec<EventView>,
+}
+
+/// Whether an information system answered the operator's security server.
+#[derive(Debug, Serialize)]
+pub(crate) struct ConnectionTest {
+    pub(crate) system: SubsystemId,
+    pub(crate) at: Timestamp,
+    /// Why it did not, if it did not.
+    pub(crate) silence: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -321,9 +337,9 @@ impl Desk {
         invitation: Invitation,
     ) -> Result<Secret<String>, Problem> {
         let actor = self.check(person, Action::Invite, "people").await?;
-        let Invitation { name, full_name, roles, member, mail, language } = invitation;
+        let Invitation { name, full_name, roles, member, mail, language, until } = invitation;
         let roles = roles.into_iter().collect();
-        let invited = Invited { name, full_name, roles, member, mail, language };
+        let invited = Invited { name, full_name, roles, member, mail, language, until };
         Ok(self.central.invite(&actor, &invited).await?)
     }
 
@@ -406,6 +422,13 @@ impl Desk {
         Ok(findings)
     }
 
+    async fn connections(&self, member: &MemberId) -> Result<Vec<ConnectionTest>, Problem> {
+        let surveys =
+            self.central.surveys().await?.into_iter().filter(|survey| survey.system.member == *member);
+        let test = |Survey { system, at, silence, .. }| ConnectionTest { system, at, silence };
+        Ok(surveys.map(test).collect())
+    }
+
     async fn view(&self, person: &Person, case: Case) -> Result<CaseView, Problem> {
         let (calendars, now) = (self.central.calendars().await?, self.central.clock().now());
         let (profile, calendar) = (case.profile()?, case.calendar(&calendars)?);
@@ -440,6 +463,10 @@ impl Desk {
             Stage::CertificatesSubmitted => self.central.certificate_findings(&case).await?,
             _ => Vec::new(),
         };
+        let connections = match procedure.stage() {
+            Stage::CertificatesRegistered => self.connections(&case.member).await?,
+            _ => Vec::new(),
+        };
         let is_drafted = steps.contains(&StepName::Propose) && instructions.is_none();
         let instruction_facts = match is_drafted {
             true => Some(InstructionFacts::of(&self.central.snapshot().await?.registry, &case.member)),
@@ -472,6 +499,7 @@ impl Desk {
             agreement,
             instructions,
             certificate_findings,
+            connections,
             gates: procedure.gates(),
             history: procedure.history().iter().map(EventView::from).collect(),
         })

@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -13,14 +13,15 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use form_urlencoded::Serializer;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderValue, Request, Response, StatusCode, Uri};
 use ipnet::IpNet;
 use jiff::Timestamp;
-use jsonwebtoken::errors::Error as TokenError;
+use jsonwebtoken::errors::{Error as TokenError, ErrorKind as TokenProblem};
 use jsonwebtoken::jwk::{Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::{Mutex, Semaphore};
 use uuk_central::{CentralError, OpenIdIdentity, read_password};
 use uuk_pki::Sha256;
 use uuk_process::Secret;
@@ -30,10 +31,16 @@ use uuk_transport::{Upstream, UpstreamBuildError, UpstreamConfig, UpstreamError}
 const PROVIDER_AGE_MAX: Duration = Duration::from_secs(3600);
 /// After this already, if a token is signed with a key that was not there.
 const KEYS_AGE_MIN: Duration = Duration::from_secs(10);
+/// After this, if it did not answer.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Codes that are looked at in the same moment: anybody may bring one.
+const TOKENS_MAX: usize = 8;
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: u64 = 256 << 10;
-/// By how much the provider's clock may differ.
+/// By how much the provider's clock may differ, in seconds.
 const LEEWAY: i64 = 60;
+/// How long an attempt may take, in seconds.
+pub(crate) const ATTEMPT_TIME: i64 = 600;
 /// Signed with a key of the provider's that this program does not have. Of those with a shared secret there is none.
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
@@ -154,6 +161,9 @@ pub enum OpenIdError {
         /// Its code.
         error: String,
     },
+    /// Too many are on their way from it, or it did not answer a moment ago.
+    #[error("the OpenID provider is busy; try again in a few seconds")]
+    Busy,
     /// No such attempt was begun in this browser, or too long ago.
     #[error("this is not where this browser left off, or it took too long; begin again")]
     Stale,
@@ -186,7 +196,18 @@ impl OpenIdError {
 pub(crate) struct OpenId {
     config: OpenIdConfig,
     secret: Option<Secret<String>>,
-    provider: Mutex<Option<Arc<Provider>>>,
+    /// Held while the provider is asked about itself, so that whoever comes meanwhile waits for the same answer.
+    known: Mutex<Known>,
+    /// Codes that are looked at.
+    tokens: Semaphore,
+}
+
+/// What is known of the provider.
+#[derive(Debug, Default)]
+struct Known {
+    provider: Option<Arc<Provider>>,
+    /// When it did not say what it is.
+    failed: Option<Instant>,
 }
 
 /// What a browser keeps while its person is at the provider.
@@ -219,20 +240,22 @@ pub(crate) struct Arrival {
     pub(crate) invitation: Option<Secret<String>>,
 }
 
-/// What a provider says of itself (OpenID Connect Discovery 1.0 §3), and its keys.
+/// What a provider says of itself, and its keys.
 #[derive(Debug)]
 struct Provider {
-    metadata: Metadata,
+    /// Where it asks people who they are.
+    authorization: String,
+    token: Endpoint,
     keys: Vec<Jwk>,
     read: Instant,
 }
 
-#[derive(Debug, Deserialize)]
-struct Metadata {
-    issuer: String,
-    authorization_endpoint: String,
-    token_endpoint: String,
-    jwks_uri: String,
+/// Where a provider is asked by this program.
+#[derive(Debug)]
+struct Endpoint {
+    url: String,
+    upstream: Upstream,
+    target: Uri,
 }
 
 #[derive(Debug, Deserialize)]
@@ -242,6 +265,8 @@ struct Claims {
     azp: Option<String>,
     exp: i64,
     nonce: Option<String>,
+    /// When the person last proved to the provider who they are.
+    auth_time: Option<i64>,
 }
 
 /// For whom a token is: that this program is among them, the library sees to.
@@ -259,7 +284,7 @@ impl OpenId {
     /// If the secret cannot be read.
     pub(crate) fn build(config: OpenIdConfig) -> Result<Self, OpenIdError> {
         let secret = config.client_secret_file.as_deref().map(read_password).transpose()?;
-        Ok(Self { config, secret, provider: Mutex::default() })
+        Ok(Self { config, secret, known: Mutex::default(), tokens: Semaphore::new(TOKENS_MAX) })
     }
 
     /// What people call the provider.
@@ -274,9 +299,10 @@ impl OpenId {
     pub(crate) async fn begin(&self, invitation: &str) -> Result<Departure, OpenIdError> {
         let attempt = Attempt::new(invitation)?;
         let provider = self.provider(PROVIDER_AGE_MAX).await?;
-        let endpoint = &provider.metadata.authorization_endpoint;
+        let endpoint = &provider.authorization;
         let mark = if endpoint.contains('?') { '&' } else { '?' };
-        let question = Serializer::new(String::new())
+        let mut question = Serializer::new(String::new());
+        question
             .append_pair("response_type", "code")
             .append_pair("scope", "openid")
             .append_pair("client_id", &self.config.client)
@@ -284,8 +310,12 @@ impl OpenId {
             .append_pair("state", &attempt.state)
             .append_pair("nonce", &attempt.nonce)
             .append_pair("code_challenge", &attempt.challenge())
-            .append_pair("code_challenge_method", "S256")
-            .finish();
+            .append_pair("code_challenge_method", "S256");
+        if attempt.is_to_accept() {
+            // Who accepts is to be who sits there, not who signed in at this machine before.
+            question.append_pair("prompt", "login").append_pair("max_age", "0");
+        }
+        let question = question.finish();
         Ok(Departure { location: format!("{endpoint}{mark}{question}"), attempt: attempt.write() })
     }
 
@@ -310,13 +340,11 @@ impl OpenId {
             return Err(OpenIdError::Stale);
         }
         if let Some(error) = told("error") {
-            let may_stand = |it: &char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
-            let error = error.chars().filter(may_stand).take(REFUSAL_CHARS_MAX).collect();
-            return Err(OpenIdError::Refused { error });
+            return Err(OpenIdError::Refused { error: harmless(&error) });
         }
         let code = told("code").ok_or(OpenIdError::Stale)?;
         let token = self.token(&code, &attempt.verifier).await?;
-        let subject = self.subject(&token, &attempt.nonce, now).await?;
+        let subject = self.subject(&token, &attempt, now).await?;
         let Attempt { invitation, .. } = attempt;
         Ok(Arrival {
             identity: OpenIdIdentity::new(&self.config.issuer, &subject),
@@ -330,9 +358,21 @@ impl OpenId {
         struct Tokens {
             id_token: String,
         }
+        #[derive(Deserialize)]
+        struct Refused {
+            error: String,
+        }
         let provider = self.provider(PROVIDER_AGE_MAX).await?;
+        let _one_of_few = self.tokens.try_acquire().map_err(|_| OpenIdError::Busy)?;
         let request = self.token_request(code, verifier);
-        let tokens: Tokens = self.ask(&provider.metadata.token_endpoint, request).await?;
+        let response = provider.token.send(request).await?;
+        // What anybody could bring back is no fault of the provider's.
+        if response.status() == StatusCode::BAD_REQUEST
+            && let Ok(Refused { error }) = serde_json::from_slice(response.body())
+        {
+            return Err(OpenIdError::Refused { error: harmless(&error) });
+        }
+        let tokens: Tokens = provider.token.read(&response)?;
         Ok(tokens.id_token)
     }
 
@@ -350,9 +390,13 @@ impl OpenId {
     }
 
     /// Whom a token names, if the provider signed it for this program and this attempt, and it counts at `now`.
-    async fn subject(&self, token: &str, nonce: &str, now: Timestamp) -> Result<String, OpenIdError> {
+    async fn subject(&self, token: &str, attempt: &Attempt, now: Timestamp) -> Result<String, OpenIdError> {
         let wrong = |problem: &str| OpenIdError::Token { problem: problem.to_owned() };
-        let unreadable = |error: TokenError| OpenIdError::Token { problem: error.to_string() };
+        let unreadable = |error: TokenError| match error.kind() {
+            // It would repeat what the token says of the person.
+            TokenProblem::Json(_) => wrong("it does not say what a token has to"),
+            _ => OpenIdError::Token { problem: error.to_string() },
+        };
         let header = jsonwebtoken::decode_header(token).map_err(unreadable)?;
         if !ALGORITHMS.contains(&header.alg) {
             return Err(wrong("it is signed in a way that proves nothing"));
@@ -385,80 +429,122 @@ impl OpenId {
         if now.as_second() > claims.exp.saturating_add(LEEWAY) {
             return Err(wrong("it is too old"));
         }
-        if claims.nonce.as_deref() != Some(nonce) {
+        if claims.nonce.as_deref() != Some(&attempt.nonce) {
             return Err(wrong("it is of another attempt"));
+        }
+        let is_fresh = |at: i64| now.as_second() <= at.saturating_add(ATTEMPT_TIME + LEEWAY);
+        if attempt.is_to_accept() && !claims.auth_time.is_some_and(is_fresh) {
+            return Err(wrong("it does not say that the person has proven just now who they are"));
         }
         Ok(claims.sub)
     }
 
     /// What the provider says of itself, read no longer ago than `age_max`.
     async fn provider(&self, age_max: Duration) -> Result<Arc<Provider>, OpenIdError> {
-        let known = self.provider.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = known.filter(|known| known.read.elapsed() < age_max) {
-            return Ok(known);
+        let mut known = self.known.lock().await;
+        if let Some(provider) = known.provider.as_ref().filter(|provider| provider.read.elapsed() < age_max) {
+            return Ok(Arc::clone(provider));
         }
-        let provider = Arc::new(self.discover().await?);
-        *self.provider.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&provider));
+        if known.failed.is_some_and(|at| at.elapsed() < RETRY_AFTER) {
+            return Err(OpenIdError::Busy);
+        }
+        let discovered = self.discover().await;
+        known.failed = discovered.is_err().then(Instant::now);
+        let provider = Arc::new(discovered?);
+        known.provider = Some(Arc::clone(&provider));
         Ok(provider)
     }
 
     async fn discover(&self) -> Result<Provider, OpenIdError> {
+        /// OpenID Connect Discovery 1.0 §3.
+        #[derive(Deserialize)]
+        struct Metadata {
+            issuer: String,
+            authorization_endpoint: String,
+            token_endpoint: String,
+            jwks_uri: String,
+        }
         #[derive(Deserialize)]
         struct Keys {
             keys: Vec<serde_json::Value>,
         }
+        let get = || Request::get("/").body(Bytes::new());
         let url = format!("{}/.well-known/openid-configuration", self.config.issuer.trim_end_matches('/'));
-        let metadata: Metadata = self.ask(&url, Request::get("/").body(Bytes::new())).await?;
+        let endpoint = self.endpoint(url)?;
+        let metadata: Metadata = endpoint.read(&endpoint.send(get()).await?)?;
         if metadata.issuer != self.config.issuer {
-            return Err(OpenIdError::Answer { url, problem: "is of another issuer" });
+            return Err(OpenIdError::Answer { url: endpoint.url, problem: "is of another issuer" });
         }
         if !is_secret_on_the_way(&metadata.authorization_endpoint) {
             return Err(OpenIdError::Plain { url: metadata.authorization_endpoint });
         }
-        let keys: Keys = self.ask(&metadata.jwks_uri, Request::get("/").body(Bytes::new())).await?;
+        let endpoint = self.endpoint(metadata.jwks_uri)?;
+        let keys: Keys = endpoint.read(&endpoint.send(get()).await?)?;
         // A key of a kind that is not known here keeps nobody from using the others.
         let keys = keys.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
-        Ok(Provider { metadata, keys, read: Instant::now() })
+        let mut token = self.endpoint(metadata.token_endpoint)?;
+        if let Some(secret) = &self.secret {
+            token.upstream = token.upstream.as_client(&self.config.client, secret);
+        }
+        Ok(Provider { authorization: metadata.authorization_endpoint, token, keys, read: Instant::now() })
     }
 
-    /// What the provider answers at `url`, which replaces the address of `request`.
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        url: &str,
-        request: http::Result<Request<Bytes>>,
-    ) -> Result<T, OpenIdError> {
-        let at = || url.to_owned();
-        if !is_secret_on_the_way(url) {
-            return Err(OpenIdError::Plain { url: at() });
+    /// Where something is asked, if that is a place to be asked.
+    fn endpoint(&self, url: String) -> Result<Endpoint, OpenIdError> {
+        if !is_secret_on_the_way(&url) {
+            return Err(OpenIdError::Plain { url });
         }
-        let unreachable = |source| OpenIdError::Unreachable { url: at(), source };
-        let mut request = request.map_err(|source| unreachable(UpstreamError::Request { source }))?;
+        if !self.may_be_at(&url) {
+            return Err(OpenIdError::Answer {
+                url,
+                problem: "would be at an address that only its issuer may have",
+            });
+        }
         let config = UpstreamConfig {
             authorities: Some(self.config.authorities.clone()),
             networks: self.config.networks.clone(),
-            ..UpstreamConfig::new(url)
+            ..UpstreamConfig::new(&url)
         };
-        let (upstream, target) =
-            Upstream::build_at(&config).map_err(|source| OpenIdError::Address { url: at(), source })?;
-        let upstream = match &self.secret {
-            Some(secret) if request.method() == Method::POST => {
-                upstream.as_client(&self.config.client, secret)
-            }
-            _ => upstream,
-        };
-        *request.uri_mut() = target;
-        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let response = upstream.send(request, Instant::now() + ANSWER_TIME_MAX, ANSWER_BYTES_MAX).await;
-        let response = response.map_err(unreachable)?;
-        if response.status() != StatusCode::OK {
-            return Err(OpenIdError::Status { url: at(), status: response.status() });
+        match Upstream::build_at(&config) {
+            Ok((upstream, target)) => Ok(Endpoint { url, upstream, target }),
+            Err(source) => Err(OpenIdError::Address { url, source }),
         }
-        serde_json::from_slice(response.body())
-            .map_err(|_| OpenIdError::Answer { url: at(), problem: "lacks what OpenID Connect asks for" })
+    }
+
+    /// Whether a URL names a host, or an address that the operator has named: what a provider says of itself is not to
+    /// open what lies beside this server.
+    fn may_be_at(&self, url: &str) -> bool {
+        let host = |url: &str| url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned));
+        let Some(named) = host(url) else { return false };
+        let Ok(address) = named.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() else {
+            return true;
+        };
+        host(&self.config.issuer) == Some(named)
+            || self.config.networks.iter().any(|network| network.contains(&address))
     }
 
     fn return_address(&self) -> String {
         format!("{}/openid/return", self.config.pages.trim_end_matches('/'))
+    }
+}
+
+impl Endpoint {
+    async fn send(&self, request: http::Result<Request<Bytes>>) -> Result<Response<Bytes>, OpenIdError> {
+        let unreachable = |source| OpenIdError::Unreachable { url: self.url.clone(), source };
+        let mut request = request.map_err(|source| unreachable(UpstreamError::Request { source }))?;
+        *request.uri_mut() = self.target.clone();
+        request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let sent = self.upstream.send(request, Instant::now() + ANSWER_TIME_MAX, ANSWER_BYTES_MAX).await;
+        sent.map_err(unreachable)
+    }
+
+    fn read<T: DeserializeOwned>(&self, response: &Response<Bytes>) -> Result<T, OpenIdError> {
+        let url = || self.url.clone();
+        if response.status() != StatusCode::OK {
+            return Err(OpenIdError::Status { url: url(), status: response.status() });
+        }
+        let problem = "lacks what OpenID Connect asks for";
+        serde_json::from_slice(response.body()).map_err(|_| OpenIdError::Answer { url: url(), problem })
     }
 }
 
@@ -488,6 +574,11 @@ impl Attempt {
         })
     }
 
+    /// Whether an invitation is to be accepted.
+    fn is_to_accept(&self) -> bool {
+        !self.invitation.is_empty()
+    }
+
     /// As the value of a cookie.
     fn write(&self) -> Secret<String> {
         let Self { state, nonce, verifier, invitation } = self;
@@ -510,6 +601,12 @@ impl Attempt {
 pub(crate) fn may_be_invitation(text: &str) -> bool {
     let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     (1..=INVITATION_BYTES_MAX).contains(&text.len()) && text.bytes().all(may_stand)
+}
+
+/// A provider's code of an error, whatever it has sent.
+fn harmless(error: &str) -> String {
+    let may_stand = |it: &char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
+    error.chars().filter(may_stand).take(REFUSAL_CHARS_MAX).collect()
 }
 
 /// Over TLS, or not leaving this machine.
@@ -564,6 +661,10 @@ mod tests {
     const CLIENT: &str = "uuk-central";
     const NONCE: &str = "n-0S6_WzA2Mj";
 
+    fn attempt(invitation: &str) -> Attempt {
+        Attempt { nonce: NONCE.to_owned(), ..Attempt::new(invitation).unwrap() }
+    }
+
     /// A key of a provider: what signs with it, and as the provider publishes it.
     fn key(id: &str) -> (EncodingKey, Jwk) {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
@@ -585,16 +686,31 @@ mod tests {
             authorities: OpenIdConfig::default_authorities(),
             networks: Vec::new(),
         };
-        let endpoint = || format!("{ISSUER}/any");
-        let metadata = Metadata {
-            issuer: ISSUER.to_owned(),
-            authorization_endpoint: endpoint(),
-            token_endpoint: endpoint(),
-            jwks_uri: endpoint(),
-        };
-        let openid = OpenId::build(config).unwrap();
-        *openid.provider.lock().unwrap() = Some(Arc::new(Provider { metadata, keys, read: Instant::now() }));
+        let mut openid = OpenId::build(config).unwrap();
+        let token = openid.endpoint(format!("{ISSUER}/token")).unwrap();
+        let provider =
+            Provider { authorization: format!("{ISSUER}/auth"), token, keys, read: Instant::now() };
+        openid.known.get_mut().provider = Some(Arc::new(provider));
         openid
+    }
+
+    #[test]
+    fn a_provider_opens_nothing_that_lies_beside_this_server() {
+        let mut openid = provider(Vec::new());
+        for (url, may) in [
+            ("https://login.example.kg/token", true),
+            ("https://keys.example.kg/jwks", true),
+            ("http://127.0.0.1:9000/x", false),
+            ("https://10.0.0.5/", false),
+            ("https://[::1]/", false),
+        ] {
+            assert_eq!(openid.endpoint(url.to_owned()).is_ok(), may, "{url}");
+        }
+        openid.config.networks = vec!["10.0.0.0/8".parse().unwrap()];
+        assert!(openid.endpoint("https://10.0.0.5/".to_owned()).is_ok());
+        openid.config.issuer = "http://127.0.0.1:8000".to_owned();
+        openid.config.networks = Vec::new();
+        assert!(openid.endpoint("http://127.0.0.1:8000/token".to_owned()).is_ok());
     }
 
     #[tokio::test]
@@ -618,9 +734,23 @@ mod tests {
             json!({ "aud": [CLIENT, "other"], "azp": CLIENT }),
             json!({ "exp": 1_699_999_950 }),
         ] {
-            let subject = openid.subject(&sign(&header("a"), &own, changes.clone()), NONCE, now).await;
+            let subject = openid.subject(&sign(&header("a"), &own, changes.clone()), &attempt(""), now).await;
             assert_eq!(subject.unwrap(), "10101194000000", "{changes}");
         }
+        // Who accepts an invitation has proven who they are for it.
+        let invited = attempt("asanova.0123456789abcdef");
+        for (changes, counts) in [
+            (json!({ "auth_time": 1_699_999_990 }), true),
+            (json!({ "auth_time": 1_699_999_000 }), false),
+            (json!({}), false),
+        ] {
+            let subject = openid.subject(&sign(&header("a"), &own, changes.clone()), &invited, now).await;
+            assert_eq!(subject.is_ok(), counts, "{changes}");
+        }
+        let number = sign(&header("a"), &own, json!({ "sub": 10_101_194_000_000_u64 }));
+        let error = openid.subject(&number, &attempt(""), now).await.unwrap_err();
+        assert!(!error.to_string().contains("10101194000000"), "{error}");
+
         let refused = [
             (sign(&header("a"), &own, json!({ "iss": "https://other.example" })), "InvalidIssuer"),
             (sign(&header("a"), &own, json!({ "aud": "other" })), "InvalidAudience"),
@@ -636,14 +766,18 @@ mod tests {
             ),
         ];
         for (token, why) in refused {
-            let error = openid.subject(&token, NONCE, now).await.unwrap_err();
+            let error = openid.subject(&token, &attempt(""), now).await.unwrap_err();
             assert!(error.to_string().ends_with(why), "{why}: {error}");
             assert_eq!(error.code(), "openid.token");
         }
         let unsigned = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
         let claims = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string());
         for odd in [format!("{unsigned}.{claims}."), "odd".to_owned(), String::new()] {
-            assert_eq!(openid.subject(&odd, NONCE, now).await.unwrap_err().code(), "openid.token", "{odd}");
+            assert_eq!(
+                openid.subject(&odd, &attempt(""), now).await.unwrap_err().code(),
+                "openid.token",
+                "{odd}"
+            );
         }
     }
 }

@@ -325,8 +325,13 @@ impl Visit {
                 Filled { content, others, file: Bytes::new() }
             }
         };
-        let is_ours =
-            asked.header("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
+        let is_ours = match asked.header("sec-fetch-site") {
+            Some(site) => matches!(site, "same-origin" | "none"),
+            // Older browsers say it in another way.
+            None => asked.header("origin").is_none_or(|origin| {
+                origin.split_once("://").is_some_and(|(_, site)| asked.header("host") == Some(site))
+            }),
+        };
         let needs_token = !matches!(segments, ["sign-in"] | ["invitation", ..]);
         let token = self.session.as_ref().map(|(_, session)| form_token(session));
         match is_ours && (!needs_token || token.is_none() || token == Some(form.field(FORM_TOKEN))) {

@@ -158,6 +158,7 @@ impl Problem {
             Self::People(PeopleError::TakenIdentity) => StatusCode::CONFLICT,
             Self::OpenId(OpenIdError::Refused { .. }) => StatusCode::FORBIDDEN,
             Self::OpenId(OpenIdError::Stale) => StatusCode::BAD_REQUEST,
+            Self::OpenId(OpenIdError::Busy) => StatusCode::SERVICE_UNAVAILABLE,
             Self::OpenId(_) => StatusCode::BAD_GATEWAY,
             Self::People(PeopleError::SecondFactor) => StatusCode::CONFLICT,
             Self::People(PeopleError::Locked) => StatusCode::TOO_MANY_REQUESTS,

@@ -186,6 +186,24 @@ pub struct SoapHeader {
     pub request_hash: Option<RequestHash>,
 }
 
+impl SoapHeader {
+    /// That of a request with what every one says, and nothing more.
+    pub fn new(client: ClientId, service: SoapServiceId, id: String) -> Self {
+        let protocol_version = "4.0".to_owned();
+        Self {
+            client,
+            service,
+            id,
+            protocol_version,
+            security_server: None,
+            user_id: None,
+            issue: None,
+            represented_party: None,
+            request_hash: None,
+        }
+    }
+}
+
 /// Where in the bytes the hash of the request goes, and how its element is written there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct HashPlace {

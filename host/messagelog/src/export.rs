@@ -9,7 +9,7 @@ use uuk_asic::{
 };
 
 use crate::encryption::{EncryptionError, Keys, Place};
-use crate::record::RecordId;
+use crate::record::{FoundRecord, RecordId};
 use crate::store::{FullRecord, Store, StoreError, StoredAttachment};
 use crate::time_stamper::TimeStampingError;
 
@@ -105,10 +105,20 @@ pub(crate) async fn recorded_message(
     keys: &Keys,
 ) -> Result<Option<(Vec<u8>, SignatureDocuments)>, ExportError> {
     let Some(FullRecord { found, content, .. }) = store.load(record).await? else { return Ok(None) };
-    let place = Place { party: &found.party, direction: found.direction, query_id: &found.query_id, part: 0 };
-    let message = keys.decrypt(content.key_id.as_deref(), content.message, place);
-    let message = message.map_err(|source| ExportError::Encryption { record, source })?;
+    let message = decrypt(&found, content.key_id.as_deref(), content.message, keys)?;
     Ok(Some((message, content.signature)))
+}
+
+/// The message of a record as it was signed.
+pub(crate) fn decrypt(
+    found: &FoundRecord,
+    key_id: Option<&str>,
+    message: Vec<u8>,
+    keys: &Keys,
+) -> Result<Vec<u8>, ExportError> {
+    let place = Place { party: &found.party, direction: found.direction, query_id: &found.query_id, part: 0 };
+    let failed = |source| ExportError::Encryption { record: found.id, source };
+    keys.decrypt(key_id, message, place).map_err(failed)
 }
 
 fn container(full: FullRecord, keys: &Keys) -> Result<MessageContainer, ExportError> {

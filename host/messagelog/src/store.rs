@@ -47,6 +47,8 @@ const NUMBER_BLOCK: i64 = 1024;
 const ROWS_MAX: usize = 32;
 /// Attachments per statement: a commit may have more than databases take parameters, which is 32766 in SQLite.
 const ATTACHMENTS_PER_STATEMENT: usize = 1024;
+/// Messages read at once: envelopes and headers, of at most some megabytes in all.
+const MESSAGES_PER_STATEMENT: usize = 256;
 /// A digest of SHA-512.
 const SHA512_BYTES: usize = 64;
 /// Records per commit of a time-stamp: a few milliseconds.
@@ -590,6 +592,25 @@ impl Store {
         rows.into_iter().map(read_found).collect()
     }
 
+    /// The messages of these records, and which key each is encrypted with, in the order of their numbers.
+    pub(crate) async fn messages(&self, ids: &[RecordId]) -> Result<Vec<MessageRow>, StoreError> {
+        const SQL: &str = "SELECT record_id, key_id, message FROM content WHERE record_id IN (";
+        Ok(on!(&self.read, |connection| {
+            let mut rows = Vec::with_capacity(ids.len());
+            for ids in ids.chunks(MESSAGES_PER_STATEMENT) {
+                let mut select = QueryBuilder::<Db>::new(SQL);
+                let mut list = select.separated(", ");
+                for id in ids {
+                    list.push_bind(id.0);
+                }
+                select.push(") ORDER BY record_id");
+                let found: Vec<MessageRow> = select.build_query_as().fetch_all(&mut *connection).await?;
+                rows.extend(found);
+            }
+            rows
+        }))
+    }
+
     /// When the newest record was made.
     pub(crate) async fn last_recorded_at(&self) -> Result<Option<Timestamp>, StoreError> {
         const SQL: &str = "SELECT MAX(recorded_at) FROM record";
@@ -980,6 +1001,9 @@ const FOUND: &str = "SELECT record.id, recorded_at, direction, instance, member_
 
 /// The order of records in archives, which is that of X-Road's.
 const ARCHIVE_ORDER: &str = " ORDER BY member_class, member_code, subsystem_code, id";
+
+/// Number, key and message.
+pub(crate) type MessageRow = (i64, Option<String>, Vec<u8>);
 
 type ArchiveRow = (i64, String, i64, String, String);
 

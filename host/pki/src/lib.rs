@@ -12,6 +12,7 @@
 mod algorithm_uri;
 mod authorities;
 mod certificate;
+mod certificate_bytes;
 mod chain;
 mod digest;
 mod ocsp;
@@ -29,6 +30,7 @@ mod timestamp;
 
 pub use authorities::{Authorities, CertificationAuthority};
 pub use certificate::{CERTIFICATE_BYTES_MAX, CHAIN_LENGTH_MAX, Certificate, CertificateError};
+pub use certificate_bytes::Der;
 pub use chain::{Anchors, ChainError, TrustedBy};
 pub use digest::{Digest, DigestAlgorithm, RunningDigest};
 pub use ocsp::{

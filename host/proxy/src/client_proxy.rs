@@ -28,8 +28,12 @@ use crate::spool::Spooled;
 use crate::stages::{authorize, receive};
 use crate::trust::{Trust, TrustError};
 
+mod envelope;
 mod json;
+mod management;
 mod soap;
+
+pub use management::RegistrationError;
 
 /// X-Road's servers give OCSP answers at 5577 and take messages at 5500. With another port, it is as far away.
 const ANSWERS_AFTER: u16 = 77;

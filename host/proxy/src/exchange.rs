@@ -291,6 +291,11 @@ impl Exchange {
         self.tasks.spawn(work.in_current_span()).await.map_err(|_| ExchangeError::GivenUp)
     }
 
+    /// The keys of this server.
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
     /// What proves this server to others, now.
     pub(crate) fn identity(&self) -> Result<Arc<AuthenticationIdentity>, ExchangeError> {
         self.identity.borrow().clone().ok_or(ExchangeError::NoIdentity)

@@ -30,7 +30,7 @@ mod drift;
 mod fault;
 
 pub use backend::{BackendError, Backends, BackendsError};
-pub use client_proxy::ClientProxy;
+pub use client_proxy::{ClientProxy, RegistrationError};
 pub use drift::{Drift, drift};
 pub use exchange::{ExchangeConfig, ExchangeError, Services};
 pub use fault::Refusal;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use uuk_asic::SignError;
 use uuk_identifiers::MemberId;
-use uuk_pki::{CertificateError, PathError, ProfileError, RequestError};
+use uuk_pki::{CertificateError, KeyError, PathError, ProfileError, RequestError};
 
 use crate::token::{CertificateStatus, KeyId};
 
@@ -312,6 +312,9 @@ pub enum OrderError {
     /// No request could be made.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// The key did not sign.
+    #[error("the key did not sign")]
+    Key(#[source] KeyError),
     /// What is in use is not deleted.
     #[error("the certificate of `{subject}` is active; deactivate it first")]
     Active {
@@ -334,6 +337,7 @@ impl OrderError {
             Self::NotAccepted(error) => error.code(),
             Self::Profile(error) => error.code(),
             Self::Request(error) => error.code(),
+            Self::Key(error) => error.code(),
             Self::Token(error) => error.code(),
             other => other.into(),
         }

@@ -35,5 +35,5 @@ pub use identity::AuthenticationIdentity;
 pub use inspection::inspect;
 pub use order::{CertificateSummary, KeySummary, Order, Outcome, Problem, TokenSummary};
 pub use pin::{MalformedPin, Pin};
-pub use signer::{Signer, SignerDependencies};
+pub use signer::{Proof, Signer, SignerDependencies};
 pub use token::{CertificateStatus, KeyAlgorithm, KeyId, MalformedKeyId};

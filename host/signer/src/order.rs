@@ -155,6 +155,9 @@ pub struct KeySummary {
 pub struct CertificateSummary {
     /// Its SHA-256 digest, by which orders name it.
     pub sha256: Sha256,
+    /// The certificate itself, DER in base64.
+    #[serde(with = "base64_text")]
+    pub der: Vec<u8>,
     /// Whose it is.
     pub subject: String,
     /// Who issued it.
@@ -486,6 +489,16 @@ impl Shared {
             .flat_map(|token| token.record().keys.clone().into_iter().map(move |key| (token, key)))
     }
 
+    /// An authentication certificate and the key it belongs to.
+    pub(crate) fn authentication_key(&self, wanted: Sha256) -> Option<(&Token, KeyRecord, Certificate)> {
+        let mut keys = self.keys().filter(|(_, key)| key.usage == CertificateUse::Authentication);
+        keys.find_map(|(token, key)| {
+            let found = key.certificates.iter().find(|one| one.fingerprint() == wanted);
+            let certificate = found?.certificate.clone();
+            Some((token, key, certificate))
+        })
+    }
+
     pub(crate) fn key(&self, id: &KeyId) -> Result<(&Token, KeyRecord), OrderError> {
         self.keys().find(|(_, key)| key.id == *id).ok_or_else(|| OrderError::UnknownKey { key: id.clone() })
     }
@@ -498,6 +511,7 @@ impl KeySummary {
             let verdict = identities.verdicts.get(&sha256);
             CertificateSummary {
                 sha256,
+                der: one.certificate.der().to_vec(),
                 subject: one.certificate.subject().to_owned(),
                 issuer: one.certificate.issuer().to_owned(),
                 not_after: one.certificate.validity().1,

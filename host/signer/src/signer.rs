@@ -16,13 +16,16 @@ use tracing::{error, info, warn};
 use uuk_asic::{SignError, SignatureDocuments};
 use uuk_globalconf::GlobalConfiguration;
 use uuk_identifiers::{MemberId, ServerId};
-use uuk_pki::{CertificateUse, Digest, DigestAlgorithm};
+use uuk_pki::{
+    Certificate, CertificateUse, Digest, DigestAlgorithm, KeyError, Sha256, SignatureAlgorithm, SigningKey,
+    sign_der,
+};
 use uuk_process::{Clock, ErrorChain};
 
 use crate::batch::{Bounds, SigningThreads};
 use crate::config::{SignerConfig, TokenConfig};
 use crate::device::Device;
-use crate::error::{SignerError, TokenError, Unusable};
+use crate::error::{OrderError, SignerError, TokenError, Unusable};
 use crate::identity::{AuthenticationIdentity, Identities, TokenView, wanted};
 use crate::ocsp::{self, AnswerStore, Schedule};
 use crate::pin::Pin;
@@ -42,6 +45,27 @@ const FETCHES_MAX: usize = 8;
 #[derive(Clone)]
 pub struct Signer {
     pub(crate) shared: Arc<Shared>,
+}
+
+/// A signature by itself, and what proves the key that made it.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// Of the content: ECDSA as `SEQUENCE { r, s }`.
+    pub signature: Vec<u8>,
+    /// How it was made.
+    pub algorithm: SignatureAlgorithm,
+    /// Of the key.
+    pub certificate: Certificate,
+    /// DER `OCSPResponse` about the certificate; empty if it is not in use yet.
+    pub ocsp_answer: Vec<u8>,
+}
+
+impl Proof {
+    fn make(key: &dyn SigningKey, certificate: Certificate, content: &[u8]) -> Result<Self, KeyError> {
+        let algorithm = SignatureAlgorithm { digest: DigestAlgorithm::Sha512, scheme: key.scheme() };
+        let signature = sign_der(key, algorithm.digest, content)?;
+        Ok(Self { signature, algorithm, certificate, ocsp_answer: Vec::new() })
+    }
 }
 
 /// What a signer needs of others.
@@ -139,6 +163,39 @@ impl Signer {
         let identity = self.shared.identities.load().signing(member, now)?.clone();
         let signed = identity.queue.sign(identity.clone(), parts);
         timeout(self.shared.config.signature_timeout, signed).await.unwrap_or(Err(SignerError::Slow))
+    }
+
+    /// Signs `content` with the key that [`Signer::sign`] would take, and by itself: as the central server wants it.
+    ///
+    /// # Errors
+    /// [`SignerError`].
+    pub async fn prove(&self, member: &MemberId, content: Bytes) -> Result<Proof, SignerError> {
+        let now = self.shared.dependencies.clock.now();
+        let identity = self.shared.identities.load().signing(member, now)?.clone();
+        let made = spawn_blocking(move || {
+            let proof = Proof::make(&*identity.key, identity.certificate.clone(), &content)?;
+            Ok(Proof { ocsp_answer: identity.ocsp_answers.first().cloned().unwrap_or_default(), ..proof })
+        });
+        let made =
+            timeout(self.shared.config.signature_timeout, made).await.map_err(|_| SignerError::Slow)?;
+        let proof: Result<Proof, KeyError> = made.map_err(|_| SignerError::Stopped)?;
+        proof.map_err(|error| SignerError::Signature(Arc::new(SignError::Key(error))))
+    }
+
+    /// Signs `content` with the key of one of this server's authentication certificates, whether anyone knows that yet or
+    /// not. There is no OCSP answer with it.
+    ///
+    /// # Errors
+    /// [`OrderError::UnknownCertificate`], also for one that is for signing, and [`OrderError::Token`].
+    pub async fn prove_server(&self, certificate: Sha256, content: Bytes) -> Result<Proof, OrderError> {
+        let shared = self.shared.clone();
+        let made = spawn_blocking(move || {
+            let (token, key, certificate) =
+                shared.authentication_key(certificate).ok_or(OrderError::UnknownCertificate)?;
+            let signing = token.device.key(&key)?;
+            Proof::make(&*signing, certificate, &content).map_err(OrderError::Key)
+        });
+        made.await.unwrap_or(Err(OrderError::Stopped))
     }
 
     /// What proves this server to its peers; `None` while nothing does. It changes with renewal and with each new OCSP

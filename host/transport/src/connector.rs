@@ -57,6 +57,10 @@ pub struct UpstreamConfig {
     /// Name the upstream's certificate must carry. Default: the host of `base`.
     #[serde(default)]
     pub server_name: Option<String>,
+    /// DER of the only certificate that the upstream may show, in place of authorities and names: for what is known
+    /// from elsewhere than a file. Default: any that the authorities vouch for.
+    #[serde(skip)]
+    pub only: Option<Vec<u8>>,
     /// The only networks the upstream may lie in, such as `10.20.0.0/16`. Default: any public address, and the
     /// one that `base` spells out.
     #[serde(default)]
@@ -116,6 +120,7 @@ impl UpstreamConfig {
             identity: None,
             authorities: None,
             server_name: None,
+            only: None,
             networks: Vec::new(),
             connect_timeout: Self::default_connect_timeout(),
             connections_max: Self::default_connections_max(),
@@ -162,14 +167,20 @@ impl UpstreamConfig {
         if !base.secure && !anonymous && !base.is_loopback() {
             return Err(UpstreamBuildError::PlainCredentials { setting });
         }
+        if !base.secure && self.only.is_some() {
+            return Err(UpstreamBuildError::Url { setting, problem: "does not begin with `https://`" });
+        }
         let tls = if base.secure { Some(self.tls(&base)?) } else { None };
         Ok(Arc::new(Pool::new(base, networks, tls, self.connect_timeout, self.connections_max)))
     }
 
     fn tls(&self, base: &BaseUrl) -> Result<Tls, UpstreamBuildError> {
-        let authorities = self.authorities.as_ref().ok_or(UpstreamBuildError::NoAuthorities)?;
-        let config =
-            tls::client_config(authorities, self.identity.as_ref()).map_err(UpstreamBuildError::Tls)?;
+        let config = match (&self.only, &self.authorities) {
+            (Some(certificate), _) => tls::client_config_for(certificate),
+            (None, Some(authorities)) => tls::client_config(authorities, self.identity.as_ref()),
+            (None, None) => return Err(UpstreamBuildError::NoAuthorities),
+        };
+        let config = config.map_err(UpstreamBuildError::Tls)?;
         let name = self.server_name.as_ref().unwrap_or(&base.host);
         let server_name = ServerName::try_from(name.clone())
             .map_err(|_| UpstreamBuildError::ServerName { name: name.clone() })?;

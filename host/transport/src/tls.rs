@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use der::Decode;
-use rustls::client::danger::HandshakeSignatureValid;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -15,7 +15,7 @@ use rustls::{
     SignatureScheme,
 };
 use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use serde::Deserialize;
 
 use crate::peer::sha256;
@@ -70,6 +70,9 @@ pub enum TlsError {
         #[source]
         source: pem::Error,
     },
+    /// There is no version of TLS that both this program and its cryptography know.
+    #[error("TLS is not to be had")]
+    Unsupported(#[source] rustls::Error),
     /// The key is of an unsupported kind, or belongs to another certificate.
     #[error("key `{}` does not serve certificate `{}`", files.key.display(), files.certificate.display())]
     Identity {
@@ -122,6 +125,63 @@ pub(crate) fn client_config(
     builder
         .with_client_auth_cert(chain, key)
         .map_err(|source| TlsError::Identity { files: Box::new(identity.clone()), source })
+}
+
+/// What a client shows, which is nothing, and whom it believes: whoever holds the key of `certificate`, whatever that
+/// says of names, dates and issuers.
+pub(crate) fn client_config_for(certificate: &[u8]) -> Result<ClientConfig, TlsError> {
+    let provider = provider();
+    let algorithms = provider.signature_verification_algorithms;
+    let only = OnlyServer { certificate: sha256(certificate), algorithms };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Unsupported)?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(Arc::new(only)).with_no_client_auth())
+}
+
+/// Believes the holder of one certificate.
+#[derive(Debug)]
+struct OnlyServer {
+    certificate: [u8; 32],
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for OnlyServer {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        match sha256(end_entity) == self.certificate {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
 }
 
 /// The client certificates a listener admits: those registered one by one, and those that lead to an authority.

@@ -10,6 +10,8 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use tempfile::NamedTempFile;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -140,6 +142,28 @@ async fn refuses_an_upstream_no_authority_vouches_for() {
     let error = send(&Upstream::build(&config).unwrap()).await.unwrap_err();
     assert_eq!(error.code(), "upstream.tls");
     assert_eq!(server.requests(), 0);
+}
+
+#[tokio::test]
+async fn believes_the_only_certificate_it_knows_and_no_other() {
+    let authority = TlsAuthority::new().unwrap();
+    let [own, other] = ["server", "other"].map(|name| authority.server(name).unwrap());
+    let tls = Some(own.clone());
+    let server =
+        VehiclesUpstream::start(UpstreamOptions { tls, ..UpstreamOptions::default() }).await.unwrap();
+    let with_only = |files: &TlsFiles| {
+        let only = CertificateDer::from_pem_file(&files.certificate).unwrap().to_vec();
+        // The name counts for nothing then.
+        let server_name = Some("api.example.kg".into());
+        UpstreamConfig { only: Some(only), server_name, ..UpstreamConfig::new(server.base()) }
+    };
+    let known = Upstream::build(&with_only(&own)).unwrap();
+    assert_eq!(send(&known).await.unwrap().status(), StatusCode::OK);
+    let stranger = Upstream::build(&with_only(&other)).unwrap();
+    assert_eq!(send(&stranger).await.unwrap_err().code(), "upstream.tls");
+    assert_eq!(server.requests(), 1);
+    let plain = UpstreamConfig { base: "http://127.0.0.1:1".to_owned(), ..with_only(&own) };
+    refused(&plain, "upstream_setting.url");
 }
 
 #[tokio::test]

@@ -4,16 +4,21 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuk_bundle::BundleDigest;
+use uuk_message::ManagementRequest;
 use uuk_plugin_host::capabilities::log::LogLine;
 use uuk_plugin_host::reload::{Order, PluginStatus, ReloadHandle};
+use uuk_process::ErrorChain;
+use uuk_proxy::ClientProxy;
 
 use crate::exchange::Findings;
 use crate::finding::Finding;
@@ -24,6 +29,11 @@ const SOCKET: &str = "admin.sock";
 const REQUEST_BYTES_MAX: u64 = 64 << 10;
 /// A client on the same machine that is slower than this is gone.
 const EXCHANGE_TIME_MAX: Duration = Duration::from_secs(10);
+/// A server may have to ask others first.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// Why a plugin stays as it is.
+const PLUGIN_ORDER: &str = "plugin.order_refused";
 
 /// What a command asks of the server.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,17 +55,32 @@ pub(crate) enum Request {
     Quarantine { digest: BundleDigest, reason: String },
     /// Back into service.
     Release { digest: BundleDigest },
+    /// Ask the central server; with `dry_run`, whether it would take the request.
+    Register { request: ManagementRequest, dry_run: bool },
 }
 
 /// What the server says.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub(crate) enum Answer {
-    Plugins { plugins: Vec<PluginStatus> },
-    Exchange { findings: Vec<Finding> },
-    Logs { lines: Vec<LogLine> },
+    Plugins {
+        plugins: Vec<PluginStatus>,
+    },
+    Exchange {
+        findings: Vec<Finding>,
+    },
+    Logs {
+        lines: Vec<LogLine>,
+    },
     Done,
-    Refused { reason: String },
+    /// The central server knows the request by this number.
+    Registered {
+        number: u64,
+    },
+    Refused {
+        code: String,
+        reason: String,
+    },
 }
 
 /// What orders and questions are about.
@@ -64,6 +89,8 @@ pub(crate) struct Served {
     pub(crate) plugins: ReloadHandle,
     /// How it stands with the exchange, if there is one.
     pub(crate) exchange: Option<Findings>,
+    /// Who asks the central server, likewise.
+    pub(crate) client_proxy: Option<Arc<ClientProxy>>,
 }
 
 /// Why the socket can not be used.
@@ -117,8 +144,7 @@ impl Administration {
             };
             let served = served.clone();
             connections.spawn(async move {
-                let exchange = tokio::time::timeout(EXCHANGE_TIME_MAX, exchange(stream, &served)).await;
-                if !matches!(exchange, Ok(Ok(()))) {
+                if exchange(stream, &served).await.is_err() {
                     tracing::warn!("A connection to the administration socket broke off");
                 }
             });
@@ -131,16 +157,22 @@ impl Administration {
 
 async fn exchange(mut stream: UnixStream, served: &Served) -> std::io::Result<()> {
     let mut request = Vec::new();
-    (&mut stream).take(REQUEST_BYTES_MAX).read_to_end(&mut request).await?;
+    let mut bounded = (&mut stream).take(REQUEST_BYTES_MAX);
+    timeout(EXCHANGE_TIME_MAX, bounded.read_to_end(&mut request)).await??;
     let answer = match serde_json::from_slice(&request) {
         Ok(request) => answer(request, served).await,
-        Err(error) => Answer::Refused { reason: error.to_string() },
+        Err(error) => refused("administration.malformed", error),
     };
-    stream.write_all(&serde_json::to_vec(&answer)?).await?;
+    let answer = serde_json::to_vec(&answer)?;
+    timeout(EXCHANGE_TIME_MAX, stream.write_all(&answer)).await??;
     stream.shutdown().await
 }
 
-async fn answer(request: Request, Served { plugins, exchange }: &Served) -> Answer {
+fn refused(code: &str, reason: impl std::fmt::Display) -> Answer {
+    Answer::Refused { code: code.to_owned(), reason: reason.to_string() }
+}
+
+async fn answer(request: Request, Served { plugins, exchange, client_proxy }: &Served) -> Answer {
     let order = match request {
         Request::List => return Answer::Plugins { plugins: plugins.status().to_vec() },
         Request::Exchange => {
@@ -153,7 +185,7 @@ async fn answer(request: Request, Served { plugins, exchange }: &Served) -> Answ
             let found = found.find(|one| one.manifest().plugin.id == plugin);
             return match found {
                 Some(found) => Answer::Logs { lines: found.log_lines() },
-                None => Answer::Refused { reason: format!("plugin `{plugin}` does not serve") },
+                None => refused(PLUGIN_ORDER, format_args!("plugin `{plugin}` does not serve")),
             };
         }
         Request::Approve { digest } => Order::Approve(digest),
@@ -161,11 +193,22 @@ async fn answer(request: Request, Served { plugins, exchange }: &Served) -> Answ
         Request::Rollback { plugin } => Order::Rollback { plugin },
         Request::Quarantine { digest, reason } => Order::Quarantine { digest, reason },
         Request::Release { digest } => Order::Release(digest),
+        Request::Register { request, dry_run } => {
+            let Some(client_proxy) = client_proxy else {
+                return refused("registration.no_exchange", "this server takes part in no exchange");
+            };
+            let service = request.service();
+            tracing::info!("An operator has the central server asked: {service}");
+            return match client_proxy.ask_central(&request, dry_run).await {
+                Ok(number) => Answer::Registered { number },
+                Err(error) => refused(error.code(), ErrorChain(&error)),
+            };
+        }
     };
     tracing::info!(?order, "Order of an operator");
     match plugins.order(order).await {
         Ok(()) => Answer::Done,
-        Err(refused) => Answer::Refused { reason: refused.to_string() },
+        Err(reason) => refused(PLUGIN_ORDER, reason),
     }
 }
 
@@ -176,7 +219,7 @@ pub(crate) fn ask(state: &Path, request: &Request) -> Result<Answer, Administrat
     let path = state.join(SOCKET);
     let exchanged = (|| {
         let mut stream = std::os::unix::net::UnixStream::connect(&path)?;
-        stream.set_read_timeout(Some(EXCHANGE_TIME_MAX))?;
+        stream.set_read_timeout(Some(ANSWER_TIME_MAX))?;
         stream.write_all(&serde_json::to_vec(request)?)?;
         stream.shutdown(std::net::Shutdown::Write)?;
         let mut answer = Vec::new();

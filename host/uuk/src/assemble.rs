@@ -261,6 +261,7 @@ impl Server {
         let served = Served {
             plugins: self.handle.clone(),
             exchange: self.exchange.as_ref().map(Exchanging::findings),
+            client_proxy: self.exchange.as_ref().map(Exchanging::client_proxy),
         };
         let exchange = served.exchange.clone();
         let operations =

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::json;
 use tokio::runtime::Runtime;
-use uuk_central::{Actor, Central, CentralError, Der, Refusal, Registry};
-use uuk_pki::{CERTIFICATE_BYTES_MAX, Certificate};
+use uuk_central::{Actor, Central, CentralError, Refusal, Registry};
+use uuk_pki::{CERTIFICATE_BYTES_MAX, Certificate, Der};
 use uuk_process::Clock;
 
 use self::config::CentralConfig;
@@ -47,6 +47,7 @@ enum CentralCommand {
     Init(instance::InitOptions),
     /// Publish the configuration until told to stop
     Serve,
+    Settings(instance::SettingsOptions),
     Anchor(instance::AnchorOptions),
     /// The configuration in a file, for servers without a network
     #[command(subcommand)]
@@ -112,6 +113,7 @@ pub(crate) fn run(arguments: &CentralArguments, terminal: &Terminal) -> Result<(
     let operator = Operator::open(config, terminal)?;
     match &arguments.command {
         Command::Init(options) => instance::init(options, &operator),
+        Command::Settings(options) => instance::settings(options, &operator),
         Command::Anchor(options) => instance::anchor(options, &operator),
         Command::Courier(command) => courier::run(command, &operator),
         Command::Show => instance::show(&operator),
@@ -192,17 +194,29 @@ fn failure(error: &CentralError) -> Failure {
     }
 }
 
-/// A certificate in a file, DER or PEM.
-fn read_certificate(path: &Path) -> Result<Der, Failure> {
+/// What this machine lacks, by the error's own code.
+fn unusable<E: std::error::Error + 'static>(
+    code: impl FnOnce(&E) -> &'static str,
+) -> impl FnOnce(E) -> Failure {
+    |error| Failure::new(ExitCode::Environment, code(&error), &error).causes(&error)
+}
+
+/// The first `bytes_max` bytes of a file.
+fn read_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
     use std::io::Read;
 
     let mut bytes = Vec::new();
-    let bytes_max = 2 * CERTIFICATE_BYTES_MAX as u64;
     let read = std::fs::File::open(path).and_then(|file| file.take(bytes_max).read_to_end(&mut bytes));
     read.map_err(|error| {
         let message = format!("cannot read `{}`", path.display());
         Failure::new(ExitCode::Remote, "central.file_unreadable", message).note(error)
     })?;
+    Ok(bytes)
+}
+
+/// A certificate in a file, DER or PEM.
+fn read_certificate(path: &Path) -> Result<Der, Failure> {
+    let bytes = read_file(path, 2 * CERTIFICATE_BYTES_MAX as u64)?;
     let parsed = match Certificate::from_der(&bytes) {
         Ok(certificate) => Ok(certificate),
         Err(error) => {

@@ -12,6 +12,7 @@ mod explain;
 mod keys;
 mod log;
 mod plugin;
+mod registration;
 pub(crate) mod serve;
 
 use clap::{Parser, Subcommand};
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArguments),
     Explain(explain::ExplainArguments),
     Keys(keys::KeysArguments),
+    Registration(registration::RegistrationArguments),
     Central(CentralArguments),
     #[command(hide = true)]
     Compile(compile::CompileArguments),
@@ -65,6 +67,7 @@ pub(crate) fn run(command: Command, terminal: &Terminal) -> Result<(), Failure> 
         Command::Doctor(arguments) => doctor::run(&arguments, terminal),
         Command::Explain(arguments) => explain::run(&arguments, terminal),
         Command::Keys(arguments) => keys::run(&arguments, terminal),
+        Command::Registration(arguments) => registration::run(&arguments, terminal),
         Command::Central(arguments) => central::run(&arguments, terminal),
         Command::Compile(_) => compile::run(),
         Command::Completion(arguments) => completion::completion(&arguments),

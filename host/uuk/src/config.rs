@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use uuk_globalconf::from_toml;
 use uuk_identifiers::ServerId;
@@ -62,6 +63,9 @@ pub struct Config {
 pub(crate) struct Server {
     /// `instance/class/member/server`.
     pub(crate) id: ServerId,
+    /// The only networks in which anything of it listens, this machine aside. Default: wherever addresses say.
+    #[serde(default)]
+    pub(crate) networks: Vec<IpNet>,
 }
 
 /// Section `[operations]`: liveness, readiness and metrics over plain HTTP.
@@ -273,6 +277,7 @@ impl Config {
                     .to_owned(),
             );
         }
+        problems.extend(self.stray_addresses());
         let of_exchange = [("signer", self.signer.is_some()), ("message_log", self.message_log.is_some())];
         for (section, _) in of_exchange.iter().filter(|(_, is_there)| *is_there && self.exchange.is_none()) {
             problems.push(format!(
@@ -283,6 +288,33 @@ impl Config {
         problems.extend(self.governance.problems(self.exchange.is_some()));
         problems.extend(self.signer.iter().flat_map(SignerConfig::problems));
         problems
+    }
+
+    /// Where this server listens, by key.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (String, SocketAddr)> {
+        let listeners = [("listener", Some(&self.listener)), ("behind", self.behind.as_ref())];
+        let listeners = listeners.into_iter().filter_map(|(section, one)| Some((section, one?.address)));
+        let operations = [("operations", self.operations.address)];
+        let of_sections = listeners.chain(operations);
+        let of_sections = of_sections.map(|(section, address)| (format!("{section}.address"), address));
+        let of_exchange = self.exchange.iter().flat_map(Exchange::addresses);
+        of_sections.chain(of_exchange.map(|(key, address)| (key.to_owned(), address)))
+    }
+
+    /// What would listen outside the networks that the operator names.
+    fn stray_addresses(&self) -> impl Iterator<Item = String> {
+        let networks = &self.server.networks;
+        let is_stray = |address: &SocketAddr| {
+            let within = networks.iter().any(|network| network.contains(&address.ip()));
+            !networks.is_empty() && !address.ip().is_loopback() && !within
+        };
+        self.addresses().filter(move |(_, address)| is_stray(address)).map(|(key, address)| {
+            let why = match address.ip().is_unspecified() {
+                true => "would listen in every network; give an address of this machine",
+                false => "is in none of them",
+            };
+            format!("{key}: only `server.networks` are allowed, and {address} {why}")
+        })
     }
 
     fn resolve(&mut self, base: &Path) {
@@ -369,6 +401,29 @@ mod tests {
             let Err(error) = load(&format!("{LEAST}{section}")) else { panic!("accepted {section}") };
             assert!(error.to_string().contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn refuses_to_listen_outside_the_networks_that_are_named() {
+        let with = |networks: &str, address: &str| {
+            let text = format!(
+                "[server]\nid = 'KG/GOV/70000001/ss1'\nnetworks = [{networks}]\n[listener]\naddress = '{address}:1'\n\
+                 [exchange.global_configuration]\nanchor = 'anchor.xml'\n[exchange.listener]\n\
+                 address = '10.0.0.5:5500'\n[exchange.certificate_answers]\naddress = '10.0.0.5:5577'\n"
+            );
+            match load(&text) {
+                Ok(_) => String::new(),
+                Err(error) => error.to_string(),
+            }
+        };
+        assert_eq!(with("", "0.0.0.0"), "");
+        assert_eq!(with("'10.0.0.0/8'", "127.0.0.1"), "", "this machine is always allowed");
+        assert_eq!(with("'10.0.0.0/8'", "10.0.0.5"), "");
+        assert!(with("'10.0.0.0/8'", "0.0.0.0").contains("listener.address: "), "every network");
+        let stray = with("'192.168.0.0/16'", "192.168.0.5");
+        let keys = ["exchange.listener.address", "exchange.certificate_answers.address"];
+        assert!(keys.iter().all(|key| stray.contains(key)), "{stray}");
+        assert_ne!(with("'anywhere'", "10.0.0.5"), "");
     }
 
     #[test]

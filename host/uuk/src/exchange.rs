@@ -234,6 +234,11 @@ impl Exchanging {
         self.answers.address()
     }
 
+    /// Who sends messages for the clients of this server, and asks the central server.
+    pub(crate) fn client_proxy(&self) -> Arc<ClientProxy> {
+        Arc::clone(&self.client_proxy)
+    }
+
     /// How it stands, once it runs.
     pub(crate) fn findings(&self) -> Findings {
         self.standing.found.subscribe()

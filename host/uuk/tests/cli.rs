@@ -260,7 +260,8 @@ fn doctor_finds_a_sound_configuration_fit() {
     assert_eq!(ended.code, 0, "{}", ended.seen());
     let report = ended.json();
     let findings = report["findings"].as_array().unwrap();
-    for what in ["memory", "engine", "configuration", "state folder", "listener", "governance"] {
+    for what in ["encryption", "memory", "engine", "configuration", "state folder", "listener", "governance"]
+    {
         let found = findings.iter().find(|finding| finding["what"] == what).unwrap();
         assert_ne!(found["state"], "fail", "{found}");
     }
@@ -293,6 +294,18 @@ fn doctor_warns_of_a_state_folder_that_others_may_enter() {
     let ended = desk.run(&["doctor"]);
     assert_eq!(ended.code, 0);
     assert!(ended.talk.contains("chmod 700"), "{}", ended.talk);
+}
+
+#[test]
+fn doctor_warns_of_what_can_be_reached_from_anywhere() {
+    let desk = Desk::new();
+    assert!(desk.run(&["doctor"]).talk.contains("listens on private addresses only"));
+    let config = desk.path("uuk.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let behind = "\n[behind]\naddress = '0.0.0.0:0'\nauthentication = 'none'\n";
+    std::fs::write(&config, format!("{text}{behind}")).unwrap();
+    let ended = desk.run(&["doctor"]);
+    assert!(ended.talk.contains("can be reached from anywhere: behind.address 0.0.0.0:0"), "{}", ended.talk);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::path::Path;
 const EXPLANATIONS: &str = include_str!("../src/commands/explain/codes.md");
 
 /// Variants that pass on the code of their cause, and never give out their own.
-const PASSED_ON: [&str; 87] = [
+const PASSED_ON: [&str; 90] = [
     "bundle.container",
     "bundle.manifest",
     "bundle.sign",
@@ -43,6 +43,7 @@ const PASSED_ON: [&str; 87] = [
     "joining.certificate",
     "joining.refused",
     "keys.certificate",
+    "keys.key",
     "keys.not_accepted",
     "keys.profile",
     "keys.refused",
@@ -78,6 +79,8 @@ const PASSED_ON: [&str; 87] = [
     "publisher.key",
     "publisher.listener",
     "publisher.publication",
+    "registration.exchange",
+    "registration.key",
     "registry.anchor",
     "registry.certificate",
     "registry.certificate_path",

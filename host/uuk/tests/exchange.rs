@@ -121,7 +121,14 @@ async fn a_sound_exchange_is_found_fit() {
     site.make_key().await;
     let found = site.accepted();
     let findings = found["findings"].as_array().unwrap();
-    for what in ["peers", "OCSP answers", "global configuration", "token", "message log"] {
+    for what in [
+        "address",
+        "exchange.listener.address",
+        "exchange.certificate_answers.address",
+        "global configuration",
+        "token",
+        "message log",
+    ] {
         let finding = findings.iter().find(|finding| finding["what"] == what).unwrap();
         assert_eq!(finding["state"], "ok", "{finding}");
     }

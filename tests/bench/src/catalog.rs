@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuk_central::{
     AccessRequest, Actor, Audience, Authority, Central, CertificationService, Classification, Contact,
-    DatabaseConfig, Der, Edition, InformationSystem, KeyFolder, LANGUAGES, PublicationConfig, Publisher,
-    Registry, Responder, ServiceDescription, ServiceLevel, Settings, Texts,
+    DatabaseConfig, Edition, InformationSystem, KeyFolder, LANGUAGES, PublicationConfig, Publisher, Registry,
+    Responder, ServiceDescription, ServiceLevel, Settings, Texts,
 };
 use uuk_configuration_client::{ConfigurationClient, ConfigurationClientConfig};
 use uuk_console::{Console, ConsoleConfig};
 use uuk_identifiers::{MemberId, ServerId, ServiceId, SubsystemId};
-use uuk_pki::{Applicant, CertificateProfiles, Sha256};
+use uuk_pki::{Applicant, CertificateProfiles, Der, Sha256};
 use uuk_process::{Clock, Secret};
 use uuk_testkit::authority::KeyKind;
 use uuk_testkit::network::{Instance, Use};

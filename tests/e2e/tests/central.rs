@@ -92,11 +92,7 @@ fn drifts(central: &Central) -> Result<Option<Vec<(String, String)>>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_servers_offer_is_compared_with_the_catalog() -> Result<()> {
     let pair = Pair::enrol(Network::start().await?, ["", ""]).await?;
-    let provider = pair.provider.start(&pair.network, KeyAlgorithm::EcP256)?;
-    let server = pair.consumer.start(&pair.network, KeyAlgorithm::EcP256)?;
-    let client = Client::new(server.address());
-    let answers = || async { client.get("person", KNOWN).await.is_ok_and(|it| it.status == StatusCode::OK) };
-    server.until("the exchange answers", PATIENCE, answers).await?;
+    let [server, provider] = pair.start(&Server::program()?, KeyAlgorithm::EcP256, KNOWN).await?;
     let mut central = Central::found()?;
     let config = central.path("central.toml");
     let survey = format!(

@@ -89,7 +89,15 @@ async fn a_client_of_one_agency_calls_a_service_of_another_and_both_can_prove_it
         assert_eq!(reply.headers["x-road-service"], "KG/GOV/70000001/registry/person");
         let id = reply.headers["x-road-id"].to_str()?.to_owned();
 
-        for side in [&exchange.consumer, &exchange.provider] {
+        for (side, was) in [(&exchange.consumer, "called"), (&exchange.provider, "answered")] {
+            let (_, usage) = log(&["usage", "--from", "2026-01-01T00:00:00Z"], side)?;
+            let services = usage["services"].as_array().unwrap();
+            let person =
+                services.iter().find(|one| one["service"] == "KG/GOV/70000001/registry/person").unwrap();
+            assert_eq!((&person["side"], &person["client"]), (&was.into(), &CLIENT.into()));
+            let (_, requests) = log(&["find", "--direction", "request", "--limit", "10000"], side)?;
+            assert_eq!(usage["calls"], requests["records"].as_array().unwrap().len(), "the log has as many");
+
             let (_, found) = log(&["find", "--id", &id], side)?;
             let directions: Vec<_> =
                 found["records"].as_array().unwrap().iter().map(|record| &record["direction"]).collect();

@@ -85,6 +85,14 @@ impl ServiceLevel {
     }
 }
 
+impl Default for ServiceLevel {
+    /// To begin with: nothing but the time to decide is known.
+    fn default() -> Self {
+        let decision_days = Self::default_decision_days();
+        Self { down_minutes_per_month_max: 0, answer_time_ms: 0, decision_days }
+    }
+}
+
 /// Someone who helps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

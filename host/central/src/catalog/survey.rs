@@ -22,6 +22,8 @@ use crate::central::{Central, CentralError, Recorded};
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
+/// One that did not say is asked again after this at the latest: perhaps somebody is about to connect it.
+const SILENCE_MAX: Duration = Duration::from_secs(600);
 /// How often it is looked which systems are to be asked again.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 const ASKED_AT_ONCE: usize = 8;
@@ -102,6 +104,15 @@ pub enum DriftKind {
     NotOffered,
     /// It goes by another contract, or shows none.
     OtherContract,
+}
+
+impl Survey {
+    /// When the system is asked again, if those that answer are every `interval`.
+    fn due(&self, interval: Duration) -> Timestamp {
+        let pause = if self.silence.is_some() { interval.min(SILENCE_MAX) } else { interval };
+        let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
+        self.at.saturating_add(pause).unwrap_or(Timestamp::MAX)
+    }
 }
 
 impl Recorded for Survey {
@@ -188,8 +199,7 @@ impl Surveyor {
                 self.central.keep::<Survey>(id, None).await?;
             }
         }
-        let interval = SignedDuration::try_from(self.interval).unwrap_or(SignedDuration::MAX);
-        let is_fresh = |survey: &Survey| now < survey.at.saturating_add(interval).unwrap_or(Timestamp::MAX);
+        let is_fresh = |survey: &Survey| now < survey.due(self.interval);
         let mut due = Vec::new();
         for system in systems {
             if !known.get(&system.to_string()).is_some_and(is_fresh) {
@@ -304,5 +314,23 @@ impl Central {
             self.records().await?.into_iter().map(|(_, survey): (String, _)| survey).collect();
         surveys.sort_by(|one, other| one.system.cmp(&other.system));
         Ok(surveys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_silent_is_asked_again_soon_and_who_answered_is_left_in_peace() {
+        let at: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        let system = "KG/GOV/70000001/registry".parse().unwrap();
+        let answered = Survey { system, at, silence: None, drifts: Vec::new() };
+        let silent = Survey { silence: Some("no answer".to_owned()), ..answered.clone() };
+        let (hour, second) = (Duration::from_secs(3600), Duration::from_secs(1));
+        assert_eq!(answered.due(hour), at + hour);
+        assert_eq!(silent.due(hour), at + SILENCE_MAX);
+        assert_eq!(silent.due(second), at + second);
+        assert_eq!(answered.due(Duration::MAX), Timestamp::MAX);
     }
 }

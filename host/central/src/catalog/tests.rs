@@ -4,8 +4,9 @@ use uuk_identifiers::{MemberId, SubsystemId};
 use uuk_process::Clock;
 
 use super::*;
+use uuk_pki::Der;
+
 use crate::config::DatabaseConfig;
-use crate::der::Der;
 use crate::registry::{Registry, Settings};
 
 const CONTRACT: &str = r#"{"openapi":"3.1.0","info":{"title":"t","version":"1"},"paths":{"/people/{pin}":{"get":{

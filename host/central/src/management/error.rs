@@ -1,5 +1,5 @@
 use uuk_identifiers::{ClientId, MemberId};
-use uuk_message::RelatedError;
+use uuk_message::{ManagementRequestError, RelatedError};
 use uuk_pki::{CertificateError, OcspError, PathError, ProfileError, WrongSignature};
 
 use crate::central::CentralError;
@@ -128,6 +128,16 @@ impl From<CentralError> for ManagementError {
         match error {
             CentralError::Refused(refusal) => Self::Refused(refusal),
             other => Self::Central(other),
+        }
+    }
+}
+
+impl From<ManagementRequestError> for ManagementError {
+    fn from(error: ManagementRequestError) -> Self {
+        match error {
+            ManagementRequestError::Body { what } => Self::Body { what },
+            ManagementRequestError::Certificate(error) => Self::Certificate(error),
+            _ => Self::UnknownService,
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use uuk_message::SoapFault;
+use uuk_pki::{Certificate, Der};
 use uuk_process::ErrorChain;
 use uuk_transport::{ClientAuthentication, Listener, ListenerConfig, ListenerError, read_body};
 
@@ -21,7 +22,7 @@ use super::error::ManagementError;
 use super::verify::{Door, REQUEST_BYTES_MAX, VerifiedRequest};
 use crate::audit::Actor;
 use crate::central::{Central, CentralError};
-use crate::registry::Registry;
+use crate::registry::{Registry, Settings};
 
 /// A request comes whole within this.
 const READ_TIME_MAX: Duration = Duration::from_secs(30);
@@ -84,6 +85,8 @@ impl ManagementConfig {
 #[derive(Debug)]
 pub struct ManagementService {
     doors: Vec<(Door, Listener)>,
+    /// What is shown where certificates are registered.
+    registration_certificate: Option<Der>,
     central: Arc<Central>,
     pending_time: Duration,
 }
@@ -95,10 +98,11 @@ impl ManagementService {
     /// [`ListenerError`], of the first that cannot be had.
     pub fn build(config: ManagementConfig, central: Arc<Central>) -> Result<Self, ListenerError> {
         let ManagementConfig { registration, management, pending_time } = config;
+        let registration_certificate = registration.as_ref().and_then(certificate);
         let doors = [(Door::Registration, registration), (Door::Management, management)];
         let doors = doors.into_iter().filter_map(|(door, config)| Some((door, config?)));
         let doors = doors.map(|(door, config)| Ok((door, Listener::bind(config)?)));
-        Ok(Self { doors: doors.collect::<Result<_, _>>()?, central, pending_time })
+        Ok(Self { doors: doors.collect::<Result<_, _>>()?, registration_certificate, central, pending_time })
     }
 
     /// Where authentication certificates are registered, if anywhere.
@@ -117,7 +121,7 @@ impl ManagementService {
 
     /// Takes requests until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { doors, central, pending_time } = self;
+        let Self { doors, registration_certificate, central, pending_time } = self;
         let listening = TaskTracker::new();
         for (door, listener) in doors {
             let central = Arc::clone(&central);
@@ -128,7 +132,8 @@ impl ManagementService {
             listening.spawn(listener.run(answer, stop.clone()));
         }
         listening.close();
-        tokio::join!(listening.wait(), expire(&central, pending_time, &stop));
+        let published = publish_certificate(&central, registration_certificate, &stop);
+        tokio::join!(listening.wait(), published, expire(&central, pending_time, &stop));
     }
 }
 
@@ -176,6 +181,36 @@ async fn take(central: &Central, door: Door, request: Request<Incoming>) -> Resu
     let answer = message.with_body(&request.answer(number));
     let answer = answer.map_err(|error| ManagementError::Message(error.into()))?;
     Ok(answer.bytes().clone())
+}
+
+/// The certificate that a listener shows; nothing if it shows none, or one that it could not be bound with either.
+fn certificate(listener: &ListenerConfig) -> Option<Der> {
+    let pem = std::fs::read(&listener.identity.as_ref()?.certificate).ok()?;
+    Some(Certificate::chain_from_pem(&pem).ok()?.swap_remove(0).into())
+}
+
+/// Has the configuration say by which certificate security servers know where they register: by the one that is shown.
+async fn publish_certificate(central: &Central, certificate: Option<Der>, stop: &CancellationToken) {
+    let (Some(certificate), Ok(actor)) = (certificate, "central".parse::<Actor>()) else { return };
+    let publish = async || {
+        let registration_certificate = Some(certificate.clone());
+        if central.snapshot().await?.registry.settings().registration_certificate == registration_certificate
+        {
+            return Ok(());
+        }
+        let set = |registry: &mut Registry| {
+            let registration_certificate = registration_certificate.clone();
+            registry.set_settings(Settings { registration_certificate, ..registry.settings().clone() })
+        };
+        central.change(&actor, "set-registration-certificate", set).await
+    };
+    while let Err(error) = publish().await {
+        let told = ErrorChain(&error).to_string();
+        warn!(error = %told, "The certificate for registrations cannot be published: {told}");
+        if stop.run_until_cancelled(tokio::time::sleep(EXPIRE_EVERY)).await.is_none() {
+            return;
+        }
+    }
 }
 
 /// Ends requests that wait too long.

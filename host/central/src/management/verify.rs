@@ -1,17 +1,14 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use uuk_identifiers::{ClientId, MemberId};
-use uuk_message::{Direction, Limits, PartHeaders, RelatedEvent, RelatedReader, SoapMessage};
-use uuk_pki::{
-    Certificate, CertificateUse, DigestAlgorithm, OcspResponse, SignatureAlgorithm, SignatureScheme,
+use uuk_message::{
+    Direction, Limits, ManagementRequest, PartHeaders, RelatedEvent, RelatedReader, SoapMessage,
+    signature_algorithm,
 };
+use uuk_pki::{Certificate, CertificateUse, OcspResponse};
 
 use super::error::ManagementError;
-use super::request::ManagementRequest;
 use crate::registry::Registry;
-
-/// As the header of a part is called that says how it was signed. X-Road looks for exactly these letters.
-const ALGORITHM: &str = "signature-algorithm-id";
 
 /// Signature and certificate twice, an OCSP answer: each a few kilobytes.
 pub(super) const REQUEST_BYTES_MAX: u64 = 512 << 10;
@@ -163,28 +160,8 @@ fn check_signature(
     signed: &[u8],
     whose: &'static str,
 ) -> Result<(), ManagementError> {
-    let named = signature.headers.others.iter().find(|header| header.name == ALGORITHM);
-    let algorithm = named.and_then(|header| algorithm(&header.value)).ok_or(ManagementError::Algorithm)?;
+    let algorithm = signature_algorithm(&signature.headers).ok_or(ManagementError::Algorithm)?;
     let key = certificate.public_key()?;
     let verified = key.verify_der(algorithm, signed, &signature.content);
     verified.map_err(|source| ManagementError::Signature { whose, source })
-}
-
-/// The algorithm of a name of Java's, such as `SHA512withRSA`.
-fn algorithm(name: &str) -> Option<SignatureAlgorithm> {
-    let (digest, scheme) = name.split_once("with")?;
-    Some(SignatureAlgorithm {
-        digest: match digest {
-            "SHA256" => DigestAlgorithm::Sha256,
-            "SHA384" => DigestAlgorithm::Sha384,
-            "SHA512" => DigestAlgorithm::Sha512,
-            _ => return None,
-        },
-        scheme: match scheme {
-            "RSA" => SignatureScheme::RsaPkcs1,
-            "RSAandMGF1" => SignatureScheme::RsaPss,
-            "ECDSA" => SignatureScheme::Ecdsa,
-            _ => return None,
-        },
-    })
 }

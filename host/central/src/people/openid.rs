@@ -27,10 +27,20 @@ impl Central {
         identity: &OpenIdIdentity,
     ) -> Result<Passed, PeopleError> {
         let invited = self.invited(invitation).await?;
-        if self.known_by(identity).await?.iter().any(|other| other.name != invited.name) {
-            return Err(PeopleError::TakenIdentity);
+        self.check_free(identity, &invited).await?;
+        let set = |person: &mut Person| person.openid = Some(identity.0);
+        let person = self.accept(&invited, invitation, "set-openid", set).await?;
+        // Again: of two who accept in the same moment, neither is let in.
+        self.check_free(identity, &person).await?;
+        self.begin_session(person).await
+    }
+
+    /// Refuses an identity that is somebody else's.
+    async fn check_free(&self, identity: &OpenIdIdentity, person: &Person) -> Result<(), PeopleError> {
+        match self.known_by(identity).await?.iter().all(|other| other.name == person.name) {
+            true => Ok(()),
+            false => Err(PeopleError::TakenIdentity),
         }
-        self.accept(invitation, "set-openid", |person| person.openid = Some(identity.0)).await
     }
 
     /// Lets somebody in of whom the provider has made sure; a second factor is the provider's to ask for.
@@ -46,8 +56,8 @@ impl Central {
     }
 
     async fn known_by(&self, identity: &OpenIdIdentity) -> Result<Vec<Person>, CentralError> {
-        let mut people = self.people().await?;
-        people.retain(|person| person.active && person.openid == Some(identity.0));
+        let (mut people, now) = (self.people().await?, self.clock().now());
+        people.retain(|person| person.acts_at(now) && person.openid == Some(identity.0));
         Ok(people)
     }
 }

@@ -161,6 +161,7 @@ impl Central {
         mut change: impl FnMut(&mut Person) -> Result<(), PeopleError>,
     ) -> Result<Person, PeopleError> {
         let now = self.clock().now();
+        let _counting = self.counting().await;
         let failures = self.failures(name, now).await?;
         let changed = self.change_person(actor, act, name, |person| {
             let factor = person.second_factor.as_mut().ok_or(PeopleError::SecondFactor)?;

@@ -67,8 +67,13 @@ impl Recorded for Failures {
 }
 
 impl Person {
+    /// Whether what `proven` has shown still lets them in.
+    fn signs_in_as(&self, proven: &Self, now: Timestamp) -> bool {
+        self.acts_at(now) && self.password == proven.password && self.openid == proven.openid
+    }
+
     fn is_invited_by(&self, shown: &Sha256, now: Timestamp) -> bool {
-        self.active && self.invitation.as_ref().is_some_and(|it| it.token == *shown && now < it.expires)
+        self.acts_at(now) && self.invitation.as_ref().is_some_and(|it| it.token == *shown && now < it.expires)
     }
 }
 
@@ -83,9 +88,11 @@ impl Central {
         password: Secret<String>,
     ) -> Result<Passed, PeopleError> {
         // Before a password is hashed, which takes a while.
-        self.invited(invitation).await?;
+        let invited = self.invited(invitation).await?;
         let hashed = self.hashers().hash(password).await?;
-        self.accept(invitation, "set-password", |person| person.password = Some(hashed.clone())).await
+        let set = |person: &mut Person| person.password = Some(hashed.clone());
+        let person = self.accept(&invited, invitation, "set-password", set).await?;
+        self.begin_session(person).await
     }
 
     /// Who was invited so, and has not accepted yet.
@@ -98,17 +105,17 @@ impl Central {
         person.filter(|person| person.is_invited_by(&shown, now)).ok_or(PeopleError::Invitation)
     }
 
-    /// Uses an invitation up for what `set` gives the person to sign in with, and lets them in.
+    /// Uses an invitation up for what `set` gives the person to sign in with.
     pub(super) async fn accept(
         &self,
+        invited: &Person,
         invitation: &str,
         act: &str,
         set: impl Fn(&mut Person),
-    ) -> Result<Passed, PeopleError> {
-        let person = self.invited(invitation).await?;
-        let actor = person.actor().map_err(|_| PeopleError::Name)?;
+    ) -> Result<Person, PeopleError> {
+        let actor = invited.actor().map_err(|_| PeopleError::Name)?;
         let (shown, now) = (Sha256::of(invitation.as_bytes()), self.clock().now());
-        let person = self.change_person(&actor, act, &person.name, |person| {
+        let person = self.change_person(&actor, act, &invited.name, |person| {
             // Again: somebody else may have used it in between.
             if !person.is_invited_by(&shown, now) {
                 return Err(PeopleError::Invitation);
@@ -117,7 +124,7 @@ impl Central {
             person.invitation = None;
             Ok(())
         });
-        self.begin_session(person.await?).await
+        person.await
     }
 
     /// Lets somebody in who knows their password and, if they have a second factor, shows a code of it. Nobody is told
@@ -137,10 +144,11 @@ impl Central {
         let now = self.clock().now();
         self.failures(name, now).await?;
         let person: Option<Person> = self.record(name).await?;
-        let person = person.filter(|person| person.active);
+        let person = person.filter(|person| person.acts_at(now));
         let hashed = person.as_ref().and_then(|person| person.password.clone());
         let is_right = self.hashers().verify(password, hashed).await?;
         // Again: others may have guessed while this one waited.
+        let counting = self.counting().await;
         let failures = self.failures(name, now).await?;
         let Some(person) = person.filter(|_| is_right) else {
             // Of names that nobody has, nothing is kept: anyone could fill the table.
@@ -149,6 +157,7 @@ impl Central {
             }
             return Err(PeopleError::Wrong);
         };
+        drop(counting);
         if person.has_second_factor() {
             let actor = person.actor().map_err(|_| PeopleError::Name)?;
             self.with_code(&actor, "sign-in", name, code, |_| Ok(())).await?;
@@ -186,10 +195,10 @@ impl Central {
         let session: Option<Session> = self.record(&id).await?;
         let Some(session) = session.filter(|session| session.counts_at(now)) else { return Ok(None) };
         if session.seen + TOUCH_TIME < now {
-            self.keep(&id, Some(&Session { seen: now, person: session.person.clone(), ..session })).await?;
+            self.renew(&id, &Session { seen: now, person: session.person.clone(), ..session }).await?;
         }
         let person: Option<Person> = self.record(&session.person).await?;
-        Ok(person.filter(|person| person.active))
+        Ok(person.filter(|person| person.acts_at(now)))
     }
 
     /// Ends a session.
@@ -211,7 +220,7 @@ impl Central {
             false => None,
         };
         let counts = |person: &Person| {
-            person.active && person.tokens.values().any(|it| it.token == digest && now < it.expires)
+            person.acts_at(now) && person.tokens.values().any(|it| it.token == digest && now < it.expires)
         };
         Ok(person.filter(counts))
     }
@@ -223,6 +232,12 @@ impl Central {
         let (session, digest) = new_token(&person.name)?;
         let begun = Session { person: person.name.clone(), begun: now, seen: now };
         self.keep(&digest.to_string(), Some(&begun)).await?;
+        // Whoever was dismissed or invited anew meanwhile had their sessions ended before this one began.
+        let as_it_is: Option<Person> = self.record(&person.name).await?;
+        if !as_it_is.is_some_and(|it| it.signs_in_as(&person, now)) {
+            self.keep::<Session>(&digest.to_string(), None).await?;
+            return Err(PeopleError::Wrong);
+        }
         info!(person = person.name, "{} signs in", person.name);
         Ok(Passed { person, session })
     }

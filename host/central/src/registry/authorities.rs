@@ -1,9 +1,8 @@
 use std::time::Duration;
 
-use uuk_pki::{Authorities, CertificateProfiles, CertificationAuthority};
+use uuk_pki::{Authorities, CertificateProfiles, CertificationAuthority, Der};
 
 use super::{CertificationService, Refusal, Registry, TimeStampingService, check_text, check_url};
-use crate::der::Der;
 
 impl Registry {
     /// Approves a certification service, or what it has become.

@@ -1,8 +1,7 @@
 use serde::{Deserialize, Serialize};
 use uuk_globalconf::Anchor;
-use uuk_identifiers::MemberId;
 
-use super::{Refusal, Registry};
+use super::{Refusal, Registry, check_instance};
 
 /// An anchor names a few sources and their certificates.
 const ANCHOR_BYTES_MAX: usize = 64 << 10;
@@ -27,7 +26,7 @@ impl Registry {
         if instance == self.settings.instance {
             return Err(Refusal::OwnAnchor { instance });
         }
-        MemberId { instance: instance.clone(), class: "class".into(), code: "code".into() }.checked()?;
+        check_instance(&instance)?;
         let federated = FederatedInstance { anchor: text.to_owned() };
         self.federated.insert(instance.clone(), federated);
         Ok(instance)

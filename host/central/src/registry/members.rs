@@ -2,6 +2,10 @@ use uuk_identifiers::{ClientId, MemberId, SubsystemId};
 
 use super::{Group, Member, MemberClass, Refusal, Registry, Subsystem, check_text};
 
+/// The group of all who own a security server, as X-Road's central servers have it: it follows from the servers, and gives
+/// their owners the right to management requests.
+pub(crate) const OWNERS: &str = "security-server-owners";
+
 impl Registry {
     /// Adds a class of members, or describes one anew.
     ///
@@ -123,9 +127,12 @@ impl Registry {
     /// Adds a group without members, or describes one anew.
     ///
     /// # Errors
-    /// If the code cannot be part of an identifier, or the description is no text.
+    /// If the code cannot be part of an identifier or is that of the owners, or the description is no text.
     pub fn set_group(&mut self, code: &str, description: &str) -> Result<(), Refusal> {
         self.check_code(code)?;
+        if code == OWNERS {
+            return Err(Refusal::OwnersGroup { code: code.to_owned() });
+        }
         check_text("description", description)?;
         let new = || Group { description: String::new(), members: Default::default() };
         self.groups.entry(code.to_owned()).or_insert_with(new).description = description.to_owned();

@@ -101,6 +101,12 @@ pub enum Refusal {
         /// The member.
         member: MemberId,
     },
+    /// Who is in it is not for anyone to say.
+    #[error("the group `{code}` is there always, and has the owners of all security servers")]
+    OwnersGroup {
+        /// Which.
+        code: String,
+    },
     /// Messages would come from nowhere.
     #[error("the subsystem `{subsystem}` is a client of `{server}`")]
     SubsystemInUse {

@@ -1,8 +1,8 @@
 use jiff::Timestamp;
 use uuk_identifiers::{ClientId, MemberId};
+use uuk_message::ManagementRequest;
 
 use super::{ClientState, Maintenance, PendingRequest, Refusal, Registry};
-use crate::management::ManagementRequest;
 
 /// More wait for no operator.
 const PENDING_MAX: usize = 10_000;

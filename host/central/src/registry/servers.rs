@@ -1,9 +1,8 @@
 use jiff::Timestamp;
 use uuk_identifiers::{ClientId, MemberId, ServerId};
-use uuk_pki::{CertificateUse, Sha256};
+use uuk_pki::{CertificateUse, Der, Sha256};
 
 use super::{ClientState, Maintenance, Refusal, Registry, Server, check_address, check_text};
-use crate::der::Der;
 
 /// A server has two while it changes from one to the next.
 const CERTIFICATES_MAX: usize = 10;

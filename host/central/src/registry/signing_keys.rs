@@ -1,10 +1,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use uuk_pki::Sha256;
+use uuk_pki::{Der, Sha256};
 
 use super::{Refusal, Registry, SigningKeyRecord};
-use crate::der::Der;
 
 impl Registry {
     /// Tells members of a key that will sign the configuration later.

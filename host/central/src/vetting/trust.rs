@@ -4,10 +4,9 @@ use jiff::Timestamp;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use uuk_bundle::{Role, Trust};
-use uuk_pki::{Anchors, CertificateError, Sha256};
+use uuk_pki::{Anchors, CertificateError, Der, Sha256};
 
 use super::tier::Tier;
-use crate::der::Der;
 use crate::registry::{Edit, Refusal, Registry, check_text, compare, put};
 
 const AUTHOR: &str = "author_certificate";

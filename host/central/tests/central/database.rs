@@ -127,6 +127,7 @@ async fn people_and_procedures_are_kept_in_either_database() {
             member: Some(joining.clone()),
             mail: None,
             language: None,
+            until: None,
         };
         let invitation = central.invite(&actor(), &invited).await.unwrap();
         let password = Secret::new("correct horse battery".to_owned());
@@ -160,6 +161,7 @@ async fn a_letter_is_kept_with_its_change_and_taken_by_one_node_in_either_databa
             member: None,
             mail: Some("bekov@operator.example".parse().unwrap()),
             language: None,
+            until: None,
         };
         one.invite(&actor(), &invited).await.unwrap();
         one.begin_joining(&actor(), &member("KG/GOV/70000002"), "uz-iip").await.unwrap();

@@ -183,6 +183,14 @@ async fn who_is_removed_leaves_its_groups() {
 }
 
 #[tokio::test]
+async fn who_owns_a_server_is_not_for_anyone_to_say() {
+    let registry = World::new().await.registry();
+    let owners = "security-server-owners";
+    refuses(&registry, "registry.owners_group", |one| one.set_group(owners, "Owners"));
+    refuses(&registry, "registry.not_registered", |one| one.join_group(owners, &client(SUBSYSTEM)));
+}
+
+#[tokio::test]
 async fn a_key_signs_once_everyone_knows_it() {
     let world = World::new().await;
     let mut registry = world.registry();

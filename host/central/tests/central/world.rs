@@ -6,11 +6,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use tempfile::TempDir;
 use uuk_central::{
-    Actor, Authority, Central, CertificationService, DatabaseConfig, Der, KeyFolder, Registry, Responder,
+    Actor, Authority, Central, CertificationService, DatabaseConfig, KeyFolder, Registry, Responder,
     Settings, TimeStampingService,
 };
 use uuk_identifiers::{ClientId, MemberId, ServerId, SubsystemId};
-use uuk_pki::{CertificateUse, Sha256};
+use uuk_pki::{CertificateUse, Der, Sha256};
 use uuk_process::{Clock, Secret};
 use uuk_testkit::databases::{PASSWORD, PostgreSql, USER};
 use uuk_testkit::network::{Instance, InstanceOptions};

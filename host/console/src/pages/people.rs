@@ -47,6 +47,7 @@ pub(super) fn list(
                     }
                 }
                 label { (visit.text("person/member")) input name="/member:optional" placeholder="KG/GOV/70000001"; }
+                label { (visit.text("person/until")) input type="date" name="/until:optional"; }
                 (mail::fields(visit, "", None))
                 button type="submit" { (visit.text("person/invite")) }
             }
@@ -67,7 +68,12 @@ fn row(visit: &Visit, person: &Person, one: &Person) -> Markup {
             td { (one.full_name) }
             td { (roles.join(", ")) }
             td { @if let Some(member) = &one.member { (member) } }
-            td { (visit.text(state)) }
+            td {
+                (visit.text(state))
+                @if let Some(until) = one.until.filter(|_| one.active) {
+                    ", " (visit.language.fill("person/ends", until))
+                }
+            }
             td { @if one.active && one.name != person.name && may(person, Action::Dismiss) {
                 form method="post" action={ "/people/" (one.name) "/dismiss" } {
                     (visit.form_token())

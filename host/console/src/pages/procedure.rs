@@ -3,7 +3,7 @@ use uuk_central::joining::{Deadline, Profile, Stage, Turn};
 use uuk_central::{Person, StepName};
 
 use super::{Visit, application, catalog, instructions};
-use crate::desk::{CaseView, Finding};
+use crate::desk::{CaseView, ConnectionTest, Finding};
 use crate::problem::Problem;
 
 pub(super) fn show(visit: &Visit, person: &Person, case: &CaseView, problem: Option<&Problem>) -> Markup {
@@ -12,6 +12,7 @@ pub(super) fn show(visit: &Visit, person: &Person, case: &CaseView, problem: Opt
         p.lead { (visit.language.fill("procedure/of", case.number)) " · " (case.member) }
         (standing(visit, person, case))
         (progress(visit, case))
+        @if case.stage == Stage::CertificatesRegistered { (connections(visit, case)) }
         @if !case.steps.is_empty() {
             h2 { (visit.text("procedure/next")) }
             @for step in &case.steps {
@@ -91,6 +92,26 @@ fn progress(visit: &Visit, case: &CaseView) -> Markup {
     }
 }
 
+/// Which of the member's systems have answered.
+fn connections(visit: &Visit, case: &CaseView) -> Markup {
+    html! {
+        h2 { (visit.text("connection/title")) }
+        @if case.connections.is_empty() { p { (visit.text("connection/none")) } }
+        ul { @for ConnectionTest { system, at, silence } in &case.connections {
+            @let time = at.strftime("%Y-%m-%d %H:%M").to_string() + " UTC";
+            li {
+                code { (system) } ": "
+                @match silence {
+                    None => { (visit.language.fill("connection/answers", time)) }
+                    Some(reason) => {
+                        span.wrong { (visit.language.fill("connection/silent", time)) } " " code { (reason) }
+                    }
+                }
+            }
+        } }
+    }
+}
+
 fn history(visit: &Visit, case: &CaseView) -> Markup {
     html! {
         h2 { (visit.text("procedure/history")) }
@@ -130,24 +151,15 @@ fn step_form(visit: &Visit, person: &Person, case: &CaseView, step: StepName) ->
             let to = format!("/procedures/{}/application", case.number);
             return html! { p { a.button href=(to) { (label) } } };
         }
-        StepName::Withdraw => {
+        StepName::Withdraw | StepName::Terminate => {
             return html! {
                 details { summary { (label) }
                     form method="post" action=(action) {
                         (visit.form_token())
-                        p { (visit.text("help/withdraw")) }
-                        button.danger type="submit" { (label) }
-                    }
-                }
-            };
-        }
-        StepName::Terminate => {
-            return html! {
-                details { summary { (label) }
-                    form method="post" action=(action) {
-                        (visit.form_token())
-                        p { (visit.text("help/terminate")) }
-                        label { (visit.text("help/why_and_when")) textarea name="/explanation" rows="4" required {} }
+                        p { (visit.text(&format!("help/{step}"))) }
+                        @if step == StepName::Terminate {
+                            label { (visit.text("help/why_and_when")) textarea name="/explanation" rows="4" required {} }
+                        }
                         button.danger type="submit" { (label) }
                     }
                 }

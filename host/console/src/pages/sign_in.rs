@@ -6,15 +6,13 @@ use uuk_process::Secret;
 use super::{Filled, Visit, let_in};
 use crate::console::Asked;
 use crate::desk::Desk;
-use crate::openid::{Departure, OpenId, may_be_invitation};
+use crate::openid::{ATTEMPT_TIME, Departure, OpenId, may_be_invitation};
 use crate::problem::Problem;
 use crate::reply::Reply;
 
 /// What a browser takes along to the OpenID provider. It comes back from another site, so that a cookie for links of
 /// this one only would stay away.
 const ATTEMPT_COOKIE: &str = "__Host-openid";
-/// For somebody who looks for their telephone.
-const ATTEMPT_SECONDS: u32 = 600;
 
 pub(super) fn form(visit: &Visit, desk: &Desk, problem: Option<&Problem>) -> Markup {
     html! {
@@ -64,7 +62,7 @@ pub(super) async fn depart(visit: &Visit, desk: &Desk, form: Option<&Filled>) ->
         None => Reply::see_other(&location),
         Some(_) => on_the_way(visit, &location, &visit.language.fill("openid/leave", openid.name())),
     };
-    Ok(reply.cookie(&attempt_cookie(&attempt, ATTEMPT_SECONDS)))
+    Ok(reply.cookie(&attempt_cookie(&attempt, ATTEMPT_TIME)))
 }
 
 /// Lets somebody in who comes back from the OpenID provider.
@@ -105,7 +103,7 @@ fn on_the_way(visit: &Visit, location: &str, told: &str) -> Reply {
     visit.titled(StatusCode::OK, "page/sign_in", page).header("refresh", &format!("0; url={location}"))
 }
 
-fn attempt_cookie(attempt: &Secret<String>, seconds: u32) -> String {
+fn attempt_cookie(attempt: &Secret<String>, seconds: i64) -> String {
     let attempt = attempt.expose();
     format!("{ATTEMPT_COOKIE}={attempt}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={seconds}")
 }

@@ -1,11 +1,16 @@
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
-use uuk_central::{Der, Role};
-use uuk_pki::Certificate;
+use uuk_central::Role;
+use uuk_pki::{Certificate, Der};
+use uuk_process::Secret;
 
-use crate::world::{MEMBER, SERVER, World, application, digest, operator, review};
+use crate::surveys::{EVERY, TRIES_MAX, Telling, list};
+use crate::world::{MEMBER, PASSWORD, SERVER, World, application, digest, operator, review};
 
+const PORTAL: &str = "KG/GOV/70000002/portal";
 const STEPS: &str = "/api/v1/procedures/1/steps";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,6 +70,20 @@ async fn an_institution_joins_from_the_application_to_readiness() {
     };
     world.central.change(&operator(), "register", register).await.unwrap();
     world.step(operator_token, json!({ "act": "register_certificates" })).await;
+
+    // Everyone sees whether the institution's system answers.
+    let telling = Telling::to(&world, EVERY).await;
+    let connect = |registry: &mut uuk_central::Registry| {
+        registry.add_subsystem(&PORTAL.parse().unwrap(), None)?;
+        registry.add_client(&SERVER.parse().unwrap(), &PORTAL.parse().unwrap())
+    };
+    assert_eq!(world.get(head, "/api/v1/procedures/1").await.1["connections"], json!([]), "none to be asked");
+    world.central.change(&operator(), "connect", connect).await.unwrap();
+    let silent = connection(&world, head, |test| !test["silence"].is_null()).await;
+    assert_eq!(silent["system"], PORTAL);
+    *telling.body.lock().unwrap() = list(&[]);
+    world.clock.advance(EVERY);
+    connection(&world, head, |test| test["at"].is_string() && test["silence"].is_null()).await;
     world.step(operator_token, json!({ "act": "confirm_connection", "record": digest("call") })).await;
     let ready = world.step(operator_token, json!({ "act": "confirm_catalog" })).await;
     assert_eq!((&ready["stage"], &ready["turn"]), (&json!("ready"), &json!("nobody")));
@@ -82,6 +101,18 @@ async fn an_institution_joins_from_the_application_to_readiness() {
         world.audit().await.into_iter().map(|entry| (entry.actor.to_string(), entry.act)).collect();
     assert!(acts.contains(&("person:asanova".to_owned(), "joining-submit".to_owned())), "{acts:?}");
     assert!(acts.contains(&("person:bekov".to_owned(), "joining-confirm-catalog".to_owned())), "{acts:?}");
+}
+
+/// The test of the institution's only system, once it is as wanted.
+async fn connection(world: &World, token: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    for _ in 0..TRIES_MAX {
+        let (_, shown) = world.get(token, "/api/v1/procedures/1").await;
+        if is_wanted(&shown["connections"][0]) {
+            return shown["connections"][0].clone();
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the system is not asked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,6 +258,34 @@ async fn a_token_ends_with_its_time_or_its_person() {
     let (status, _) = world.call("DELETE", operator_token, "/api/v1/people/choroev", None).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(world.get(token, "/api/v1/me").await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_designation_ends_after_its_last_day() {
+    let world = World::new().await;
+    let operator_token = &world.token("bekov", Role::Operator, "").await;
+    let wanted = json!({
+        "name": "asanova", "full_name": "A. Asanova", "roles": ["specialist"], "member": MEMBER, "until": "2026-11-24",
+    });
+    let (status, told) = world.post(operator_token, "/api/v1/people", &wanted).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let password = || Secret::new(PASSWORD.to_owned());
+    world.central.accept_invitation(told["invitation"].as_str().unwrap(), password()).await.unwrap();
+    let token = world.central.issue_token(&operator(), "asanova", "test", 300).await.unwrap();
+
+    world.advance(1);
+    assert_eq!(world.get(token.expose(), "/api/v1/me").await.1["until"], json!("2026-11-24"));
+    world.central.sign_in("asanova", password(), "").await.unwrap();
+    world.advance(1);
+    assert_eq!(world.get(token.expose(), "/api/v1/me").await.0, StatusCode::UNAUTHORIZED);
+    assert!(world.central.sign_in("asanova", password(), "").await.is_err(), "with the right password");
+    assert!(world.central.issue_token(&operator(), "asanova", "test", 300).await.is_err());
+
+    let prolonged = json!({
+        "name": "asanova", "full_name": "A. Asanova", "roles": ["specialist"], "member": MEMBER, "until": "2027-11-24",
+    });
+    let (_, told) = world.post(operator_token, "/api/v1/people", &prolonged).await;
+    world.central.accept_invitation(told["invitation"].as_str().unwrap(), password()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

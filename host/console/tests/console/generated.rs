@@ -35,6 +35,7 @@ async fn token(office: &Office, is_at_member: bool) -> String {
         member: is_at_member.then(|| PROVIDER.parse().unwrap()),
         mail: None,
         language: None,
+        until: None,
     };
     let central = &office.world.central;
     central.invite(&operator(), &invited).await.unwrap();

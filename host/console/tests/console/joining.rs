@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use uuk_central::{Der, Role, ServiceDescription, TimeStampingService};
-use uuk_pki::Certificate;
+use uuk_central::{Role, ServiceDescription, TimeStampingService};
+use uuk_pki::{Certificate, Der};
 use uuk_testkit::joining::Joining;
 pub(crate) use uuk_testkit::joining::accept;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuk_central::{Central, DatabaseConfig, Delivery, Invited, Letter, Notice, Role, ServiceDescription};
 use uuk_console::{MailConfig, MailSecurity, Mailer};
@@ -46,6 +46,7 @@ async fn reachable_at(
         member: role.is_at_member().then(|| member.parse().unwrap()),
         mail: Some(mail.parse().unwrap()),
         language: Some(language.to_owned()),
+        until: None,
     };
     world.central.invite(&operator(), &invited).await.unwrap();
     world.central.issue_token(&operator(), name, "test", 300).await.unwrap().expose().clone()
@@ -208,6 +209,14 @@ async fn a_letter_that_no_mailbox_takes_is_given_up_and_shown() {
     assert!(!format!("{:?}", world.audit().await).contains("operator.example"));
 }
 
+/// What a consumer asks of the provider.
+fn request() -> Value {
+    json!({
+        "consumer": MEMBER, "service": description().service, "purpose": "pensions", "legal_basis": "Law 7",
+        "fields": ["/get/answer/name"], "until": "2027-12-31T00:00:00Z", "calls_per_day": 10,
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn providers_and_consumers_learn_what_changes_for_them() {
     let world = World::new().await;
@@ -217,10 +226,7 @@ async fn providers_and_consumers_learn_what_changes_for_them() {
     let editor = (Role::CatalogEditor, PROVIDER);
     let provider = reachable_at(&world, "osmonov", editor, "o@people.example", "en").await;
     let service = description().service;
-    let asked = json!({
-        "consumer": MEMBER, "service": service, "purpose": "pensions", "legal_basis": "Law 7",
-        "fields": ["/get/answer/name"], "until": "2027-12-31T00:00:00Z", "calls_per_day": 10,
-    });
+    let asked = request();
     let told = async || {
         let letters = due(&world.central).await;
         let told = letters.iter().map(|letter| (letter.person.name.clone(), letter.notice.clone()));
@@ -305,10 +311,7 @@ async fn a_request_that_waits_for_longer_than_promised_is_told_and_comes_first()
     let provider = reachable_at(&world, "osmonov", editor, "o@people.example", "uz").await;
     reachable(&world, "bekov", Role::Operator, "b@operator.example", "ky").await;
     let service = description().service;
-    let asked = json!({
-        "consumer": MEMBER, "service": service, "purpose": "pensions", "legal_basis": "Law 7",
-        "fields": ["/get/answer/name"], "until": "2027-12-31T00:00:00Z", "calls_per_day": 10,
-    });
+    let asked = request();
     let ask = async || assert_eq!(world.post(&consumer, "/api/v1/accesses", &asked).await.0.as_u16(), 201);
     let listed = async || {
         let (_, told) = world.get(&provider, "/api/v1/accesses").await;

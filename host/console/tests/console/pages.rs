@@ -30,8 +30,11 @@ async fn a_form_of_another_session_or_site_is_refused() {
     let page = world.send("GET", "/procedures", &[("cookie", cookie.clone())], "").await;
     let body = format!("form_token={}&/profile=tunduk-2018", form_token(&page.text));
     let from_elsewhere = [form(), ("cookie", cookie.clone()), ("sec-fetch-site", "cross-site".to_owned())];
+    // As older browsers say it.
+    let origin = |site: &str| vec![form(), ("cookie", cookie.clone()), ("origin", format!("http://{site}"))];
     for (headers, body) in [
         (from_elsewhere.to_vec(), body.as_str()),
+        (origin("elsewhere.example"), body.as_str()),
         (vec![form(), ("cookie", cookie.clone())], "/profile=tunduk-2018"),
         (vec![form(), ("cookie", cookie.clone())], "form_token=sha256:00&/profile=tunduk-2018"),
     ] {
@@ -39,7 +42,10 @@ async fn a_form_of_another_session_or_site_is_refused() {
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
         assert!(answer.text.contains("console.forged"), "{}", answer.text);
     }
-    let answer = world.send("POST", "/procedures", &[form(), ("cookie", cookie)], &body).await;
+    let forged = [form(), ("origin", "http://elsewhere.example".to_owned())];
+    let answer = world.send("POST", "/invitation", &forged, "invitation=a.b&password=any").await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "not even where no session is");
+    let answer = world.send("POST", "/procedures", &origin(&world.address), &body).await;
     assert_eq!(
         (answer.status, &answer.headers["location"]),
         (StatusCode::SEE_OTHER, &http::HeaderValue::from_static("/procedures/1/application"))

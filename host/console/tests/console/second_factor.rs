@@ -124,6 +124,14 @@ async fn guessing_codes_locks_an_account_and_inviting_anew_ends_the_second_facto
         assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{path}");
     }
 
+    // Of guesses that come at once, none is overlooked.
+    world.clock.advance(Duration::from_secs(16 * 60));
+    let wrong = guess(&self::wrong(&code(&world, key)));
+    let guesses = (0..40).map(|_| world.send("POST", "/second-factor/remove", &headers, &wrong));
+    let answers = futures_util::future::join_all(guesses).await;
+    let looked_at = answers.iter().filter(|answer| answer.status == StatusCode::UNAUTHORIZED).count();
+    assert_eq!(looked_at, 5);
+
     world.clock.advance(Duration::from_secs(3600));
     world.sign_in(NAME, Role::Head, MEMBER).await;
     let answer = world.send("POST", "/sign-in", &[form()], &sign_in("")).await;

@@ -15,18 +15,18 @@ use crate::catalog::{PROVIDER, SYSTEM};
 use crate::joining::{accept, look};
 use crate::world::World;
 
-const EVERY: Duration = Duration::from_secs(1);
+pub(crate) const EVERY: Duration = Duration::from_secs(1);
 /// Tenths of a second.
-const TRIES_MAX: usize = 300;
+pub(crate) const TRIES_MAX: usize = 300;
 
 /// A security server that answers whatever it is told to.
-struct Telling {
-    body: Arc<Mutex<String>>,
+pub(crate) struct Telling {
+    pub(crate) body: Arc<Mutex<String>>,
     _stop: DropGuard,
 }
 
 impl Telling {
-    async fn to(world: &World) -> Self {
+    pub(crate) async fn to(world: &World, interval: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let body = Arc::new(Mutex::new(String::new()));
@@ -45,7 +45,7 @@ impl Telling {
         let config = SurveyConfig {
             server: UpstreamConfig::new(format!("http://{address}")),
             client: "KG/GOV/10000001/management".parse().unwrap(),
-            interval: EVERY,
+            interval,
         };
         let surveyor = Surveyor::build(&config, Arc::clone(&world.central)).unwrap();
         tokio::spawn(surveyor.run(stop.clone()));
@@ -69,7 +69,7 @@ impl Telling {
     }
 }
 
-fn list(codes: &[&str]) -> String {
+pub(crate) fn list(codes: &[&str]) -> String {
     let services: Vec<_> =
         codes.iter().map(|code| json!({ "service_code": code, "endpoint_list": [] })).collect();
     json!({ "service": services }).to_string()
@@ -81,7 +81,7 @@ async fn a_survey_is_shown_to_who_is_responsible_whatever_the_server_tells() {
     world.furnish().await;
     world.publish().await;
     let token = world.token("auditor", Role::Auditor, "").await;
-    let telling = Telling::to(&world).await;
+    let telling = Telling::to(&world, EVERY).await;
 
     for (body, silence) in [
         ("no list".to_owned(), "the answer is no list of services"),

@@ -10,8 +10,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuk_asic::{Profile, Signer};
 use uuk_bundle::{Bundle, Trust, pack, sign_author};
 use uuk_central::vetting::{Examiner, Vetter, VettingConfig, VettingService};
-use uuk_central::{Der, Invited, Role, TimeStampingService};
-use uuk_pki::{Anchors, Authorities, Certificate, SoftwareKey, TimeStampToken};
+use uuk_central::{Invited, Role, TimeStampingService};
+use uuk_pki::{Anchors, Authorities, Certificate, Der, SoftwareKey, TimeStampToken};
 use uuk_testkit::authority::{Authority, KeyKind, SigningIdentity};
 
 use crate::browser::Browser;
@@ -110,6 +110,7 @@ impl Office {
             member: None,
             mail: None,
             language: None,
+            until: None,
         };
         let central = &self.world.central;
         central.invite(&operator(), &invited).await.unwrap();

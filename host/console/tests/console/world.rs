@@ -12,11 +12,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuk_central::{
-    Actor, AuditEntry, Authority, Central, CertificationService, DatabaseConfig, Der, Invited, KeyFolder,
+    Actor, AuditEntry, Authority, Central, CertificationService, DatabaseConfig, Invited, KeyFolder,
     Registry, Responder, Role, Settings,
 };
 use uuk_console::{Console, ConsoleConfig};
-use uuk_pki::Sha256;
+use uuk_pki::{Der, Sha256};
 use uuk_process::{Clock, Secret};
 use uuk_testkit::joining::CHECKLIST;
 use uuk_testkit::network::{Instance, InstanceOptions, certificate_pem};
@@ -24,7 +24,7 @@ use uuk_testkit::network::{Instance, InstanceOptions, certificate_pem};
 /// Who joins, by the name it will have.
 pub(crate) const MEMBER: &str = "KG/GOV/70000002";
 pub(crate) const SERVER: &str = "KG/GOV/70000002/ss1";
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 pub(crate) struct World {
     pub(crate) central: Arc<Central>,
@@ -85,6 +85,7 @@ impl World {
             member: role.is_at_member().then(|| member.parse().unwrap()),
             mail: None,
             language: None,
+            until: None,
         };
         self.central.invite(&operator(), &invited).await.unwrap().expose().clone()
     }

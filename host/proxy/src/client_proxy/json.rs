@@ -23,7 +23,7 @@ use uuk_message::{
 use uuk_transport::Peer;
 
 use self::description::Protocol;
-use super::{ClientProxy, Sending, provider_of, whole};
+use super::{ClientProxy, Sending, envelope, provider_of, whole};
 use crate::exchange::{Attachment, ExchangeError};
 use crate::fault::{Record, Refusal};
 use crate::incoming::IncomingError;
@@ -35,7 +35,6 @@ use crate::stages::authorize;
 use crate::stages::receive::{self, Head};
 
 mod description;
-mod envelope;
 
 pub(super) use self::description::Descriptions;
 
@@ -126,7 +125,7 @@ impl ClientProxy {
         // Each operation of a WSDL is a service of its own, and the client named one of them.
         let service = SoapServiceId { code: operation.id().to_owned(), ..service };
         let request = envelope::write(&soap_header(named.head(), service), &element).map_err(not_in_soap)?;
-        let answer = match self.send_soap(request).await {
+        let answer = match self.send_soap(envelope::MEDIA_TYPE, request).await {
             Err(ExchangeError::Incoming(IncomingError::Fault(fault))) => match problem_of(&fault) {
                 Some(problem) => return Ok(respond_problem(&problem, record)),
                 None => return Err(ExchangeError::Incoming(IncomingError::Fault(fault)).into()),
@@ -225,15 +224,11 @@ fn compose(
 /// The names of a call, as SOAP says them.
 fn soap_header(named: &RestRequestHead, service: SoapServiceId) -> SoapHeader {
     SoapHeader {
-        client: named.client.clone(),
-        service,
-        id: named.id.clone(),
-        protocol_version: "4.0".to_owned(),
         security_server: named.security_server.clone(),
         user_id: named.user_id.clone(),
         issue: named.issue.clone(),
         represented_party: named.represented_party.clone(),
-        request_hash: None,
+        ..SoapHeader::new(named.client.clone(), service, named.id.clone())
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming as Body;
 use uuid::Uuid;
-use uuk_message::{Direction as Way, MessageKind, Part, PartHeaders, RelatedError, SoapHeader, SoapMessage};
+use uuk_message::{Direction as Way, MessageKind, Part, RelatedError, SoapHeader};
 use uuk_messagelog::Direction;
 use uuk_transport::{Peer, PeerAddress};
 
@@ -79,19 +79,18 @@ impl ClientProxy {
         Ok(delivered(self.exchange.see_through(async move { this.forward_soap(sending).await }).await??)?)
     }
 
-    /// Sends a request of this server's making, and waits for its answer even if the client does not.
+    /// Sends a request of this server's making, in the form that `content_type` says, and waits for its answer even if
+    /// the client does not.
     pub(super) async fn send_soap(
         self: &Arc<Self>,
-        message: Box<SoapMessage>,
+        content_type: &str,
+        request: Related,
     ) -> Result<Related, ExchangeError> {
         let trust = self.exchange.trust.in_force()?;
-        let SoapHeader { service, security_server, .. } = message.header();
+        let SoapHeader { service, security_server, .. } = request.message.header();
         let port = self.exchange.config.port;
         let addresses = trust.addresses(&service.provider, security_server.as_ref(), port)?;
-        let content_type = "text/xml; charset=utf-8".to_owned();
-        let headers = PartHeaders::of_type(content_type.as_str());
-        let request = Related { headers, message, attachments: Vec::new() };
-        let action = Some(HeaderValue::from_static("\"\""));
+        let (content_type, action) = (content_type.to_owned(), Some(HeaderValue::from_static("\"\"")));
         let sending = Sending { trust, addresses, request, content_type, action };
         let this = Arc::clone(self);
         Ok(self.exchange.see_through(async move { this.forward_soap(sending).await }).await??.answer)

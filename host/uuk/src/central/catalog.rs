@@ -10,7 +10,7 @@ use uuk_central::{
 use uuk_globalconf::from_toml;
 use uuk_identifiers::{ServiceId, SubsystemId};
 
-use super::{Operator, failure};
+use super::{Operator, failure, read_file};
 use crate::exit_code::ExitCode;
 use crate::terminal::Failure;
 
@@ -92,7 +92,7 @@ pub(super) fn run(command: &CatalogCommand, operator: &Operator<'_>) -> Result<(
             })
         }
         CatalogCommand::Draft { description, contract } => {
-            let (description, contract) = (read_toml(description)?, read(contract)?);
+            let (description, contract) = (read_toml(description)?, read_file(contract, FILE_BYTES_MAX)?);
             draft(operator, description, &contract)
         }
         CatalogCommand::Lint { service } => lint(operator, service),
@@ -219,23 +219,11 @@ fn refused(error: &PublishingError) -> Failure {
 }
 
 fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
-    let bytes = read(path)?;
+    let bytes = read_file(path, FILE_BYTES_MAX)?;
     let invalid = |reason: &dyn std::fmt::Display| {
         let message = format!("`{}` is not usable", path.display());
         Failure::new(ExitCode::Usage, "central.file_invalid", message).note(reason)
     };
     let text = std::str::from_utf8(&bytes).map_err(|error| invalid(&error))?;
     from_toml(text).map_err(|error| invalid(&error))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    use std::io::Read;
-
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut bytes));
-    read.map_err(|error| {
-        let message = format!("cannot read `{}`", path.display());
-        Failure::new(ExitCode::Remote, "central.file_unreadable", message).note(error)
-    })?;
-    Ok(bytes)
 }

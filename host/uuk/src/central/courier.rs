@@ -3,8 +3,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use uuk_central::PublisherError;
 
-use super::{Operator, failure};
+use super::{Operator, failure, unusable};
 use crate::exit_code::ExitCode;
 use crate::terminal::Failure;
 
@@ -28,8 +29,8 @@ pub(super) fn run(command: &CourierCommand, operator: &Operator<'_>) -> Result<(
     let lifetime = SignedDuration::from_hours(24 * i64::from(*days));
     let expires = operator.central.clock().now().checked_add(lifetime).unwrap_or(Timestamp::MAX);
     let keys = operator.config.keys()?;
-    let bytes = uuk_central::courier(&snapshot.registry, &keys, expires)
-        .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+    let bytes =
+        uuk_central::courier(&snapshot.registry, &keys, expires).map_err(unusable(PublisherError::code))?;
     std::fs::write(file, bytes).map_err(|error| {
         let message = format!("cannot write `{}`", file.display());
         Failure::new(ExitCode::Remote, "central.file_unwritable", message).note(error)

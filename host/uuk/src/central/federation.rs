@@ -1,12 +1,10 @@
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::json;
 use uuk_globalconf::Anchor;
 
-use super::{Operator, failure};
-use crate::exit_code::ExitCode;
+use super::{Operator, failure, read_file};
 use crate::terminal::Failure;
 
 /// More is refused by the registry, which says so.
@@ -36,12 +34,7 @@ pub(super) fn run(command: &FederationCommand, operator: &Operator<'_>) -> Resul
 }
 
 fn add(operator: &Operator<'_>, path: &Path) -> Result<(), Failure> {
-    let mut anchor = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(READ_BYTES_MAX).read_to_end(&mut anchor));
-    read.map_err(|error| {
-        let message = format!("cannot read `{}`", path.display());
-        Failure::new(ExitCode::Remote, "central.file_unreadable", message).note(error)
-    })?;
+    let anchor = read_file(path, READ_BYTES_MAX)?;
     let federating =
         operator.central.change(&operator.actor, "federate", |registry| registry.federate(&anchor));
     let instance = operator.runtime.block_on(federating).map_err(|error| failure(&error))?;

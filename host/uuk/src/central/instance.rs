@@ -2,11 +2,11 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use serde_json::json;
-use uuk_central::{Audience, Registry, Settings};
+use uuk_central::{Audience, KeyFolderError, Registry, Settings};
 use uuk_globalconf::Anchor;
 use uuk_identifiers::ClientId;
 
-use super::{Operator, failure};
+use super::{Operator, failure, unusable};
 use crate::exit_code::ExitCode;
 use crate::terminal::Failure;
 
@@ -22,6 +22,22 @@ pub(crate) struct InitOptions {
     #[arg(long, value_name = "CLIENT")]
     management: ClientId,
     /// Where requests to register authentication certificates go, if not to port 4001 of the first source
+    #[arg(long, value_name = "URL")]
+    registration: Option<String>,
+}
+
+/// Change where the instance is found: by its members, and by those who register
+///
+/// What is not given stays. Servers learn of it with the next global configuration; new ones need a new anchor.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SettingsOptions {
+    /// Where members download the configuration, in place of all before: HOST or HOST:PORT; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    source: Vec<String>,
+    /// Who answers management requests: KG/GOV/10000001/management
+    #[arg(long, value_name = "CLIENT")]
+    management: Option<ClientId>,
+    /// Where requests to register authentication certificates go
     #[arg(long, value_name = "URL")]
     registration: Option<String>,
 }
@@ -50,9 +66,7 @@ pub(super) fn init(options: &InitOptions, operator: &Operator<'_>) -> Result<(),
         // Not to leave a key behind that nobody needs.
         operator.central.check_empty().await.map_err(|error| failure(&error))?;
         let keys = operator.config.keys()?;
-        let certificate = keys
-            .generate(instance, now)
-            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+        let certificate = keys.generate(instance, now).map_err(unusable(KeyFolderError::code))?;
         let registry = Registry::new(settings, certificate, now).map_err(|error| failure(&error.into()))?;
         operator.central.found(&operator.actor, registry).await.map_err(|error| failure(&error))
     };
@@ -60,6 +74,23 @@ pub(super) fn init(options: &InitOptions, operator: &Operator<'_>) -> Result<(),
     operator.terminal.step("founded", format_args!("the instance {instance}; next: uuk central anchor"));
     operator.terminal.result("uuk.cli/central-init/v1", &json!({ "instance": instance }), instance);
     Ok(())
+}
+
+pub(super) fn settings(options: &SettingsOptions, operator: &Operator<'_>) -> Result<(), Failure> {
+    let SettingsOptions { source, management, registration } = options;
+    operator.change("set-settings", |registry| {
+        let mut settings = registry.settings().clone();
+        if !source.is_empty() {
+            settings.sources.clone_from(source);
+        }
+        if let Some(client) = management {
+            settings.management_provider.clone_from(client);
+        }
+        if let Some(url) = registration {
+            settings.registration_url.clone_from(url);
+        }
+        registry.set_settings(settings)
+    })
 }
 
 pub(super) fn anchor(options: &AnchorOptions, operator: &Operator<'_>) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 use std::fmt::Write;
 
 use clap::Subcommand;
+use jiff::civil::Date;
 use serde_json::json;
 use uuk_central::{Invited, MailAddress, PeopleError, Role};
 use uuk_identifiers::MemberId;
@@ -31,6 +32,9 @@ pub(crate) enum PersonCommand {
         /// In which language: ky, ru, uz or en
         #[arg(long)]
         language: Option<String>,
+        /// The last day on which they may sign in, if the designation ends: 2027-06-30
+        #[arg(long)]
+        until: Option<Date>,
     },
     /// Let somebody in no longer
     Dismiss {
@@ -62,11 +66,11 @@ pub(super) fn run(command: &PersonCommand, operator: &Operator<'_>) -> Result<()
             );
             return Ok(());
         }
-        PersonCommand::Invite { name, full_name, roles, member, mail, language } => {
+        PersonCommand::Invite { name, full_name, roles, member, mail, language, until } => {
             let (name, full_name) = (name.clone(), full_name.clone());
             let roles = roles.iter().copied().collect();
             let (member, mail, language) = (member.clone(), mail.clone(), language.clone());
-            let invited = Invited { name, full_name, roles, member, mail, language };
+            let invited = Invited { name, full_name, roles, member, mail, language, until: *until };
             runtime.block_on(central.invite(actor, &invited))
         }
         PersonCommand::Token { name, label, days } => {
@@ -85,13 +89,17 @@ fn list(operator: &Operator<'_>) -> Result<(), Failure> {
     for person in &people {
         let roles: Vec<_> = person.roles.iter().map(Role::to_string).collect();
         let member = person.member.as_ref().map(ToString::to_string).unwrap_or_default();
-        let state = if person.active { "" } else { "dismissed" };
+        let state = match (person.active, person.until) {
+            (false, _) => "dismissed".to_owned(),
+            (true, Some(until)) => format!("until {until}"),
+            (true, None) => String::new(),
+        };
         // Writing into a string does not fail.
         let _ =
             writeln!(text, "{}  {}  {}  {member}  {state}", person.name, person.full_name, roles.join(","));
         told.push(json!({
             "name": person.name, "full_name": person.full_name, "roles": person.roles, "member": person.member,
-            "active": person.active,
+            "active": person.active, "until": person.until,
         }));
     }
     operator.terminal.result("uuk.cli/central-people/v1", &json!({ "people": told }), text);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use uuk_central::vetting::{Examiner, Vetter, VettingService};
-use uuk_central::{Actor, Central, ManagementService, Publisher, Surveyor};
-use uuk_console::{Console, Mailer};
+use uuk_central::vetting::{Examiner, Vetter, VetterError, VettingService};
+use uuk_central::{Actor, Central, ManagementService, Publisher, PublisherError, Surveyor};
+use uuk_console::{Console, ConsoleError, MailError, Mailer};
 use uuk_process::Clock;
-use uuk_transport::ListenerError;
+use uuk_transport::{ListenerError, UpstreamBuildError};
 
 use super::config::CentralConfig;
-use super::failure;
+use super::{failure, unusable};
 use crate::commands::serve::{start_telemetry, wait_for_signal};
 use crate::exit_code::ExitCode;
 use crate::terminal::{Failure, Terminal};
@@ -29,14 +29,12 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
         let central = Arc::new(central.map_err(|error| failure(&error))?);
         let publisher = Publisher::build(config.publication, Arc::clone(&central), keys)
             .await
-            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
-        let unusable =
-            |error: ListenerError| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error);
-        let management = ManagementService::build(config.requests, Arc::clone(&central)).map_err(unusable)?;
+            .map_err(unusable(PublisherError::code))?;
+        let management = ManagementService::build(config.requests, Arc::clone(&central))
+            .map_err(unusable(ListenerError::code))?;
         let advisories = config.vetting.as_ref().and_then(|vetting| vetting.advisories.as_deref());
         let vetter = config.vetting.as_ref().map(Vetter::open).transpose();
-        let vetter = vetter
-            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+        let vetter = vetter.map_err(unusable(VetterError::code))?;
         let vetting = VettingService::build(
             Arc::clone(&central),
             examiner(advisories).map_err(environment)?,
@@ -45,15 +43,12 @@ pub(super) fn run(config: CentralConfig, terminal: &Terminal) -> Result<(), Fail
         );
         let mailer =
             config.mail.as_ref().map(|config| Mailer::build(config, Arc::clone(&central))).transpose();
-        let mailer = mailer
-            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+        let mailer = mailer.map_err(unusable(MailError::code))?;
         let surveyor =
             config.survey.as_ref().map(|config| Surveyor::build(config, Arc::clone(&central))).transpose();
-        let surveyor = surveyor
-            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+        let surveyor = surveyor.map_err(unusable(UpstreamBuildError::code))?;
         let console = config.console.map(|config| Console::build(config, central)).transpose();
-        let console = console
-            .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+        let console = console.map_err(unusable(ConsoleError::code))?;
         let stop = CancellationToken::new();
         wait_for_signal(stop.clone()).map_err(environment)?;
         if let Some(address) = management.registration_address() {

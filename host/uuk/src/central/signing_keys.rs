@@ -2,10 +2,10 @@ use std::fmt::Write;
 
 use clap::Subcommand;
 use serde_json::json;
+use uuk_central::KeyFolderError;
 use uuk_pki::Sha256;
 
-use super::{Operator, failure};
-use crate::exit_code::ExitCode;
+use super::{Operator, failure, unusable};
 use crate::terminal::Failure;
 
 #[derive(Debug, Subcommand)]
@@ -35,8 +35,7 @@ pub(super) fn run(command: &KeyCommand, operator: &Operator<'_>) -> Result<(), F
                 operator.runtime.block_on(operator.central.snapshot()).map_err(|error| failure(&error))?;
             let instance = &snapshot.registry.settings().instance;
             let generated = operator.config.keys()?.generate(instance, now);
-            let certificate = generated
-                .map_err(|error| Failure::new(ExitCode::Environment, error.code(), &error).causes(&error))?;
+            let certificate = generated.map_err(unusable(KeyFolderError::code))?;
             operator.terminal.step("made", format_args!("{}", certificate.sha256()));
             operator.change("announce-key", |registry| registry.announce_key(certificate.clone(), now))
         }

@@ -167,18 +167,18 @@ pub(crate) fn run(arguments: &KeysArguments, terminal: &Terminal) -> Result<(), 
         }
         KeysCommand::Import { file } => import(&server, file, terminal),
         KeysCommand::Activate(Named { certificate }) => {
-            server.ask(&Order::Activate { certificate: server.find_certificate(certificate)? })?;
+            server.ask(&Order::Activate { certificate: server.find_certificate(certificate)?.sha256 })?;
             terminal.step("activated", "it takes over once it is known to be good; see `uuk keys list`");
             Ok(())
         }
         KeysCommand::Deactivate(Named { certificate }) => {
-            server.ask(&Order::Deactivate { certificate: server.find_certificate(certificate)? })?;
+            server.ask(&Order::Deactivate { certificate: server.find_certificate(certificate)?.sha256 })?;
             terminal.step("done", "see `uuk keys list`");
             Ok(())
         }
         KeysCommand::Delete { name } => {
             let order = match server.find_certificate(name) {
-                Ok(certificate) => Order::DeleteCertificate { certificate },
+                Ok(found) => Order::DeleteCertificate { certificate: found.sha256 },
                 Err(_) => Order::DeleteKey { key: server.find_key(name)? },
             };
             server.ask(&order)?;
@@ -250,12 +250,12 @@ struct Section {
 }
 
 /// The server that a configuration belongs to.
-struct Running {
+pub(super) struct Running {
     folder: PathBuf,
 }
 
 impl Running {
-    fn of(config: &Path) -> Result<Self, Failure> {
+    pub(super) fn of(config: &Path) -> Result<Self, Failure> {
         let invalid = |reason: &dyn std::fmt::Display| {
             let message = format!("configuration {} is not usable", config.display());
             Failure::new(ExitCode::Usage, "config.invalid", message).note(reason)
@@ -283,11 +283,12 @@ impl Running {
         one_of(ids, &name.to_uppercase(), "keys.unknown_key", "key")
     }
 
-    fn find_certificate(&self, name: &str) -> Result<Sha256, Failure> {
+    /// The certificate that is named by how its digest begins.
+    pub(super) fn find_certificate(&self, name: &str) -> Result<CertificateSummary, Failure> {
         let tokens = self.tokens()?;
-        let keys = tokens.iter().flat_map(|token| &token.keys);
-        let certificates = keys.flat_map(|key: &KeySummary| &key.certificates);
-        let names = certificates.map(|certificate| (digits(&certificate.sha256), certificate.sha256));
+        let keys = tokens.into_iter().flat_map(|token| token.keys);
+        let certificates = keys.flat_map(|key: KeySummary| key.certificates);
+        let names = certificates.map(|certificate| (digits(&certificate.sha256), certificate));
         let name = name.trim_start_matches("sha256:").to_lowercase();
         one_of(names, &name, "keys.unknown_certificate", "certificate")
     }

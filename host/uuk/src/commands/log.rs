@@ -3,6 +3,7 @@
 mod archive;
 mod export;
 mod find;
+mod usage;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub(crate) enum LogCommand {
     Export(export::ExportOptions),
     Verify(verify::VerifyOptions),
     Archive(archive::ArchiveOptions),
+    Usage(usage::UsageOptions),
 }
 
 pub(crate) fn run(command: &LogCommand, terminal: &Terminal) -> Result<(), Failure> {
@@ -42,6 +44,7 @@ pub(crate) fn run(command: &LogCommand, terminal: &Terminal) -> Result<(), Failu
         LogCommand::Export(options) => export::run(options, terminal),
         LogCommand::Verify(options) => verify::run(options, terminal),
         LogCommand::Archive(options) => archive::run(options, terminal),
+        LogCommand::Usage(options) => usage::run(options, terminal),
     }
 }
 

@@ -127,9 +127,7 @@ impl Running {
 
     fn ask(&self, request: &Request) -> Result<Answer, Failure> {
         match administration::ask(&self.state, request) {
-            Ok(Answer::Refused { reason }) => {
-                Err(Failure::new(ExitCode::CheckFailed, "plugin.order_refused", reason))
-            }
+            Ok(Answer::Refused { code, reason }) => Err(Failure::new(ExitCode::CheckFailed, &code, reason)),
             Ok(answer) => Ok(answer),
             Err(error) => Err(Failure::new(ExitCode::Remote, "plugin.unreachable", &error)
                 .causes(&error)

@@ -10,7 +10,7 @@ use uuk_identifiers::{MemberId, ServerId};
 use uuk_messagelog::{Health, Unstamped};
 use uuk_pki::{CertificateUse, Sha256};
 use uuk_process::ErrorChain;
-use uuk_signer::{CertificateSummary, KeySummary, Problem, SignerConfig, TokenSummary};
+use uuk_signer::{CertificateStatus, CertificateSummary, KeySummary, Problem, SignerConfig, TokenSummary};
 
 use crate::finding::Finding;
 
@@ -59,7 +59,7 @@ pub(super) fn configuration(
     let instance = configuration.instance(configuration.main(), now);
     if instance.is_some_and(|instance| instance.server(server).is_none()) {
         let detail = format!("does not have this server, {server}: others do not find it");
-        let remedy = format!("have it registered by the operator of the instance; see {MANUAL}, section 4");
+        let remedy = format!("uuk registration certificate add; see {MANUAL}, section 4");
         findings.push(Finding::warn(CONFIGURATION, detail, remedy));
     }
     findings
@@ -233,11 +233,16 @@ impl Active<'_> {
             return Some((detail, remedy.unwrap_or_default()));
         }
         let Problem { code, text } = self.certificate.problem.as_ref()?;
-        let remedy = match code.as_str() {
-            "signer.not_registered" | "signer.not_this_server" => {
-                format!("have it registered by the operator of the instance; see {MANUAL}, section 4")
+        let CertificateSummary { sha256, status, .. } = self.certificate;
+        let remedy = match (code.as_str(), status) {
+            ("signer.not_registered", CertificateStatus::RegistrationInProgress) => {
+                "the operator of the instance has to approve it".to_owned()
             }
-            code => format!("uuk explain {code}"),
+            ("signer.not_registered" | "signer.not_this_server", _) => {
+                let digits = short(sha256);
+                format!("uuk registration certificate add {digits} --address HOST; see {MANUAL}, section 4")
+            }
+            (code, _) => format!("uuk explain {code}"),
         };
         Some((text.clone(), remedy))
     }

@@ -49,9 +49,12 @@ impl Exchange {
         }
     }
 
-    /// Where it listens for other security servers, with what `uuk doctor` calls it.
+    /// Where it listens for other security servers, by key.
     pub(crate) fn addresses(&self) -> [(&'static str, SocketAddr); 2] {
-        [("peers", self.listener.address), ("OCSP answers", self.certificate_answers.address)]
+        [
+            ("exchange.listener.address", self.listener.address),
+            ("exchange.certificate_answers.address", self.certificate_answers.address),
+        ]
     }
 
     fn configuration(&self, config: &Config, profiles: CertificateProfiles, now: Timestamp) -> Vec<Finding> {

@@ -12,8 +12,8 @@ use uuk_contract::{Contract, percent};
 use uuk_identifiers::{ClientId, SoapServiceId};
 use uuk_message::{Header, RestMethod, RestRequest, SoapHeader};
 
-use super::{envelope, not_in_soap};
-use crate::client_proxy::ClientProxy;
+use super::not_in_soap;
+use crate::client_proxy::{ClientProxy, envelope};
 use crate::exchange::ExchangeError;
 use crate::fault::Refusal;
 use crate::incoming::IncomingError;
@@ -120,19 +120,10 @@ impl ClientProxy {
         if let Some(version) = version {
             element(&mut body, "xroad:serviceVersion", version);
         }
-        let header = SoapHeader {
-            client: client.clone(),
-            service: SoapServiceId { provider: provider.clone(), code: "getWsdl".to_owned(), version: None },
-            id: Uuid::new_v4().to_string(),
-            protocol_version: "4.0".to_owned(),
-            security_server: None,
-            user_id: None,
-            issue: None,
-            represented_party: None,
-            request_hash: None,
-        };
+        let asked = SoapServiceId { provider: provider.clone(), code: "getWsdl".to_owned(), version: None };
+        let header = SoapHeader::new(client.clone(), asked, Uuid::new_v4().to_string());
         let request = envelope::write(&header, &(body + "</xroad:getWsdl>")).map_err(not_in_soap)?;
-        let answer = match self.send_soap(request).await {
+        let answer = match self.send_soap(envelope::MEDIA_TYPE, request).await {
             Ok(answer) => answer,
             Err(ExchangeError::Incoming(IncomingError::Fault(_))) => return Ok(None),
             Err(error) => return Err(error.into()),

@@ -1,6 +1,6 @@
 //! A server's configuration: files, permissions, certificates, addresses, databases and upstreams.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use uuk_plugin_host::reload::Deployment;
 use uuk_process::ErrorChain;
 use uuk_transport::{Listener, ListenerConfig, ListenerError, Upstream};
 
-use super::Report;
+use super::{Report, machine};
 use crate::administration::{self, Answer, Request};
 use crate::assemble::read_kept;
 use crate::config::{Config, ConfigError};
@@ -53,6 +53,7 @@ pub(super) async fn check(report: &mut Report<'_>, path: &Path) {
     listener.client_certificates.extend(governance.iter().flat_map(|read| read.client_certificates.clone()));
     let is_running = administration::ask(&config.files.state, &Request::List).is_ok();
     addresses(report, &config, &listener, is_running);
+    networks(report, &config);
     exchange(report, &config).await;
     let mut certificates = certificates_of(&listener);
     certificates.extend(config.behind.iter().flat_map(certificates_of));
@@ -119,9 +120,42 @@ fn addresses(report: &mut Report<'_>, config: &Config, listener: &ListenerConfig
     }
 }
 
+/// Whether anything listens where nobody meant it to.
+fn networks(report: &mut Report<'_>, config: &Config) {
+    let named = &config.server.networks;
+    if !named.is_empty() {
+        let named: Vec<_> = named.iter().map(ToString::to_string).collect();
+        return report.ok("networks", format!("listens in {} only, and on this machine", named.join(", ")));
+    }
+    let exposed: Vec<_> = config.addresses().filter(|(_, address)| is_exposed(address.ip())).collect();
+    if exposed.is_empty() {
+        return report.ok("networks", "listens on private addresses only");
+    }
+    let exposed: Vec<_> = exposed.iter().map(|(key, address)| format!("{key} {address}")).collect();
+    report.warn(
+        "networks",
+        format!("can be reached from anywhere: {}", exposed.join(", ")),
+        "say in uuk.toml where it may listen: `networks` in [server]",
+    );
+}
+
+/// In every network, or in that of everyone.
+fn is_exposed(address: IpAddr) -> bool {
+    address.is_unspecified()
+        || match address {
+            IpAddr::V4(address) => {
+                !address.is_private() && !address.is_loopback() && !address.is_link_local()
+            }
+            IpAddr::V6(address) => {
+                !address.is_unique_local() && !address.is_loopback() && !address.is_unicast_link_local()
+            }
+        }
+}
+
 /// A running server knows how it stands; otherwise there are only files.
 async fn exchange(report: &mut Report<'_>, config: &Config) {
     let Some(exchange) = &config.exchange else { return };
+    machine::check_address(report);
     if let Ok(Answer::Exchange { findings }) = administration::ask(&config.files.state, &Request::Exchange) {
         return findings.into_iter().for_each(|finding| report.add(finding));
     }

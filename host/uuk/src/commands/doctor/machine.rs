@@ -23,6 +23,7 @@ const BUILDERS: [(&str, &str, &str, &str); 4] = [
 
 pub(super) fn check(report: &mut Report<'_>, folder: &Path) {
     processors(report);
+    encryption(report);
     memory(report);
     disk(report, folder);
     clock(report);
@@ -72,6 +73,55 @@ fn processors(report: &mut Report<'_>) {
         }
         Err(error) => report.warn("processors", error.to_string(), "nothing, if the server is fast enough"),
     }
+}
+
+/// Every byte between servers is encrypted, with AES by most of them.
+fn encryption(report: &mut Report<'_>) {
+    match std::fs::read_to_string("/proc/cpuinfo") {
+        Ok(cpuinfo) if has_aes(&cpuinfo) => report.ok("encryption", "the processor has instructions for AES"),
+        Ok(_) => report.warn(
+            "encryption",
+            "the processor has no instructions for AES",
+            "switch them on for the virtual machine, if large messages are to be fast",
+        ),
+        Err(_) => report.warn(
+            "encryption",
+            "not known: there is no /proc/cpuinfo",
+            "look for AES in what the processor has",
+        ),
+    }
+}
+
+/// x86 lists what a processor has as `flags`, ARM as `Features`.
+fn has_aes(cpuinfo: &str) -> bool {
+    let lists = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+    lists
+        .filter(|(name, _)| matches!(name.trim(), "flags" | "Features"))
+        .any(|(_, list)| list.split_whitespace().any(|feature| feature == "aes"))
+}
+
+/// Other servers find this one by the address that the registry names.
+pub(super) fn check_address(report: &mut Report<'_>) {
+    let Some(table) = said("ip", &["-oneline", "address", "show", "scope", "global"]) else {
+        return report.warn("address", "not known: ip does not say", "make sure that it never changes");
+    };
+    match fixed_address(&table) {
+        Some(address) => report.ok("address", format!("{address} is fixed")),
+        None => report.warn(
+            "address",
+            "none is fixed",
+            "give the machine an address that never changes, or have the network reserve one: others find it by that",
+        ),
+    }
+}
+
+/// The first address that neither DHCP nor a router gave for a time: `2: eth0 inet 192.0.2.7/24 … scope global eth0\ …`.
+fn fixed_address(table: &str) -> Option<&str> {
+    let fixed = table.lines().find(|line| {
+        line.split_whitespace().all(|word| !matches!(word.trim_end_matches('\\'), "dynamic" | "temporary"))
+    });
+    let mut words = fixed?.split_whitespace().skip_while(|word| !word.starts_with("inet"));
+    words.nth(1)?.split('/').next()
 }
 
 fn memory(report: &mut Report<'_>) {
@@ -125,4 +175,29 @@ fn clock(report: &mut Report<'_>) {
 fn said(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_instructions_for_aes_on_either_kind_of_processor() {
+        assert!(has_aes("model name\t: of x86\nflags\t\t: fpu aes avx\n"));
+        assert!(has_aes("Features\t: fp asimd aes pmull\n"));
+        for without in ["", "flags\t\t: fpu vaes avx\n", "model name\t: aes\n"] {
+            assert!(!has_aes(without), "{without:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_fixed_unless_it_was_given_for_a_time() {
+        let lent = "2: eth0    inet 192.0.2.7/24 brd 192.0.2.255 scope global dynamic eth0\\       valid_lft 3600sec\n\
+                    2: eth0    inet6 2001:db8::7/64 scope global temporary dynamic \\       valid_lft 3600sec\n";
+        assert_eq!(fixed_address(lent), None);
+        assert_eq!(fixed_address(""), None);
+        let own =
+            "3: eth1    inet6 2001:db8::8/64 scope global \\       valid_lft forever preferred_lft forever\n";
+        assert_eq!(fixed_address(&format!("{lent}{own}")), Some("2001:db8::8"));
+    }
 }

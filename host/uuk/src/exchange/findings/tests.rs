@@ -24,6 +24,7 @@ fn token(usage: CertificateUse, not_after: &str, good_until: Result<&str, Proble
         Err(problem) => (None, Some(problem)),
     };
     let certificate = CertificateSummary {
+        der: Vec::new(),
         sha256: Sha256::of(b"certificate"),
         subject: "CN=1".to_owned(),
         issuer: "CN=CA".to_owned(),
@@ -203,4 +204,23 @@ fn without_a_global_configuration_the_reason_is_told() {
     let finding = found(&findings, State::Fail, CONFIGURATION);
     assert_eq!(finding.detail, "there is none yet: nobody answers");
     assert_eq!(finding.remedy.as_deref(), Some("uuk explain configuration_source.unreachable"));
+}
+
+#[test]
+fn a_certificate_that_nobody_registered_names_the_command_and_then_whom_it_waits_for() {
+    let problem =
+        Problem { code: "signer.not_registered".to_owned(), text: "it is not registered".to_owned() };
+    let mut authentication = token(CertificateUse::Authentication, NEXT_YEAR, Err(problem));
+    let remedies = |authentication: &TokenSummary| {
+        let findings = look(&[good(CertificateUse::Signing), authentication.clone()]);
+        findings.into_iter().filter_map(|finding| finding.remedy).collect::<Vec<_>>().join("\n")
+    };
+    let status = |token: &mut TokenSummary, status| {
+        let certificates = token.keys.iter_mut().flat_map(|key| &mut key.certificates);
+        certificates.for_each(|certificate| certificate.status = status);
+    };
+    status(&mut authentication, CertificateStatus::Saved);
+    assert!(remedies(&authentication).contains("uuk registration certificate add"));
+    status(&mut authentication, CertificateStatus::RegistrationInProgress);
+    assert!(remedies(&authentication).contains("has to approve"));
 }

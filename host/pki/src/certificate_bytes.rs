@@ -1,9 +1,9 @@
 use std::fmt;
 
+use crate::{Certificate, CertificateError, Sha256};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use uuk_pki::{Certificate, CertificateError, Sha256};
 
 /// A certificate's bytes, DER; in base64 where it is text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]

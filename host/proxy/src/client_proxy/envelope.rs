@@ -1,15 +1,16 @@
 //! Envelopes of this server's own making.
 
 use uuk_identifiers::ClientId;
-use uuk_message::{Soap, SoapError, SoapHeader, SoapMessage};
+use uuk_message::{PartHeaders, Soap, SoapError, SoapHeader};
 
 use crate::metaservices::{XML_NAMESPACES, client_elements, element};
+use crate::related::Related;
 
 /// The media type of an envelope.
 pub(super) const MEDIA_TYPE: &str = "text/xml; charset=utf-8";
 
 /// A request with `header` and `body`, the element in its body.
-pub(super) fn write(header: &SoapHeader, body: &str) -> Result<Box<SoapMessage>, SoapError> {
+pub(super) fn write(header: &SoapHeader, body: &str) -> Result<Related, SoapError> {
     let SoapHeader { client, service, .. } = header;
     let object_type = match client {
         ClientId::Member(_) => "MEMBER",
@@ -51,7 +52,9 @@ pub(super) fn write(header: &SoapHeader, body: &str) -> Result<Box<SoapMessage>,
     element(&mut xml, "xroad:protocolVersion", &header.protocol_version);
     xml += &format!("\n</soap:Header>\n<soap:Body>{body}</soap:Body>\n</soap:Envelope>");
     match Soap::read(MEDIA_TYPE, xml)? {
-        Soap::Message(message) => Ok(message),
+        Soap::Message(message) => {
+            Ok(Related { headers: PartHeaders::of_type(MEDIA_TYPE), message, attachments: Vec::new() })
+        }
         Soap::Fault(_) => Err(SoapError::InvalidBody),
     }
 }
@@ -78,7 +81,7 @@ mod tests {
             request_hash: None,
         };
         let written = write(&header, "<get/>").unwrap();
-        assert_eq!(*written.header(), header);
+        assert_eq!(*written.message.header(), header);
     }
 
     #[test]
@@ -88,17 +91,7 @@ mod tests {
             code: "get".to_owned(),
             version: None,
         };
-        let header = SoapHeader {
-            client: "KG/GOV/70000002/portal".parse().unwrap(),
-            service,
-            id: "7".to_owned(),
-            protocol_version: "4.0".to_owned(),
-            security_server: None,
-            user_id: None,
-            issue: None,
-            represented_party: None,
-            request_hash: None,
-        };
+        let header = SoapHeader::new("KG/GOV/70000002/portal".parse().unwrap(), service, "7".to_owned());
         assert!(matches!(write(&header, "<find/>"), Err(SoapError::InconsistentHeaders)));
     }
 }
