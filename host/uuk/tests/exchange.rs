@@ -13,6 +13,7 @@ use uuk_pki::CertificateUse;
 use uuk_process::Clock;
 use uuk_signer::{KeyAlgorithm, Order, Signer, SignerConfig, SignerDependencies};
 use uuk_testkit::network::Instance;
+use uuk_testkit::ports;
 
 /// A complete configuration for an exchange, which nothing has been downloaded for yet.
 struct Site {
@@ -34,7 +35,7 @@ impl Site {
         site.write("trust.toml", "author_certificates = []\nvetting_certificates = []\n");
         site.write("anchor.xml", &instance.anchor().write());
         site.write("pin", "1234\n");
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = format!("127.0.0.1:{}", ports::reserve().unwrap());
         site.write(
             "uuk.toml",
             &format!(

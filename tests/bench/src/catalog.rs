@@ -2,6 +2,7 @@
 //! needs to take that in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use uuk_pki::{Applicant, CertificateProfiles, Der, Sha256};
 use uuk_process::{Clock, Secret};
 use uuk_testkit::authority::KeyKind;
 use uuk_testkit::network::{Instance, Use};
+use uuk_testkit::ports;
 
 use crate::report::{Goal, Report};
 
@@ -89,7 +91,7 @@ async fn measure(arguments: &CatalogArguments) -> Result<Report> {
 
     let keys = KeyFolder::new(folder.path().join("keys"), Secret::new("a long password".to_owned()));
     // Members must be told the port before there is anything to publish.
-    let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::reserve()?));
     let database = DatabaseConfig {
         url: format!("sqlite:{}", folder.path().join("central.db").display()),
         password_file: None,

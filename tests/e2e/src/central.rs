@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 use uuk_testkit::network::certificate_pem;
+use uuk_testkit::ports;
 
 use crate::network::{Enrolled, Network};
 use crate::server::Server;
@@ -47,7 +47,7 @@ impl Central {
 
     fn found_instance_in(instance: &str, folder: &Path, program: &Path, settings: &str) -> Result<Self> {
         // The anchor names the address, so it must be known before anything listens there.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let address = format!("127.0.0.1:{}", ports::reserve()?);
         fs::write(folder.join("central.toml"), format!("[publication]\naddress = '{address}'\n{settings}"))?;
         fs::write(folder.join("signing-keys-password"), "correct horse battery staple\n")?;
         let (program, folder) = (program.to_owned(), folder.to_owned());
@@ -147,12 +147,16 @@ impl Central {
         let mut log = File::create(self.path("server.log"))?;
         let mut keep = move |line: &str| writeln!(log, "{line}");
         self.serving = Some(child);
+        let mut told = Vec::new();
         loop {
-            let line = lines.next().transpose()?.context("the central server ended before it was ready")?;
+            let Some(line) = lines.next().transpose()? else {
+                bail!("the central server ended before it was ready:\n{}", told.join("\n"));
+            };
             keep(&line)?;
             if line.trim_start().starts_with("ready") {
                 break;
             }
+            told.push(line);
         }
         // The rest of its log is read, so that it never waits for a reader.
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| keep(&line)));

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use uuk_identifiers::MemberId;
 use uuk_pki::{CertificateUse, Sha256};
 use uuk_signer::{Control, KeyAlgorithm, Order, Outcome};
 use uuk_testkit::network::{Instance, Server as Registered};
+use uuk_testkit::ports;
 
 use crate::server::Server;
 use crate::site::Site;
@@ -57,7 +57,7 @@ impl Network {
         folder: &Path,
         settings: &str,
     ) -> Result<Enrolled> {
-        let port = free_port()?;
+        let port = ports::reserve_with(ANSWERS_AFTER)?;
         let registered = self.instance.server(server, &format!("127.0.0.1:{port}"))?.client(client)?;
         let answers = port + ANSWERS_AFTER;
         let time_stamping = self.instance.time_stamping.url();
@@ -121,17 +121,4 @@ impl Enrolled {
             }
         }
     }
-}
-
-/// A port that is free, as is the one for OCSP answers above it.
-fn free_port() -> Result<u16> {
-    for _ in 0..100 {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        if let Some(answers) = port.checked_add(ANSWERS_AFTER)
-            && TcpListener::bind(("127.0.0.1", answers)).is_ok()
-        {
-            return Ok(port);
-        }
-    }
-    bail!("no free ports")
 }

@@ -2,18 +2,18 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::net::TcpListener;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use uuk_e2e::{Central, Client};
+use uuk_testkit::ports;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_invited_at_the_terminal_begins_to_join_in_the_browser_and_by_api() -> Result<()> {
     let mut central = Central::found()?;
-    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let address = format!("127.0.0.1:{}", ports::reserve()?);
     let mut config = OpenOptions::new().append(true).open(central.path("central.toml"))?;
     writeln!(config, "[console]\naddress = '{address}'")?;
     let secret = |told: Value| Ok::<_, anyhow::Error>(told["token"].as_str().context("no token")?.to_owned());

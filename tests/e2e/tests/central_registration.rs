@@ -5,7 +5,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use uuk_e2e::{Central, Enrolled, Network, Server};
 use uuk_pki::CertificateUse;
 use uuk_signer::KeyAlgorithm;
 use uuk_testkit::network::certificate_pem;
+use uuk_testkit::ports;
 use uuk_testkit::tls_authority::TlsAuthority;
 use uuk_testkit::upstream::{UpstreamOptions, VehiclesUpstream};
 
@@ -49,7 +49,8 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Result<Self> {
-        let [registration, management] = [free_address()?, free_address()?];
+        let [registration, management] =
+            [ports::reserve()?, ports::reserve()?].map(|port| format!("127.0.0.1:{port}"));
         let tls = TlsAuthority::new()?;
         let identity = tls.server("central")?;
         let program = Server::program()?;
@@ -223,10 +224,6 @@ async fn nobody_registers_with_a_stranger() -> Result<()> {
     assert_eq!(scene.certificate()?["status"], "saved");
     assert_eq!(stranger.requests(), 0);
     Ok(())
-}
-
-fn free_address() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
 /// Has the operator's security server pass requests on to the central server, for all who own one.

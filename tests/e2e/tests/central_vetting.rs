@@ -5,7 +5,6 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use uuk_bundle::Trust;
 use uuk_e2e::{Central, Client, Guest, Network, Operator, Parts, Server, Site};
 use uuk_pki::{Anchors, Certificate};
 use uuk_testkit::authority::{Authority, KeyKind};
+use uuk_testkit::ports;
 
 const KNOWN: &str = "/people/10101194000000";
 /// How long a debug build may take to compile and try an adapter.
@@ -62,7 +62,7 @@ impl Office {
         for (role, file) in [("author", "author-ca.pem"), ("vetting", "vetting-ca.pem")] {
             central.run(&["vetting", "trust", role, &folder.path().join(file).display().to_string()])?;
         }
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
+        let address = format!("127.0.0.1:{}", ports::reserve()?);
         let vetting = settings(&site, &mut central)?;
         let mut config = OpenOptions::new().append(true).open(central.path("central.toml"))?;
         writeln!(config, "[console]\naddress = '{address}'\n\n[vetting]\n{vetting}")?;

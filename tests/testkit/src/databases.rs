@@ -4,7 +4,6 @@
 //! Unless asked for, nothing is flushed to disk: what a test stores survives the server, but not a power cut.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Deref;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -19,6 +18,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::fixtures::skip;
+use crate::ports;
 
 /// User of every server here; it may do anything.
 pub const USER: &str = "uuk";
@@ -167,7 +167,7 @@ impl DatabaseServer {
         let folder = tempfile::Builder::new().prefix("uuk-database-").tempdir()?;
         let account = Account::for_server(&kind)?;
         account.give(folder.path())?;
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let port = ports::reserve()?;
         let (databases, process) = (AtomicU32::new(0), Mutex::new(None));
         let server = Self { kind, durability, folder, port, account, databases, process };
         server.install()?;

@@ -11,6 +11,7 @@ pub mod mail;
 pub mod network;
 pub mod openid_provider;
 pub mod openssl;
+pub mod ports;
 pub mod tls_authority;
 pub mod upstream;
 pub mod xmlsec;
