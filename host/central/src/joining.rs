@@ -9,7 +9,7 @@ mod deadline;
 mod procedure;
 mod profile;
 mod refusal;
-mod signed_copy;
+mod scan;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -20,5 +20,5 @@ pub use deadline::{Deadline, Phase, Timeliness};
 pub use procedure::{Act, Agreement, Event, Gate, Instructions, Procedure, Review};
 pub use profile::{ChecklistItem, Deadlines, Ground, Profile};
 pub use refusal::JoiningRefusal;
-pub use signed_copy::{ScanKind, SignedCopy};
+pub use scan::{Attachment, ScanKind, SignedCopy};
 pub use stage::{Party, Stage, Turn};

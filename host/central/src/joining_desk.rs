@@ -16,8 +16,8 @@ use crate::audit::Actor;
 use crate::calendars::Calendars;
 use crate::central::{Central, CentralError, Recorded};
 use crate::joining::{
-    Act, Agreement, Application, Calendar, Ground, Instructions, JoiningRefusal, Party, Procedure, Profile,
-    Review, SignedCopy, Stage,
+    Act, Agreement, Application, Attachment, Calendar, Ground, Instructions, JoiningRefusal, Party,
+    Procedure, Profile, Review, SignedCopy, Stage,
 };
 use crate::letters::{Notice, Readers, Telling};
 use crate::registry::Registry;
@@ -58,7 +58,8 @@ impl Recorded for Case {
             Party::Operator => Party::Applicant,
         };
         // A draft is its writer's own affair.
-        if matches!(last.act, Act::Write(_) | Act::AttachSignedCopy(_)) {
+        if matches!(last.act, Act::Write(_) | Act::Attach(_) | Act::Detach { .. } | Act::AttachSignedCopy(_))
+        {
             return Vec::new();
         }
         let readers = Readers::of(other, &member);
@@ -90,7 +91,13 @@ impl Case {
         use StepName as Name;
         let procedure = &self.procedure;
         let mut steps = match (procedure.stage(), party) {
-            (Stage::Draft | Stage::Returned, Party::Applicant) => vec![Name::Write, Name::Submit],
+            (Stage::Draft | Stage::Returned, Party::Applicant) => {
+                let mut steps = vec![Name::Write, Name::Submit];
+                if !procedure.attachments().is_empty() {
+                    steps.push(Name::Detach);
+                }
+                steps
+            }
             (Stage::Submitted, Party::Operator) => vec![Name::Review],
             (Stage::InReview, Party::Operator) => vec![Name::Approve, Name::Return, Name::Refuse],
             (Stage::Approved, _) if !procedure.signatures().contains_key(&party) => vec![Name::Sign],
@@ -139,6 +146,11 @@ impl Case {
 pub enum Step {
     /// Writes the application, or mends it.
     Write { application: Application },
+    /// Removes the attachment of this digest.
+    Detach {
+        #[schemars(with = "String")]
+        file: Sha256,
+    },
     /// Hands in the application of exactly this digest, as printed and signed.
     Submit {
         #[schemars(with = "String")]
@@ -372,6 +384,23 @@ impl Central {
         self.act(actor, "joining-attach-signed-copy", number, doer, &act, &files).await
     }
 
+    /// Adds a file to the application.
+    ///
+    /// # Errors
+    /// [`JoiningError`]; the procedure is where it was.
+    pub async fn attach(
+        &self,
+        actor: &Actor,
+        number: u64,
+        doer: (Party, &str),
+        title: &str,
+        file: Bytes,
+    ) -> Result<Case, JoiningError> {
+        let attachment = Attachment::of(title, &file)?;
+        let files = [FileEdit::Keep(attachment.file, file)];
+        self.act(actor, "joining-attach", number, doer, &Act::Attach(attachment), &files).await
+    }
+
     async fn act(
         &self,
         actor: &Actor,
@@ -416,6 +445,7 @@ impl Central {
     async fn act_of(&self, number: u64, person: &str, step: Step) -> Result<Act, JoiningError> {
         Ok(match step {
             Step::Write { application } => Act::Write(application),
+            Step::Detach { file } => Act::Detach { file },
             Step::Submit { application } => Act::Submit { application },
             Step::Withdraw => Act::Withdraw,
             Step::Review => Act::Review,

@@ -36,6 +36,8 @@ pub(crate) enum Operation {
     BeginProcedure,
     ShowProcedure,
     TakeStep,
+    Attach,
+    DownloadAttachment,
     AttachSignedCopy,
     DownloadSignedCopy,
     ListCalendars,
@@ -118,6 +120,18 @@ pub(crate) const ROUTES: &[(Operation, &str, &str, &str)] = &[
     ),
     (Operation::ShowProcedure, "GET", "/api/v1/procedures/{number}", "A procedure with all its data"),
     (Operation::TakeStep, "POST", "/api/v1/procedures/{number}/steps", "Do something in a procedure"),
+    (
+        Operation::Attach,
+        "POST",
+        "/api/v1/procedures/{number}/attachments",
+        "Add a file to the application: PDF, JPEG or PNG",
+    ),
+    (
+        Operation::DownloadAttachment,
+        "GET",
+        "/api/v1/procedures/{number}/attachments/{sha256}",
+        "A file that belongs to the application",
+    ),
     (
         Operation::AttachSignedCopy,
         "PUT",
@@ -279,6 +293,15 @@ pub(crate) async fn answer(
         Operation::TakeStep => {
             let step: Step = read(asked)?;
             (StatusCode::OK, json!(desk.step(person, number()?, step).await?))
+        }
+        Operation::Attach => {
+            let title = parameter_of_query(&asked.query, "title");
+            (StatusCode::CREATED, json!(desk.attach(person, number()?, &title, asked.body.clone()).await?))
+        }
+        Operation::DownloadAttachment => {
+            let (number, file) = parameter.split_once("/attachments/").ok_or(Problem::NoSuchPage)?;
+            let number = number.parse().map_err(|_| Problem::NoSuchPage)?;
+            return Ok(Reply::download(desk.attachment(person, number, file).await?));
         }
         Operation::AttachSignedCopy => {
             let application = parameter_of_query(&asked.query, "application");

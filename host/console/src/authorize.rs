@@ -9,6 +9,7 @@ pub(crate) enum Action {
     SeeProcedures,
     BeginProcedure,
     Step(StepName),
+    Attach,
     AttachSignedCopy,
     EditCalendar,
     SeeSubmissions,
@@ -31,6 +32,7 @@ impl fmt::Display for Action {
             Self::SeeProcedures => f.write_str("see-procedures"),
             Self::BeginProcedure => f.write_str("joining-begin"),
             Self::Step(step) => write!(f, "joining-{}", step.to_string().replace('_', "-")),
+            Self::Attach => f.write_str("joining-attach"),
             Self::AttachSignedCopy => f.write_str("joining-attach-signed-copy"),
             Self::EditCalendar => f.write_str("set-calendar"),
             Self::SeeSubmissions => f.write_str("see-submissions"),
@@ -53,7 +55,7 @@ pub(crate) fn roles(action: Action) -> &'static [Role] {
     use Role::{Auditor, CatalogEditor, Head, Operator, Reviewer, Specialist};
     match action {
         Action::SeeProcedures => &[Operator, Reviewer, Auditor, Head, Specialist, CatalogEditor],
-        Action::BeginProcedure | Action::AttachSignedCopy => &[Head, Specialist],
+        Action::BeginProcedure | Action::Attach | Action::AttachSignedCopy => &[Head, Specialist],
         Action::SeeSubmissions => &[Operator, Reviewer, Auditor, Head, Specialist],
         Action::SubmitBundle | Action::Vet(VettingStepName::Withdraw) => &[Operator, Head, Specialist],
         // Who handed a bundle in does not review it, whatever else they are.
@@ -69,6 +71,7 @@ pub(crate) fn roles(action: Action) -> &'static [Role] {
             // What binds the institution is for its head.
             StepName::Submit | StepName::Withdraw => &[Head],
             StepName::Write
+            | StepName::Detach
             | StepName::ReportHost
             | StepName::ReportKeys
             | StepName::ReportRequests

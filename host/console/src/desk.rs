@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use uuk_central::joining::{
-    Act, Application, Calendar, CalendarTables, Deadline, Event, Gate, Ground, Party,
+    Act, Application, Attachment, Calendar, CalendarTables, Deadline, Event, Gate, Ground, Party,
     Problem as FieldProblem, SignedCopy, Stage, Turn,
 };
 use uuk_central::{
@@ -125,6 +125,8 @@ pub(crate) struct CaseView {
     pub(crate) application: Application,
     /// By which a signature, and the submission, names exactly this application.
     pub(crate) application_sha256: Sha256,
+    /// The files that belong to it.
+    pub(crate) attachments: Vec<Attachment>,
     /// The printed application with its signature, if it was handed in.
     pub(crate) signed_copy: Option<SignedCopy>,
     /// What is missing or wrong before it can be submitted.
@@ -286,6 +288,35 @@ impl Desk {
         self.view(person, case).await
     }
 
+    /// Adds a file to the application.
+    pub(crate) async fn attach(
+        &self,
+        person: &Person,
+        number: u64,
+        title: &str,
+        file: Bytes,
+    ) -> Result<CaseView, Problem> {
+        self.case(person, Action::Attach, number).await?;
+        let doer = (party(person), person.full_name.as_str());
+        let case = self.central.attach(&actor(person)?, number, doer, title, file).await?;
+        self.view(person, case).await
+    }
+
+    /// A file that belongs to the application, by its digest.
+    pub(crate) async fn attachment(
+        &self,
+        person: &Person,
+        number: u64,
+        file: &str,
+    ) -> Result<Download, Problem> {
+        let case = self.case(person, Action::SeeProcedures, number).await?;
+        let mut attachments = case.procedure.attachments().iter().enumerate();
+        let found = attachments.find(|(_, attachment)| attachment.file.to_string() == file);
+        let (index, attachment) = found.ok_or(Problem::NoSuchPage)?;
+        let name = format!("application-{number}-{}.{}", index + 1, attachment.kind.extension());
+        self.hand_out(name, attachment.kind.media_type(), &attachment.file).await
+    }
+
     /// Adds the printed application with its signature; `application` is the digest that stands on the paper.
     pub(crate) async fn attach_signed_copy(
         &self,
@@ -436,7 +467,7 @@ impl Desk {
         let application = procedure.application().clone();
         let is_draft = matches!(procedure.stage(), Stage::Draft | Stage::Returned);
         let problems = match is_draft {
-            true => application.problems(profile, calendar.today(now)),
+            true => procedure.problems(profile, calendar.today(now)),
             false => Vec::new(),
         };
         let agreement = match procedure.agreement() {
@@ -492,8 +523,9 @@ impl Desk {
             turn: procedure.turn(),
             deadline: procedure.deadline(profile, calendar, now),
             steps,
-            application_sha256: application.digest().map_err(|_| Problem::Internal)?,
+            application_sha256: procedure.digest().map_err(|_| Problem::Internal)?,
             application,
+            attachments: procedure.attachments().to_vec(),
             signed_copy: procedure.signed_copy().cloned(),
             problems,
             agreement,

@@ -50,12 +50,15 @@ pub(crate) fn description() -> Value {
 fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut SchemaGenerator) -> Value {
     let (media_type, schema) = match operation {
         Operation::DownloadContract => ("*/*", json!({ "type": "string" })),
-        Operation::DownloadSignedCopy => ("application/pdf", json!({ "type": "string" })),
+        Operation::DownloadAttachment | Operation::DownloadSignedCopy => {
+            ("application/pdf", json!({ "type": "string" }))
+        }
         Operation::DownloadSubmitted | Operation::DownloadVetted => (MIMETYPE, json!({ "type": "string" })),
         _ => ("application/json", json!({ "type": "object" })),
     };
     let status = match operation {
         Operation::BeginProcedure
+        | Operation::Attach
         | Operation::PublishService
         | Operation::AskAccess
         | Operation::InvitePerson
@@ -95,7 +98,7 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
     }
     let file_type = match operation {
         Operation::SubmitBundle => Some(MIMETYPE),
-        Operation::AttachSignedCopy => Some("application/pdf"),
+        Operation::Attach | Operation::AttachSignedCopy => Some("application/pdf"),
         _ => None,
     };
     if let Some(file_type) = file_type {
@@ -115,6 +118,7 @@ fn describe(operation: Operation, path: &str, summary: &str, schemas: &mut Schem
     let questions: &[(&str, &str, bool)] = match operation {
         Operation::SearchCatalog => &[("q", "string", false)],
         Operation::ShowAudit => &[("before", "integer", false), ("contains", "string", false)],
+        Operation::Attach => &[("title", "string", true)],
         Operation::AttachSignedCopy => &[("application", "string", true)],
         _ => &[],
     };

@@ -136,6 +136,9 @@ impl Visit {
                 let case = desk.procedure(person, read_number(number)?).await?;
                 self.page("page/print", application::print(self, &case))
             }
+            ["procedures", number, "attachments", file] => {
+                Reply::download(desk.attachment(person, read_number(number)?, file).await?)
+            }
             ["procedures", number, "signed-copy"] => {
                 Reply::download(desk.signed_copy(person, read_number(number)?).await?)
             }
@@ -224,6 +227,10 @@ impl Visit {
                 let number = read_number(number)?;
                 let mut stays = false;
                 let done = match *act {
+                    "attachments" => {
+                        let title = form.field("title");
+                        desk.attach(person, number, &title, form.file).await
+                    }
                     "signed-copy" => {
                         let application = form.field("application");
                         desk.attach_signed_copy(person, number, &application, form.file).await
@@ -316,7 +323,7 @@ impl Visit {
     /// A form, if it comes from a page of ours; of a session, from a page of the same one.
     fn read_form(&self, asked: &Asked, segments: &[&str]) -> Result<Filled, Problem> {
         let form = match segments {
-            ["vetting"] | ["services", .., "contract"] | ["procedures", _, "signed-copy"] => {
+            ["vetting"] | ["services", .., "contract"] | ["procedures", _, "attachments" | "signed-copy"] => {
                 Filled::with_file(asked)?
             }
             _ => {
@@ -388,9 +395,8 @@ impl Filled {
         let content_type = asked.header("content-type").unwrap_or_default();
         let fields = upload::fields(content_type, &asked.body);
         let mut fields = fields.ok_or(Problem::MediaType { expected: EXPECTED })?;
-        let of_file = fields
-            .iter()
-            .position(|(name, _)| matches!(name.as_str(), "bundle" | "contract" | "signed_copy"));
+        let is_file = |name: &str| matches!(name, "bundle" | "contract" | "attachment" | "signed_copy");
+        let of_file = fields.iter().position(|(name, _)| is_file(name));
         let file = of_file.map(|index| fields.swap_remove(index).1).unwrap_or_default();
         let text = |(name, value): (String, Bytes)| (name, String::from_utf8_lossy(&value).into_owned());
         let others = fields.into_iter().map(text).collect();

@@ -122,10 +122,10 @@ impl Problem {
             Self::Malformed { .. } | Self::Body(BodyError::Broken(_)) => StatusCode::BAD_REQUEST,
             Self::Body(BodyError::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Joining(JoiningError::Refused(JoiningRefusal::SignedCopyKind)) => {
+            Self::Joining(JoiningError::Refused(JoiningRefusal::FileKind)) => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
-            Self::Joining(JoiningError::Refused(JoiningRefusal::SignedCopyTooLarge { .. })) => {
+            Self::Joining(JoiningError::Refused(JoiningRefusal::FileTooLarge { .. })) => {
                 StatusCode::PAYLOAD_TOO_LARGE
             }
             Self::Joining(JoiningError::Refused(_) | JoiningError::AlreadyBegun { .. })

@@ -20,6 +20,9 @@ const FIELDS_MAX: usize = 8;
 pub(crate) async fn admit(desk: &Desk, asked: &Asked) -> Result<Option<OwnedSemaphorePermit>, Problem> {
     let (action, object) = match (&asked.method, asked.segments().as_slice()) {
         (&Method::POST, ["vetting"] | ["api", "v1", "submissions"]) => (Action::SubmitBundle, "submissions"),
+        (&Method::POST, ["procedures", _, "attachments"] | ["api", "v1", "procedures", _, "attachments"]) => {
+            (Action::Attach, "procedures")
+        }
         (&Method::POST, ["procedures", _, "signed-copy"])
         | (&Method::PUT, ["api", "v1", "procedures", _, "signed-copy"]) => {
             (Action::AttachSignedCopy, "procedures")

@@ -82,7 +82,7 @@ pub enum Duty {
 pub struct Document {
     /// What it is called, with number and date.
     pub title: String,
-    /// Of its bytes, if they were handed in.
+    /// Of the attachment that it is; none if it is handed in on paper.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub sha256: Option<Sha256>,
@@ -140,11 +140,6 @@ impl Application {
         check.0
     }
 
-    /// The digest by which a printed form, its signature and a review name exactly this content.
-    pub fn digest(&self) -> serde_json::Result<Sha256> {
-        serde_json::to_vec(self).map(|json| Sha256::of(&json))
-    }
-
     /// Whether it names a person so whose authority is in force on a day.
     pub fn authorises(&self, name: &str, today: Date) -> bool {
         self.persons.iter().any(|person| person.name == name && person.is_authorised_at(today))
@@ -161,6 +156,13 @@ impl ResponsiblePerson {
     fn is_authorised_at(&self, today: Date) -> bool {
         self.valid_until.is_none_or(|until| today <= until)
     }
+}
+
+/// All that is wrong with the title of a file.
+pub(super) fn title_problems(title: &str) -> Vec<Problem> {
+    let mut check = Check::default();
+    check.text("/title".to_owned(), title);
+    check.0
 }
 
 #[derive(Default)]

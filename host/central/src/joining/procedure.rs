@@ -6,25 +6,29 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuk_pki::Sha256;
 
-use super::application::{Application, Duty};
+use super::application::{Application, Duty, Problem, title_problems};
 use super::calendar::Calendar;
 use super::deadline::{Deadline, Phase, PhaseClock};
 use super::profile::{Ground, Profile};
 use super::refusal::JoiningRefusal;
-use super::signed_copy::SignedCopy;
+use super::scan::{Attachment, SignedCopy};
 use super::stage::{Party, Stage, Turn};
 
 /// Nobody hands back and in again so often.
 const EVENTS_MAX: usize = 500;
 /// Each takes its place in the database.
 const SIGNED_COPIES_MAX: usize = 10;
+const ATTACHMENTS_MAX: usize = 30;
 const EXPLANATION_CHARS_MAX: usize = 4000;
 
 /// The way of one application, with all that was handed in and decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Procedure {
     application: Application,
-    /// Of exactly this application. Procedures that are older than such copies have none.
+    /// What belongs to it. Procedures that are older than attachments have none.
+    #[serde(default)]
+    attachments: Vec<Attachment>,
+    /// Of exactly these. Procedures that are older than such copies have none.
     #[serde(default)]
     signed_copy: Option<SignedCopy>,
     stage: Stage,
@@ -44,6 +48,13 @@ pub struct Procedure {
 pub enum Act {
     /// Writes the application, or mends it.
     Write(Application),
+    /// Adds a file to it, or gives one that is there another title.
+    Attach(Attachment),
+    /// Removes one.
+    Detach {
+        /// Of the file.
+        file: Sha256,
+    },
     /// Adds it as it was printed and signed by hand.
     AttachSignedCopy(SignedCopy),
     /// Hands it in, again if it was handed back.
@@ -189,6 +200,8 @@ pub struct Gate {
 fn party_of(act: &Act) -> Option<Party> {
     match act {
         Act::Write(_)
+        | Act::Attach(_)
+        | Act::Detach { .. }
         | Act::AttachSignedCopy(_)
         | Act::Submit { .. }
         | Act::Withdraw
@@ -231,6 +244,7 @@ impl Procedure {
     pub fn new(application: Application) -> Self {
         Self {
             application,
+            attachments: Vec::new(),
             signed_copy: None,
             stage: Stage::Draft,
             agreement: None,
@@ -250,6 +264,41 @@ impl Procedure {
     /// What the applicant says.
     pub fn application(&self) -> &Application {
         &self.application
+    }
+
+    /// The files that belong to it.
+    pub fn attachments(&self) -> &[Attachment] {
+        &self.attachments
+    }
+
+    /// The digest by which a printed form, its signature and a review name exactly this application with these files.
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    pub fn digest(&self) -> serde_json::Result<Sha256> {
+        #[derive(Serialize)]
+        struct Filing<'a> {
+            #[serde(flatten)]
+            application: &'a Application,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            attachments: &'a [Attachment],
+        }
+        let filing = Filing { application: &self.application, attachments: &self.attachments };
+        serde_json::to_vec(&filing).map(|json| Sha256::of(&json))
+    }
+
+    /// All that is wrong with the application by the rules of `profile`, as of `today`.
+    pub fn problems(&self, profile: &Profile, today: Date) -> Vec<Problem> {
+        let mut problems = self.application.problems(profile, today);
+        for (index, person) in self.application.persons.iter().enumerate() {
+            let is_attached =
+                |digest: Sha256| self.attachments.iter().any(|attachment| attachment.file == digest);
+            if !person.authority.sha256.is_none_or(is_attached) {
+                let field = format!("/persons/{index}/authority/sha256");
+                problems.push(Problem { field, problem: "is of no attachment" });
+            }
+        }
+        problems
     }
 
     /// That, as it was printed and signed by hand, if this was handed in.
@@ -369,10 +418,10 @@ impl Procedure {
         profile: &Profile,
         today: Date,
     ) -> Result<(), JoiningRefusal> {
-        if self.application.digest().ok() != Some(*application) {
+        if self.digest().ok() != Some(*application) {
             return Err(JoiningRefusal::OtherApplication);
         }
-        let problems = self.application.problems(profile, today);
+        let problems = self.problems(profile, today);
         match problems.is_empty() {
             true => Ok(()),
             false => Err(JoiningRefusal::Incomplete { problems }),
@@ -391,6 +440,16 @@ impl Procedure {
             (Stage::Draft | Stage::Returned, Act::Write(application)) => {
                 self.application = application.clone();
                 // What was signed is not what is written now.
+                self.signed_copy = None;
+                Ok(self.stage)
+            }
+            (Stage::Draft | Stage::Returned, Act::Attach(attachment)) => {
+                self.attach(attachment)?;
+                Ok(self.stage)
+            }
+            (Stage::Draft | Stage::Returned, Act::Detach { file }) => {
+                let place = self.attachments.iter().position(|attachment| attachment.file == *file);
+                self.attachments.remove(place.ok_or(JoiningRefusal::NoSuchAttachment)?);
                 self.signed_copy = None;
                 Ok(self.stage)
             }
@@ -478,6 +537,24 @@ impl Procedure {
 
             (stage, act) => Err(JoiningRefusal::WrongStage { act: act.into(), stage }),
         }
+    }
+
+    fn attach(&mut self, attachment: &Attachment) -> Result<(), JoiningRefusal> {
+        let problems = title_problems(&attachment.title);
+        if !problems.is_empty() {
+            return Err(JoiningRefusal::Incomplete { problems });
+        }
+        // Files of which one was removed are kept as well.
+        let is_attaching = |event: &&Event| matches!(event.act, Act::Attach(_));
+        if self.history.iter().filter(is_attaching).count() >= ATTACHMENTS_MAX {
+            return Err(JoiningRefusal::TooManyAttachments { count_max: ATTACHMENTS_MAX });
+        }
+        match self.attachments.iter_mut().find(|known| known.file == attachment.file) {
+            Some(known) => *known = attachment.clone(),
+            None => self.attachments.push(attachment.clone()),
+        }
+        self.signed_copy = None;
+        Ok(())
     }
 
     fn sign(

@@ -38,14 +38,23 @@ pub enum JoiningRefusal {
         count_max: usize,
     },
     /// More than a few pages.
-    #[error("the signed copy has more than {bytes_max} bytes")]
-    SignedCopyTooLarge {
+    #[error("the file has more than {bytes_max} bytes")]
+    FileTooLarge {
         /// What it may have.
         bytes_max: usize,
     },
     /// Nothing that a scanner makes.
-    #[error("the signed copy is neither PDF, JPEG nor PNG")]
-    SignedCopyKind,
+    #[error("the file is neither PDF, JPEG nor PNG")]
+    FileKind,
+    /// Nobody has so much to hand in.
+    #[error("files were attached {count_max} times already")]
+    TooManyAttachments {
+        /// How often it may be.
+        count_max: usize,
+    },
+    /// It is not there, or was removed.
+    #[error("no attachment is a file of that digest")]
+    NoSuchAttachment,
     /// The law lets none connect that has nothing to connect.
     #[error("the applicant has no information system")]
     NoInformationSystem,

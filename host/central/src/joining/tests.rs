@@ -61,7 +61,7 @@ impl Case {
     }
 
     fn submission(&self) -> Act {
-        Act::Submit { application: self.procedure.application().digest().unwrap() }
+        Act::Submit { application: self.procedure.digest().unwrap() }
     }
 
     fn submit(&mut self) -> &mut Self {
@@ -98,7 +98,7 @@ fn application(profile: &Profile) -> Application {
         name: name.into(),
         position: "Head of department".into(),
         duties: duties.iter().copied().collect(),
-        authority: Document { title: "Order 12 of 1 February 2026".into(), sha256: Some(text("order")) },
+        authority: Document { title: "Order 12 of 1 February 2026".into(), sha256: None },
         valid_until: Some(date(2026, 12, 31)),
     };
     Application {
@@ -233,7 +233,7 @@ fn what_was_signed_is_what_is_handed_in() {
 fn a_signed_copy_is_of_exactly_the_application_that_is_handed_in() {
     let mut case = Case::new("tunduk-2018");
     let application = case.procedure.application().clone();
-    let digest = application.digest().unwrap();
+    let digest = case.procedure.digest().unwrap();
     let copy =
         |digest| Act::AttachSignedCopy(SignedCopy::of(digest, b"%PDF-1.7 of the signed paper").unwrap());
     case.refuses(Party::Applicant, copy(Sha256::of(b"another")), "joining.other_application");
@@ -244,7 +244,8 @@ fn a_signed_copy_is_of_exactly_the_application_that_is_handed_in() {
     assert_eq!(case.procedure.signed_copy(), None);
     case.refuses(Party::Applicant, copy(digest), "joining.other_application");
     case.applicant(Act::Write(Application::default()));
-    case.refuses(Party::Applicant, copy(Application::default().digest().unwrap()), "joining.incomplete");
+    let empty = case.procedure.digest().unwrap();
+    case.refuses(Party::Applicant, copy(empty), "joining.incomplete");
     case.applicant(Act::Write(application));
     for _ in 1..10 {
         case.applicant(copy(digest));
@@ -258,11 +259,52 @@ fn a_signed_copy_is_of_exactly_the_application_that_is_handed_in() {
 }
 
 #[test]
-fn a_procedure_of_before_signed_copies_can_be_read() {
+fn attachments_belong_to_what_is_signed() {
+    let attach = |title: &str, file: &[u8]| Act::Attach(Attachment::of(title, file).unwrap());
+    let mut case = Case::new("tunduk-2018");
+    let mut application = case.procedure.application().clone();
+    let alone = case.procedure.digest().unwrap();
+    let as_before = serde_json::to_vec(&application).unwrap();
+    assert_eq!(alone, Sha256::of(&as_before), "without attachments, digests are as they ever were");
+
+    let order = Sha256::of(b"%PDF-1.7 order 12");
+    let signed = Act::AttachSignedCopy(SignedCopy::of(alone, b"%PDF-1.7 signed").unwrap());
+    case.applicant(signed.clone()).applicant(attach("Order 12", b"%PDF-1.7 order 12"));
+    assert_eq!(case.procedure.signed_copy(), None, "the head has not signed that");
+    case.refuses(Party::Applicant, signed, "joining.other_application");
+    let first = case.procedure.digest().unwrap();
+    case.applicant(attach("Order 12 of 1 February 2026", b"%PDF-1.7 order 12"));
+    assert_eq!(case.procedure.attachments().len(), 1, "the same file with another title");
+    assert_ne!(case.procedure.digest().unwrap(), first);
+
+    // An authority names an attachment that is there.
+    application.persons[1].authority.sha256 = Some(order);
+    case.applicant(Act::Write(application)).applicant(Act::Detach { file: order });
+    let problems = case.procedure.problems(case.profile, date(2026, 3, 2));
+    assert_eq!(problems[0].field, "/persons/1/authority/sha256");
+    let submission = case.submission();
+    case.refuses(Party::Applicant, submission, "joining.incomplete");
+    case.refuses(Party::Applicant, Act::Detach { file: order }, "joining.no_such_attachment");
+    case.applicant(attach("Order 12", b"%PDF-1.7 order 12"));
+
+    case.refuses(Party::Applicant, attach(" ", b"%PDF-1.7"), "joining.incomplete");
+    case.refuses(Party::Operator, attach("List", b"%PDF-1.7"), "joining.not_yours");
+    for number in 3..30 {
+        case.applicant(attach("List", format!("%PDF-1.7 {number}").as_bytes()));
+    }
+    case.refuses(Party::Applicant, attach("List", b"%PDF-1.7"), "joining.too_many_attachments");
+    case.submit();
+    case.refuses(Party::Applicant, Act::Detach { file: order }, "joining.wrong_stage");
+}
+
+#[test]
+fn a_procedure_of_before_files_can_be_read() {
     let mut case = Case::new("tunduk-2018");
     case.submit();
     let mut kept = serde_json::to_value(&case.procedure).unwrap();
-    kept.as_object_mut().unwrap().remove("signed_copy").unwrap();
+    for later in ["signed_copy", "attachments"] {
+        kept.as_object_mut().unwrap().remove(later).unwrap();
+    }
     assert_eq!(serde_json::from_value::<Procedure>(kept).unwrap(), case.procedure);
 }
 
@@ -396,10 +438,10 @@ fn it_is_stored_as_it_is() {
     case.approve().sign();
     let json = serde_json::to_string(&case.procedure).unwrap();
     assert_eq!(serde_json::from_str::<Procedure>(&json).unwrap(), case.procedure);
-    let printed = case.procedure.application().digest().unwrap();
+    let printed = case.procedure.digest().unwrap();
     let mut changed = case.procedure.application().clone();
     changed.address.push('!');
-    assert_ne!(changed.digest().unwrap(), printed, "a signed form is of one content");
+    assert_ne!(Procedure::new(changed).digest().unwrap(), printed, "a signed form is of one content");
 }
 
 #[test]

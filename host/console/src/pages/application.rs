@@ -1,6 +1,7 @@
 use maud::{Markup, html};
 use strum::IntoEnumIterator;
 use uuk_central::joining::{Duty, InformationSystem, Profile, ResponsiblePerson, Stage};
+use uuk_pki::Sha256;
 
 use super::Visit;
 use crate::desk::CaseView;
@@ -45,6 +46,7 @@ fn person_fields(visit: &Visit, case: &CaseView, index: usize, person: Option<&R
             (field(visit, case, &at("position"), &visit.text("application/position"), value(|it| &it.position)))
             (field(visit, case, &at("authority/title"), &visit.text("application/authority"),
                 value(|it| &it.authority.title)))
+            @if !case.attachments.is_empty() { (authority_field(visit, case, index, person)) }
             label { (visit.text("application/valid_until"))
                 input type="date" name={ "/application" (at("valid_until")) ":optional" } value=(until);
                 (said_of(visit, case, &at("valid_until")))
@@ -59,6 +61,28 @@ fn person_fields(visit: &Visit, case: &CaseView, index: usize, person: Option<&R
                     }
                 }
             }
+        }
+    }
+}
+
+/// Which of the attachments is the document of authority.
+fn authority_field(
+    visit: &Visit,
+    case: &CaseView,
+    index: usize,
+    person: Option<&ResponsiblePerson>,
+) -> Markup {
+    let at = format!("/persons/{index}/authority/sha256");
+    let chosen = person.and_then(|person| person.authority.sha256);
+    html! {
+        label { (visit.text("attachment/of_authority"))
+            select name={ "/application" (at) ":optional" } {
+                option value="" { (visit.text("attachment/on_paper")) }
+                @for attachment in &case.attachments {
+                    option value=(attachment.file) selected[chosen == Some(attachment.file)] { (attachment.title) }
+                }
+            }
+            (said_of(visit, case, &at))
         }
     }
 }
@@ -113,7 +137,8 @@ pub(super) fn summary(visit: &Visit, case: &CaseView) -> Markup {
                 dt { (visit.text("application/person_name")) } dd { (person.name) }
                 dt { (visit.text("application/position")) } dd { (person.position) }
                 dt { (visit.text("application/authority")) }
-                dd { (person.authority.title) }
+                dd { (person.authority.title)
+                    @if let Some(digest) = person.authority.sha256 { " " (attached(visit, case, &digest)) } }
                 @if let Some(until) = person.valid_until {
                     dt { (visit.text("application/valid_until")) } dd { (until) }
                 }
@@ -128,8 +153,23 @@ pub(super) fn summary(visit: &Visit, case: &CaseView) -> Markup {
                 dt { (visit.text("application/purpose")) } dd { (system.purpose) }
             }
         }
+        @if !case.attachments.is_empty() {
+            h3 { (visit.text("attachment/title")) }
+            ol { @for attachment in &case.attachments {
+                li {
+                    a href={ "/procedures/" (case.number) "/attachments/" (attachment.file) } { (attachment.title) }
+                    " " span.code { (attachment.file) }
+                }
+            } }
+        }
         @if application.systems.is_empty() { p.wrong { (visit.text("application/no_system")) } }
     }
+}
+
+/// By which number a document stands among the attachments.
+fn attached(visit: &Visit, case: &CaseView, digest: &Sha256) -> Markup {
+    let place = case.attachments.iter().position(|attachment| attachment.file == *digest);
+    html! { @if let Some(place) = place { "(" (visit.language.fill("attachment/number", place + 1)) ")" } }
 }
 
 /// For paper: exactly this content, with its number and digest, to be signed; at the end, that the member is ready.

@@ -17,6 +17,7 @@ pub(super) fn show(visit: &Visit, person: &Person, case: &CaseView, problem: Opt
             h2 { (visit.text("procedure/next")) }
             @for step in &case.steps {
                 (step_form(visit, person, case, *step))
+                @if *step == StepName::Write { (attachments_form(visit, case)) }
                 @if *step == StepName::Write && case.problems.is_empty() { (signed_copy_form(visit, case)) }
             }
         }
@@ -127,6 +128,40 @@ fn history(visit: &Visit, case: &CaseView) -> Markup {
     }
 }
 
+/// The files that belong to the application, each to be removed, and the form that adds one.
+fn attachments_form(visit: &Visit, case: &CaseView) -> Markup {
+    let of_case = format!("/procedures/{}", case.number);
+    html! {
+        div.step {
+            h3 { (visit.text("attachment/title")) }
+            p { (visit.text("help/attach")) }
+            ul { @for attachment in &case.attachments {
+                li {
+                    form method="post" action={ (of_case) "/detach" } {
+                        (visit.form_token())
+                        input type="hidden" name="/file" value=(attachment.file);
+                        (attachment.title) " "
+                        button.danger type="submit" { (visit.text("step/detach")) }
+                    }
+                }
+            } }
+            form method="post" enctype="multipart/form-data" action={ (of_case) "/attachments" } {
+                (visit.form_token())
+                label { (visit.text("attachment/name")) input name="title" maxlength="1000" required; }
+                (file_field(visit, "attachment"))
+                button type="submit" { (visit.text("step/attach")) }
+            }
+        }
+    }
+}
+
+fn file_field(visit: &Visit, name: &str) -> Markup {
+    html! {
+        label { (visit.text("attachment/file"))
+            input type="file" name=(name) accept="application/pdf,image/jpeg,image/png" required; }
+    }
+}
+
 /// The form by which the printed and signed application comes back.
 fn signed_copy_form(visit: &Visit, case: &CaseView) -> Markup {
     html! {
@@ -135,8 +170,7 @@ fn signed_copy_form(visit: &Visit, case: &CaseView) -> Markup {
             h3 { (visit.text("step/attach_signed_copy")) }
             p { (visit.text("help/attach_signed_copy")) }
             input type="hidden" name="application" value=(case.application_sha256);
-            label { (visit.text("signed_copy/file"))
-                input type="file" name="signed_copy" accept="application/pdf,image/jpeg,image/png" required; }
+            (file_field(visit, "signed_copy"))
             button type="submit" { (visit.text("step/attach_signed_copy")) }
         }
     }
@@ -166,8 +200,8 @@ fn step_form(visit: &Visit, person: &Person, case: &CaseView, step: StepName) ->
             };
         }
         StepName::Approve => return decision(visit, case),
-        // In the form of the decision.
-        StepName::Refuse => return html! {},
+        // In the form of the decision, and beside each attachment.
+        StepName::Refuse | StepName::Detach => return html! {},
         StepName::Submit => html! {
             @if !case.problems.is_empty() { p.wrong { (visit.language.fill("help/incomplete", case.problems.len())) } }
             input type="hidden" name="/application" value=(case.application_sha256);

@@ -162,9 +162,9 @@ async fn the_signed_paper_is_kept_to_the_byte_and_of_one_application_only() {
     let large = [b"%PDF-".as_slice(), &[0; 10 << 20]].concat();
     let other = digest("x");
     for (token, digest, file, status, code) in [
-        (&head, signed, b"<html>".as_slice(), 415, "joining.signed_copy_kind"),
-        (&head, signed, b"", 415, "joining.signed_copy_kind"),
-        (&head, signed, &large, 413, "joining.signed_copy_too_large"),
+        (&head, signed, b"<html>".as_slice(), 415, "joining.file_kind"),
+        (&head, signed, b"", 415, "joining.file_kind"),
+        (&head, signed, &large, 413, "joining.file_too_large"),
         (&head, &other, paper, 409, "joining.other_application"),
         (&head, "x", paper, 400, "console.malformed"),
         (&stranger, signed, paper, 403, "console.denied"),
@@ -184,6 +184,59 @@ async fn the_signed_paper_is_kept_to_the_byte_and_of_one_application_only() {
     assert_eq!(world.get(&stranger, place).await.0.as_u16(), 403);
     let (_, shown) = world.get(&desk, "/api/v1/procedures/1").await;
     assert_eq!(shown["signed_copy"]["application"], signed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attachments_are_kept_to_the_byte_for_whoever_sees_the_procedure() {
+    let world = World::new().await;
+    let head = world.token("asanova", Role::Head, MEMBER).await;
+    let desk = world.token("bekov", Role::Operator, "").await;
+    let stranger = world.token("osmonov", Role::Head, "KG/GOV/70000009").await;
+    world.post(&head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
+    let attach = async |token: &str, title: &str, file: &[u8]| {
+        let headers = [("authorization", format!("Bearer {token}"))];
+        let path = format!("/api/v1/procedures/1/attachments?title={title}");
+        let (parts, body) = world.exchange("POST", &path, &headers, file.to_vec().into()).await;
+        (parts.status.as_u16(), serde_json::from_slice::<Value>(&body).unwrap())
+    };
+    let order = b"%PDF-1.7\n\xff\x00 order";
+    let large = [b"%PDF-".as_slice(), &[0; 10 << 20]].concat();
+    for (token, title, file, status, code) in [
+        (&head, "Order+12", b"<html>".as_slice(), 415, "joining.file_kind"),
+        (&head, "Order+12", &large, 413, "joining.file_too_large"),
+        (&head, "", order, 409, "joining.incomplete"),
+        (&head, "%00", order, 409, "joining.incomplete"),
+        (&stranger, "Order+12", order, 403, "console.denied"),
+        (&desk, "Order+12", order, 403, "console.denied"),
+    ] {
+        let (answered, told) = attach(token, title, file).await;
+        assert_eq!((answered, told["code"].as_str()), (status, Some(code)), "{title}");
+    }
+    let (status, shown) = attach(&head, "Order+12", order).await;
+    let file = shown["attachments"][0]["file"].as_str().unwrap();
+    assert_eq!((status, &shown["attachments"][0]["title"]), (201, &json!("Order 12")));
+
+    // Who answers for what by that order.
+    let mut application = application("Person asanova");
+    application["persons"][0]["authority"]["sha256"] = json!(digest("another"));
+    let written = world.step(&head, json!({ "act": "write", "application": application })).await;
+    assert_eq!(written["problems"][0]["field"], "/persons/0/authority/sha256");
+    application["persons"][0]["authority"]["sha256"] = json!(file);
+    let written = world.step(&head, json!({ "act": "write", "application": application })).await;
+    assert_eq!(written["problems"], json!([]));
+    world.step(&head, json!({ "act": "submit", "application": written["application_sha256"] })).await;
+
+    let place = format!("/api/v1/procedures/1/attachments/{file}");
+    let headers = [("authorization", format!("Bearer {desk}"))];
+    let (parts, body) = world.exchange("GET", &place, &headers, Bytes::new()).await;
+    assert_eq!((parts.status.as_u16(), &body[..]), (200, order.as_slice()));
+    assert_eq!(parts.headers["content-type"], "application/pdf");
+    assert_eq!(parts.headers["content-disposition"], "attachment; filename=\"application-1-1.pdf\"");
+    assert_eq!(world.get(&stranger, &place).await.0.as_u16(), 403);
+    let unknown = format!("/api/v1/procedures/1/attachments/{}", digest("another"));
+    assert_eq!(world.get(&desk, &unknown).await.0.as_u16(), 404);
+    let detach = json!({ "act": "detach", "file": file });
+    assert_eq!(world.post(&head, STEPS, &detach).await.1["code"], "joining.wrong_stage");
 }
 
 #[tokio::test(flavor = "multi_thread")]

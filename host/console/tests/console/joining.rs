@@ -48,8 +48,26 @@ async fn an_institution_becomes_ready_in_the_browser() {
 
     joining.write(HEAD).await;
     look(head, "02-application").await;
+    let order = world.folder.path().join("order.pdf");
+    std::fs::write(&order, b"%PDF-1.7\n\xff order 12").unwrap();
+    head.open("/procedures/1").await;
+    for title in ["Приказ № 12", "Приказ № 12 от 01.02.2026"] {
+        head.fill("title", title).await;
+        head.choose_file("attachment", &order).await;
+        head.step("attachments").await;
+    }
+    head.step("detach").await;
+    assert!(!head.links().await.iter().any(|link| link.contains("/attachments/")));
+    head.fill("title", "Приказ № 12 от 01.02.2026").await;
+    head.choose_file("attachment", &order).await;
+    head.step("attachments").await;
+    head.open("/procedures/1/application").await;
+    head.click("[name='/application/persons/0/authority/sha256:optional'] option:last-child").await;
+    head.follow("main form button").await;
+    look(head, "02-attachment").await;
     head.open("/procedures/1/print").await;
     look(head, "03-print").await;
+    assert!(head.text().await.contains("(приложение 1)"), "{}", head.text().await);
     let paper = world.folder.path().join("paper.png");
     head.picture(DESK, &paper).await;
     head.open("/procedures/1").await;
@@ -58,6 +76,7 @@ async fn an_institution_becomes_ready_in_the_browser() {
     head.step("signed-copy").await;
     assert!(head.links().await.iter().any(|link| link.ends_with("/procedures/1/signed-copy")));
     joining.submit().await;
+    assert!(head.links().await.iter().any(|link| link.contains("/procedures/1/attachments/sha256:")));
     assert!(head.text().await.contains("Ход оператора"), "{}", head.text().await);
 
     desk.open("/procedures").await;

@@ -65,6 +65,7 @@ fn fill(path: &str) -> String {
         .zip(SERVICE.split('/'))
         .fold(path.to_owned(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value));
     let filled = filled.replace("{number}", "1").replace("{name}", "x").replace("{country}", "KG");
+    let filled = filled.replace("{sha256}", &digest("x"));
     assert!(!filled.contains('{'), "{filled}: say what to put there");
     filled
 }
@@ -77,6 +78,7 @@ fn question(operation: &Value) -> String {
     match names.as_slice() {
         [] => String::new(),
         ["application"] => format!("?application={}", digest("x")),
+        ["title"] => "?title=x".to_owned(),
         other => panic!("{other:?}: say what to ask"),
     }
 }
@@ -106,7 +108,8 @@ fn body(action: &str) -> Value {
         "takeVettingStep:refuse" => json!({ "bundle": digest("x"), "explanation": "x" }),
         "takeVettingStep:revoke" => json!({ "reason": "x" }),
         "submitBundle" => json!("no bundle"),
-        "attachSignedCopy" => json!("no paper"),
+        "takeStep:detach" => json!({ "file": digest("x") }),
+        "attach" | "attachSignedCopy" => json!("no paper"),
         "describeSystem" => json!({ "description": { "title": texts("x"), "description": texts("x") } }),
         "draftService" => json!({ "description": description(), "contract": CONTRACT }),
         "publishService" => json!({}),
@@ -140,12 +143,13 @@ fn permitted(action: &str) -> Vec<Role> {
     use Role::{Auditor, CatalogEditor, Head, Operator, Reviewer, Specialist};
     match action {
         "showMyself" | "setMail" | "listProfiles" | "listCalendars" | "listProcedures" | "showProcedure"
-        | "downloadSignedCopy" | "listOwnSystems" | "showOwnService" | "listAccesses" => {
-            Role::iter().collect()
-        }
+        | "downloadAttachment" | "downloadSignedCopy" | "listOwnSystems" | "showOwnService"
+        | "listAccesses" => Role::iter().collect(),
         "beginProcedure"
+        | "attach"
         | "attachSignedCopy"
         | "takeStep:write"
+        | "takeStep:detach"
         | "takeStep:report_host"
         | "takeStep:report_keys"
         | "takeStep:report_requests"

@@ -1,3 +1,4 @@
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuk_pki::Sha256;
 
@@ -5,6 +6,18 @@ use super::refusal::JoiningRefusal;
 
 /// A few scanned pages are smaller.
 const BYTES_MAX: usize = 10 << 20;
+
+/// A file that was handed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Attachment {
+    /// What it is, with number and date: a power of attorney, a list of resources.
+    pub title: String,
+    /// Of the file.
+    #[schemars(with = "String")]
+    pub file: Sha256,
+    /// What the file is.
+    pub kind: ScanKind,
+}
 
 /// The printed application with the head's signature, as a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +31,7 @@ pub struct SignedCopy {
 }
 
 /// What a scanner or camera makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum ScanKind {
@@ -30,23 +43,40 @@ pub enum ScanKind {
     Png,
 }
 
-impl SignedCopy {
-    /// Of a file, by what it begins with; what it shows is for people to see.
+impl Attachment {
+    /// Of a file.
     ///
     /// # Errors
-    /// [`JoiningRefusal::SignedCopyTooLarge`], [`JoiningRefusal::SignedCopyKind`].
+    /// As [`ScanKind::of`].
+    pub fn of(title: &str, file: &[u8]) -> Result<Self, JoiningRefusal> {
+        let kind = ScanKind::of(file)?;
+        Ok(Self { title: title.to_owned(), file: Sha256::of(file), kind })
+    }
+}
+
+impl SignedCopy {
+    /// Of a file.
+    ///
+    /// # Errors
+    /// As [`ScanKind::of`].
     pub fn of(application: Sha256, file: &[u8]) -> Result<Self, JoiningRefusal> {
-        if file.len() > BYTES_MAX {
-            return Err(JoiningRefusal::SignedCopyTooLarge { bytes_max: BYTES_MAX });
-        }
-        let kinds = [ScanKind::Pdf, ScanKind::Jpeg, ScanKind::Png];
-        let kind = kinds.into_iter().find(|kind| file.starts_with(kind.magic()));
-        let kind = kind.ok_or(JoiningRefusal::SignedCopyKind)?;
-        Ok(Self { application, file: Sha256::of(file), kind })
+        Ok(Self { application, kind: ScanKind::of(file)?, file: Sha256::of(file) })
     }
 }
 
 impl ScanKind {
+    /// Of a file, by what it begins with; what it shows is for people to see.
+    ///
+    /// # Errors
+    /// [`JoiningRefusal::FileTooLarge`], [`JoiningRefusal::FileKind`].
+    fn of(file: &[u8]) -> Result<Self, JoiningRefusal> {
+        if file.len() > BYTES_MAX {
+            return Err(JoiningRefusal::FileTooLarge { bytes_max: BYTES_MAX });
+        }
+        let kinds = [Self::Pdf, Self::Jpeg, Self::Png];
+        kinds.into_iter().find(|kind| file.starts_with(kind.magic())).ok_or(JoiningRefusal::FileKind)
+    }
+
     /// How a file of this kind begins.
     fn magic(self) -> &'static [u8] {
         match self {
