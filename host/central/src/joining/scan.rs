@@ -69,7 +69,7 @@ impl ScanKind {
     ///
     /// # Errors
     /// [`JoiningRefusal::FileTooLarge`], [`JoiningRefusal::FileKind`].
-    fn of(file: &[u8]) -> Result<Self, JoiningRefusal> {
+    pub fn of(file: &[u8]) -> Result<Self, JoiningRefusal> {
         if file.len() > BYTES_MAX {
             return Err(JoiningRefusal::FileTooLarge { bytes_max: BYTES_MAX });
         }
