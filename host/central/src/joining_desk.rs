@@ -65,7 +65,12 @@ impl Recorded for Case {
         let readers = Readers::of(other, &member);
         let (stage, turn) = (self.procedure.stage(), self.procedure.turn());
         let name = format!("procedure {procedure} event {events}");
-        vec![Telling { name, notice: Notice::Stage { procedure, member, stage, turn }, readers }]
+        let notice = match last.act {
+            Act::Ask { .. } => Notice::Asked { procedure, member },
+            Act::Answer { .. } => Notice::Answered { procedure, member },
+            _ => Notice::Stage { procedure, member, stage, turn },
+        };
+        vec![Telling { name, notice, readers }]
     }
 }
 
@@ -119,7 +124,13 @@ impl Case {
             (Stage::Connected, Party::Operator) => vec![Name::ConfirmCatalog],
             _ => Vec::new(),
         };
-        if procedure.stage().is_bound() {
+        let stage = procedure.stage();
+        match party {
+            Party::Applicant if !stage.is_over() || stage == Stage::Ready => steps.push(Name::Ask),
+            Party::Operator if procedure.has_open_question() => steps.push(Name::Answer),
+            _ => {}
+        }
+        if stage.is_bound() {
             steps.push(Name::Terminate);
         }
         if party == Party::Applicant && !procedure.stage().is_over() {
@@ -158,6 +169,10 @@ pub enum Step {
     },
     /// Gives the application up.
     Withdraw,
+    /// Asks the operator for help, with installation or anything else.
+    Ask { question: String },
+    /// Answers what the applicant has asked.
+    Answer { answer: String },
     /// Takes the application up for review.
     Review,
     /// Hands the application back to be mended.
@@ -448,6 +463,8 @@ impl Central {
             Step::Detach { file } => Act::Detach { file },
             Step::Submit { application } => Act::Submit { application },
             Step::Withdraw => Act::Withdraw,
+            Step::Ask { question } => Act::Ask { question },
+            Step::Answer { answer } => Act::Answer { answer },
             Step::Review => Act::Review,
             Step::Return { explanation } => Act::Return { explanation },
             Step::Approve { review } => Act::Approve { review },

@@ -53,6 +53,20 @@ pub enum Notice {
         /// Whether it is over.
         timeliness: Timeliness,
     },
+    /// Who joins asks for help.
+    Asked {
+        /// The number of the procedure.
+        procedure: u64,
+        /// Who joins.
+        member: MemberId,
+    },
+    /// The operator has answered.
+    Answered {
+        /// The number of the procedure.
+        procedure: u64,
+        /// Who joins.
+        member: MemberId,
+    },
     /// A service that the reader's institution may call has another edition.
     Edition {
         /// Which service.

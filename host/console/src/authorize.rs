@@ -71,12 +71,14 @@ pub(crate) fn roles(action: Action) -> &'static [Role] {
             // What binds the institution is for its head.
             StepName::Submit | StepName::Withdraw => &[Head],
             StepName::Write
+            | StepName::Ask
             | StepName::Detach
             | StepName::ReportHost
             | StepName::ReportKeys
             | StepName::ReportRequests
             | StepName::SubmitCertificates => &[Head, Specialist],
             StepName::Review
+            | StepName::Answer
             | StepName::Return
             | StepName::Approve
             | StepName::Refuse

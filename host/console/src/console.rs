@@ -78,7 +78,8 @@ impl Console {
         let [uploads, downloads] =
             [UPLOADS_AT_ONCE, DOWNLOADS_AT_ONCE].map(|at_once| Arc::new(Semaphore::new(at_once)));
         let openid = config.openid.take().map(OpenId::build).transpose()?.map(Arc::new);
-        let desk = Desk { central, openid, uploads, downloads };
+        let contact = config.contact.take().map(Arc::new);
+        let desk = Desk { central, openid, contact, uploads, downloads };
         Ok(Self { listener: Listener::bind(config.listener())?, desk })
     }
 

@@ -20,6 +20,7 @@ use uuk_process::Secret;
 
 use crate::authorize::{Action, may};
 use crate::catalog_desk::as_texts;
+use crate::config::ContactConfig;
 use crate::download::Download;
 use crate::openid::OpenId;
 use crate::problem::Problem;
@@ -35,6 +36,8 @@ pub(crate) struct Desk {
     pub(crate) central: Arc<Central>,
     /// With which people may sign in.
     pub(crate) openid: Option<Arc<OpenId>>,
+    /// How the operator's people are reached.
+    pub(crate) contact: Option<Arc<ContactConfig>>,
     /// Bundles that may be on their way here at once: each is held in memory.
     pub(crate) uploads: Arc<Semaphore>,
     /// Likewise, away from here.
@@ -561,7 +564,9 @@ impl InstructionFacts {
 impl From<&Event> for EventView {
     fn from(event: &Event) -> Self {
         let explanation = match &event.act {
-            Act::Return { explanation }
+            Act::Ask { question: explanation }
+            | Act::Answer { answer: explanation }
+            | Act::Return { explanation }
             | Act::Terminate { explanation }
             | Act::Refuse { explanation, .. }
             | Act::RejectCertificates { explanation } => Some(explanation.clone()),

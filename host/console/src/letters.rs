@@ -53,6 +53,11 @@ fn tell(notice: &Notice, language: Language, reader: &str) -> Told {
             let lines = vec![subject.clone(), language.fill("clock/due", due)];
             Told { lines, subject, path: format!("/procedures/{procedure}") }
         }
+        Notice::Asked { procedure, member } | Notice::Answered { procedure, member } => {
+            let key = if matches!(notice, Notice::Asked { .. }) { "letter/asked" } else { "letter/answered" };
+            let subject = language.fill(key, member);
+            Told { lines: vec![subject.clone()], subject, path: format!("/procedures/{procedure}") }
+        }
         Notice::Edition { service, edition } => {
             let subject = format!("{}: {edition}", language.fill("letter/edition", service));
             let lines = vec![subject.clone(), language.text("letter/edition_meaning")];

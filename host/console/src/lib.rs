@@ -26,7 +26,7 @@ mod texts;
 mod upload;
 mod vetting_desk;
 
-pub use config::ConsoleConfig;
+pub use config::{ConsoleConfig, ContactConfig};
 pub use console::{Console, ConsoleError};
 pub use mailer::{MailConfig, MailError, MailSecurity, Mailer};
 pub use openid::{OpenIdConfig, OpenIdError};

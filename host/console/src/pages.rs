@@ -17,6 +17,8 @@ mod second_factor;
 mod sign_in;
 mod vetting;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use maud::{Markup, html};
@@ -27,6 +29,7 @@ use uuk_process::Secret;
 
 use self::layout::layout;
 pub(crate) use self::public::question;
+use crate::config::ContactConfig;
 use crate::console::{Asked, Received};
 use crate::desk::{AuditQuestion, Desk};
 use crate::form;
@@ -47,6 +50,8 @@ struct Visit {
     language: Language,
     /// Where a choice of language leads back to.
     path: String,
+    /// How the operator's people are reached.
+    contact: Option<Arc<ContactConfig>>,
     /// Who, and the secret of their session.
     session: Option<(Person, Secret<String>)>,
 }
@@ -69,7 +74,7 @@ pub(crate) async fn answer(desk: &Desk, asked: &Asked, received: Result<Received
         false if asked.query.is_empty() => asked.path.clone(),
         false => format!("{}?{}", asked.path, asked.query),
     };
-    let mut visit = Visit { language, path, session: None };
+    let mut visit = Visit { language, path, contact: desk.contact.clone(), session: None };
     match visit.answer(desk, asked, received).await {
         Ok(reply) => reply,
         Err(Problem::NotSignedIn) => Reply::see_other("/sign-in"),

@@ -19,6 +19,7 @@ const EVENTS_MAX: usize = 500;
 /// Each takes its place in the database.
 const SIGNED_COPIES_MAX: usize = 10;
 const ATTACHMENTS_MAX: usize = 30;
+const QUESTIONS_MAX: usize = 100;
 const EXPLANATION_CHARS_MAX: usize = 4000;
 
 /// The way of one application, with all that was handed in and decided.
@@ -64,6 +65,16 @@ pub enum Act {
     },
     /// Gives it up.
     Withdraw,
+    /// Asks the operator for help.
+    Ask {
+        /// What with.
+        question: String,
+    },
+    /// Answers what was asked since the last answer.
+    Answer {
+        /// What to do.
+        answer: String,
+    },
     /// Takes it up for review.
     Review,
     /// Hands it back to be mended.
@@ -205,11 +216,13 @@ fn party_of(act: &Act) -> Option<Party> {
         | Act::AttachSignedCopy(_)
         | Act::Submit { .. }
         | Act::Withdraw
+        | Act::Ask { .. }
         | Act::ReportHost { .. }
         | Act::ReportKeys
         | Act::ReportRequests
         | Act::SubmitCertificates { .. } => Some(Party::Applicant),
         Act::Review
+        | Act::Answer { .. }
         | Act::Return { .. }
         | Act::Approve { .. }
         | Act::Refuse { .. }
@@ -337,6 +350,13 @@ impl Procedure {
     /// The working days that the operator took for each phase that is over.
     pub fn days_spent(&self) -> &BTreeMap<Phase, u32> {
         &self.days_spent
+    }
+
+    /// Whether the applicant has asked something that nobody has answered yet.
+    pub fn has_open_question(&self) -> bool {
+        let mut talk = self.history.iter().rev().map(|event| &event.act);
+        let last = talk.find(|act| matches!(act, Act::Ask { .. } | Act::Answer { .. }));
+        matches!(last, Some(Act::Ask { .. }))
     }
 
     /// Whose turn it is.
@@ -467,6 +487,23 @@ impl Procedure {
                 Ok(Stage::Submitted)
             }
             (stage, Act::Withdraw) if !stage.is_over() => Ok(Stage::Withdrawn),
+
+            // Help is for whoever has not come to another end than being ready.
+            (stage, Act::Ask { question }) if !stage.is_over() || stage == Stage::Ready => {
+                check_explanation(question)?;
+                let is_question = |event: &&Event| matches!(event.act, Act::Ask { .. });
+                match self.history.iter().filter(is_question).count() < QUESTIONS_MAX {
+                    true => Ok(stage),
+                    false => Err(JoiningRefusal::TooManyQuestions { count_max: QUESTIONS_MAX }),
+                }
+            }
+            (stage, Act::Answer { answer }) => {
+                check_explanation(answer)?;
+                match self.has_open_question() {
+                    true => Ok(stage),
+                    false => Err(JoiningRefusal::NoQuestion),
+                }
+            }
 
             (Stage::Submitted, Act::Review) => Ok(Stage::InReview),
             (Stage::InReview, Act::Return { explanation }) => {

@@ -94,6 +94,15 @@ pub enum JoiningRefusal {
     /// It goes back and forth without end.
     #[error("too much has happened in this procedure; withdraw it and begin anew")]
     TooManyActs,
+    /// Who asks so often is better called.
+    #[error("{count_max} questions were asked already")]
+    TooManyQuestions {
+        /// How many may be.
+        count_max: usize,
+    },
+    /// Nothing waits for an answer.
+    #[error("no question waits for an answer")]
+    NoQuestion,
     /// One of both certificates is missing.
     #[error("the certificate of the server and that of the system belong together")]
     CertificateMissing,

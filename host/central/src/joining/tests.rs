@@ -259,6 +259,41 @@ fn a_signed_copy_is_of_exactly_the_application_that_is_handed_in() {
 }
 
 #[test]
+fn help_is_asked_for_and_given_without_a_change_of_stage() {
+    let ask = || Act::Ask { question: "Which port is to be open?".into() };
+    let answer = || Act::Answer { answer: "5500, and 5577".into() };
+    let mut case = Case::new("tunduk-2018");
+    case.refuses(Party::Operator, answer(), "joining.no_question");
+    case.refuses(Party::Operator, ask(), "joining.not_yours");
+    case.refuses(Party::Applicant, Act::Ask { question: " ".into() }, "joining.no_explanation");
+    case.submit();
+    let (stage, deadline) = (case.procedure.stage(), case.deadline());
+    case.applicant(ask()).applicant(ask());
+    assert!(case.procedure.has_open_question());
+    case.refuses(Party::Applicant, answer(), "joining.not_yours");
+    case.operator(answer());
+    assert!(!case.procedure.has_open_question());
+    assert_eq!((case.procedure.stage(), case.deadline()), (stage, deadline), "no clock goes by that");
+    for _ in 2..100 {
+        case.applicant(ask());
+    }
+    case.refuses(Party::Applicant, ask(), "joining.too_many_questions");
+    case.operator(answer()).applicant(Act::Withdraw);
+    case.refuses(Party::Applicant, ask(), "joining.wrong_stage");
+
+    let mut ready = Case::new("uz-iip");
+    ready.approve().sign().agree().prepare().applicant(certificates());
+    ready
+        .operator(Act::VerifyCertificates { mismatches: Vec::new() })
+        .operator(Act::RegisterCertificates)
+        .operator(Act::ConfirmConnection { record: text("call") })
+        .operator(Act::ConfirmCatalog)
+        .applicant(ask())
+        .operator(answer());
+    assert_eq!(ready.procedure.stage(), Stage::Ready);
+}
+
+#[test]
 fn attachments_belong_to_what_is_signed() {
     let attach = |title: &str, file: &[u8]| Act::Attach(Attachment::of(title, file).unwrap());
     let mut case = Case::new("tunduk-2018");

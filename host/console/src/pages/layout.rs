@@ -1,8 +1,10 @@
 use maud::{DOCTYPE, Markup, html};
 use strum::IntoEnumIterator;
+use uuk_central::MailAddress;
 
 use super::Visit;
 use crate::authorize::{Action, may};
+use crate::config::ContactConfig;
 use crate::texts::Language;
 
 /// A whole page.
@@ -57,7 +59,22 @@ pub(super) fn layout(visit: &Visit, title: &str, content: Markup) -> Markup {
                     }
                 }
                 main #content { h1 { (title) } (content) }
+                @if let Some(contact) = &visit.contact { footer { (reached(visit, contact)) } }
             }
+        }
+    }
+}
+
+/// How the operator's people are reached.
+fn reached(visit: &Visit, contact: &ContactConfig) -> Markup {
+    html! {
+        p {
+            (visit.text("contact/help"))
+            @if let (Some(phone), Some(digits)) = (&contact.phone, contact.phone_digits()) {
+                " " a href={ "tel:" (digits) } { (phone) }
+            }
+            @if let Some(mail) = contact.mail.as_ref().map(MailAddress::as_str) { " " a href={ "mailto:" (mail) } { (mail) } }
+            @if let Some(hours) = &contact.hours { " · " (hours) }
         }
     }
 }

@@ -185,16 +185,19 @@ fn step_form(visit: &Visit, person: &Person, case: &CaseView, step: StepName) ->
             let to = format!("/procedures/{}/application", case.number);
             return html! { p { a.button href=(to) { (label) } } };
         }
-        StepName::Withdraw | StepName::Terminate => {
+        StepName::Ask | StepName::Withdraw | StepName::Terminate => {
             return html! {
                 details { summary { (label) }
                     form method="post" action=(action) {
                         (visit.form_token())
                         p { (visit.text(&format!("help/{step}"))) }
+                        @if step == StepName::Ask {
+                            label { (visit.text("help/question")) textarea name="/question" rows="4" required {} }
+                        }
                         @if step == StepName::Terminate {
                             label { (visit.text("help/why_and_when")) textarea name="/explanation" rows="4" required {} }
                         }
-                        button.danger type="submit" { (label) }
+                        button.danger[step != StepName::Ask] type="submit" { (label) }
                     }
                 }
             };
@@ -238,6 +241,10 @@ fn step_form(visit: &Visit, person: &Person, case: &CaseView, step: StepName) ->
         StepName::Return | StepName::RejectCertificates => html! {
             label { (visit.text("review/explanation")) textarea name="/explanation" rows="4" required {} }
         },
+        StepName::Answer => html! {
+            @for question in open_questions(case) { blockquote { (question) } }
+            label { (visit.text("help/your_answer")) textarea name="/answer" rows="4" required {} }
+        },
         StepName::ConfirmConnection => html! {
             label { (visit.text("help/record")) input name="/record" pattern="sha256:[0-9a-f]{64}" required; }
         },
@@ -252,6 +259,13 @@ fn step_form(visit: &Visit, person: &Person, case: &CaseView, step: StepName) ->
             button type="submit" { (label) }
         }
     }
+}
+
+/// What was asked since the last answer.
+fn open_questions(case: &CaseView) -> impl Iterator<Item = &String> {
+    let answered = case.history.iter().rposition(|event| event.act == "answer").map_or(0, |place| place + 1);
+    let since = case.history.iter().skip(answered).filter(|event| event.act == "ask");
+    since.filter_map(|event| event.explanation.as_ref())
 }
 
 /// The checklist, and both decisions that it can lead to.

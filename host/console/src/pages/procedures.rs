@@ -33,7 +33,12 @@ pub(super) async fn list(
                             td { a href={ "/procedures/" (case.number) } { (case.number) } }
                             td { a href={ "/procedures/" (case.number) } { (case.member) } }
                             td { (visit.text(&format!("stage/{}", case.procedure.stage()))) }
-                            td { (visit.text(&format!("turn/{}", case.procedure.turn()))) }
+                            td {
+                                (visit.text(&format!("turn/{}", case.procedure.turn())))
+                                @if case.procedure.has_open_question() {
+                                    " " strong { (visit.text("procedure/question")) }
+                                }
+                            }
                             td { @if let Some(deadline) = deadline {
                                 span.(deadline.timeliness) {
                                     @if let Some(due) = deadline.due { (due) " " }

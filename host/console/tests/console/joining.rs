@@ -79,9 +79,21 @@ async fn an_institution_becomes_ready_in_the_browser() {
     assert!(head.links().await.iter().any(|link| link.contains("/procedures/1/attachments/sha256:")));
     assert!(head.text().await.contains("Ход оператора"), "{}", head.text().await);
 
+    let reached = head.run("return [...document.links].map(link => link.href)").await;
+    for link in ["tel:+996312000000", "mailto:help@example.kg"] {
+        assert!(reached.as_array().unwrap().contains(&link.into()), "{reached}");
+    }
+    head.click("summary").await;
+    head.fill("/question", "Какой порт открыть?").await;
+    head.step("ask").await;
     desk.open("/procedures").await;
+    assert!(desk.text().await.contains("A question waits for an answer"), "{}", desk.text().await);
     look(desk, "05-procedures").await;
     desk.open("/procedures/1").await;
+    look(desk, "05-question").await;
+    desk.fill("/answer", "5500 и 5577").await;
+    desk.step("answer").await;
+    assert!(desk.text().await.contains("5500 и 5577"), "{}", desk.text().await);
     assert!(desk.text().await.contains("It is your turn"), "{}", desk.text().await);
     joining.review().await;
     look(desk, "06-review").await;

@@ -257,6 +257,24 @@ async fn providers_and_consumers_learn_what_changes_for_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_help_is_read_by_the_operator_and_answered() {
+    let world = World::new().await;
+    let head = reachable(&world, "asanova", Role::Head, "a@registry.example", "ru").await;
+    let desk = reachable_at(&world, "bekov", (Role::Operator, ""), "b@operator.example", "en").await;
+    world.post(&head, "/api/v1/procedures", &json!({ "profile": "tunduk-2018" })).await;
+    world.step(&head, json!({ "act": "ask", "question": "Which port?" })).await;
+    let (procedure, member) = (1, MEMBER.parse().unwrap());
+    let asked = due(&world.central).await.pop().unwrap();
+    assert_eq!(asked.person.name, "bekov");
+    assert_eq!(asked.notice, Notice::Asked { procedure, member });
+    let shown = world.step(&desk, json!({ "act": "answer", "answer": "5500" })).await;
+    assert_eq!(shown["history"][1]["explanation"], "5500");
+    let answered = due(&world.central).await.pop().unwrap();
+    assert_eq!(answered.person.name, "asanova");
+    assert_eq!(answered.notice, Notice::Answered { procedure, member: MEMBER.parse().unwrap() });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_provider_is_reminded_to_look_through_what_it_published() {
     let world = World::new().await;
     world.furnish().await;

@@ -93,6 +93,8 @@ fn body(action: &str) -> Value {
         }
         "takeStep:write" => json!({ "application": application("A") }),
         "takeStep:submit" => json!({ "application": digest("x") }),
+        "takeStep:ask" => json!({ "question": "x" }),
+        "takeStep:answer" => json!({ "answer": "x" }),
         "takeStep:return" | "takeStep:reject_certificates" | "takeStep:terminate" => {
             json!({ "explanation": "x" })
         }
@@ -150,6 +152,7 @@ fn permitted(action: &str) -> Vec<Role> {
         | "attachSignedCopy"
         | "takeStep:write"
         | "takeStep:detach"
+        | "takeStep:ask"
         | "takeStep:report_host"
         | "takeStep:report_keys"
         | "takeStep:report_requests"
@@ -157,6 +160,7 @@ fn permitted(action: &str) -> Vec<Role> {
         "setCalendar" => vec![Operator],
         "takeStep:submit" | "takeStep:withdraw" => vec![Head],
         "takeStep:review"
+        | "takeStep:answer"
         | "takeStep:return"
         | "takeStep:approve"
         | "takeStep:refuse"

@@ -15,7 +15,7 @@ use uuk_central::{
     Actor, AuditEntry, Authority, Central, CertificationService, DatabaseConfig, Invited, KeyFolder,
     Registry, Responder, Role, Settings,
 };
-use uuk_console::{Console, ConsoleConfig};
+use uuk_console::{Console, ConsoleConfig, ContactConfig};
 use uuk_pki::{Der, Sha256};
 use uuk_process::{Clock, Secret};
 use uuk_testkit::joining::CHECKLIST;
@@ -45,7 +45,16 @@ pub(crate) struct Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let config = ConsoleConfig { address: "127.0.0.1:0".parse().unwrap(), ..ConsoleConfig::default() };
+        let contact = ContactConfig {
+            phone: Some("+996 312 000000".to_owned()),
+            mail: Some("help@example.kg".parse().unwrap()),
+            hours: Some("9–18".to_owned()),
+        };
+        let config = ConsoleConfig {
+            address: "127.0.0.1:0".parse().unwrap(),
+            contact: Some(contact),
+            ..ConsoleConfig::default()
+        };
         Self::with(Clock::set_to("2026-11-23T06:00:00Z".parse().unwrap()), config).await
     }
 
