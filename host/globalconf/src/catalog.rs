@@ -23,6 +23,9 @@ pub struct CataloguedService {
     /// For people.
     #[serde(default)]
     pub title: Option<String>,
+    /// Whether it gives out data about people: then each call says what for.
+    #[serde(default)]
+    pub personal: bool,
 }
 
 /// Why a catalog is refused; the catalog in force stays.
@@ -82,6 +85,13 @@ impl Catalog {
     /// The entry of `service`.
     pub fn service(&self, service: &ServiceId) -> Option<&CataloguedService> {
         self.services.get(service)
+    }
+
+    /// The same services, none of which asks what a call is for.
+    #[must_use]
+    pub fn without_purposes(mut self) -> Self {
+        self.services.values_mut().for_each(|service| service.personal = false);
+        self
     }
 
     /// All entries, in no particular order.

@@ -86,6 +86,8 @@ struct Service {
     contract: Sha256,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     title: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    personal: bool,
 }
 
 impl InstanceGovernance {
@@ -96,8 +98,12 @@ impl InstanceGovernance {
     pub fn read(file: &[u8]) -> Result<Self, InstanceGovernanceError> {
         let file: File = serde_json::from_slice(file)?;
         let services = file.services.into_iter();
-        let services =
-            services.map(|Service { id, contract, title }| CataloguedService { id, contract, title });
+        let services = services.map(|Service { id, contract, title, personal }| CataloguedService {
+            id,
+            contract,
+            title,
+            personal,
+        });
         Ok(Self {
             instance: file.instance,
             catalog: Catalog::new(services)?,
@@ -118,8 +124,8 @@ impl InstanceGovernance {
             certificates.iter().map(|certificate| STANDARD.encode(certificate.der())).collect()
         };
         let services = self.catalog.services().map(|service| {
-            let CataloguedService { id, contract, title } = service.clone();
-            Service { id, contract, title }
+            let CataloguedService { id, contract, title, personal } = service.clone();
+            Service { id, contract, title, personal }
         });
         let mut services: Vec<_> = services.collect();
         services.sort_by(|one, other| one.id.cmp(&other.id));
@@ -162,8 +168,12 @@ mod tests {
             until: "2027-01-01T00:00:00Z".parse().unwrap(),
         };
         let accesses = Arc::new([(ServiceId::clone(&id), access)].into_iter().collect());
-        let service =
-            CataloguedService { id, contract: Sha256::of(b"contract"), title: Some("Person".into()) };
+        let service = CataloguedService {
+            id,
+            contract: Sha256::of(b"contract"),
+            title: Some("Person".into()),
+            personal: true,
+        };
         InstanceGovernance {
             instance: "KG".into(),
             catalog: Catalog::new([service]).unwrap(),

@@ -82,6 +82,9 @@ pub enum Refusal {
     /// The client has no right to it.
     #[error("client has no right to call this service")]
     AccessDenied,
+    /// The service gives out data about people, and the call does not say what for.
+    #[error("service gives out personal data, and the call does not say what for")]
+    NoPurpose,
     /// No plugin stands for the service.
     #[error("service is catalogued, and nothing answers it on this server")]
     NoPlugin,
@@ -148,6 +151,7 @@ impl Refusal {
             }
             Self::UnknownService => wire(404, "proxy.unknown_service", "server.serverproxy.unknown_service"),
             Self::AccessDenied => wire(403, "proxy.access_denied", "server.serverproxy.access_denied"),
+            Self::NoPurpose => wire(400, "proxy.no_purpose", "server.serverproxy.invalid_request"),
             Self::AmbiguousPath { .. } => {
                 wire(400, "proxy.ambiguous_path", "server.serverproxy.access_denied")
             }

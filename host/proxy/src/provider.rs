@@ -128,6 +128,7 @@ impl Provider {
             authorize::system(&conditions.clients, &head.client, by_certificate)?;
             // Without an exchange there is no global configuration that could say who is in a global group.
             authorize::client(&conditions.clients, &head, |_| false)?;
+            authorize::purpose(&conditions.catalog, &head.service, head.says_purpose())?;
         }
         let arm = catalog::arm(&self.registry, catalogued)?;
         let body = receive::body(body, self.config.body_bytes_max, deadline).await?;

@@ -151,6 +151,7 @@ impl ServerProxy {
                     None => Answering::Adapter(self.provider.find(&conditions, &head)?),
                 };
                 authorize::client(&conditions.clients, &head, is_in_global_group)?;
+                authorize::purpose(&conditions.catalog, &head.service, head.says_purpose())?;
                 answering
             }
         };

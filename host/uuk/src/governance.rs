@@ -44,6 +44,8 @@ pub(crate) struct GovernanceConfig {
     /// Who says who may call: `file` (`clients` in `[files]`), `global_configuration` (the accesses that the catalog of the
     /// instance grants) or `both`, which add up. Default: `both`.
     pub(crate) access_rights: RightsGovernor,
+    /// Whether each call of a service that gives out data about people says what for. Default: `required`.
+    pub(crate) purposes: Purposes,
     /// Where the global configuration comes from, for a server without an exchange.
     pub(crate) global_configuration: Option<ConfigurationClientConfig>,
 }
@@ -57,6 +59,17 @@ pub(crate) enum Governor {
     File,
     /// The operator of the instance.
     GlobalConfiguration,
+}
+
+/// Whether calls say what they are for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Purposes {
+    /// Of a service that gives out data about people, each call does.
+    #[default]
+    Required,
+    /// They may.
+    Optional,
 }
 
 /// Where access rights come from.
@@ -152,6 +165,10 @@ impl Governance {
             Governor::GlobalConfiguration => {
                 instance.as_ref().map(|one| one.catalog.clone()).unwrap_or_default()
             }
+        };
+        let catalog = match config.governance.purposes {
+            Purposes::Required => catalog,
+            Purposes::Optional => catalog.without_purposes(),
         };
         let trust = match config.governance.trust {
             Governor::File => reader.trust(&files.trust)?,
@@ -637,6 +654,20 @@ mod tests {
         assert!(governance.fingerprint.is_current(&config.files, Some(&instance)));
         assert!(!governance.fingerprint.is_current(&config.files, None), "it has expired");
         assert!(read(&config).unwrap().policy.trust.revoked.is_empty(), "while there is none");
+    }
+
+    #[test]
+    fn calls_say_what_for_unless_that_is_switched_off() {
+        let entry = format!(
+            "[[service]]\nid = 'KG/GOV/70000001/registry/person'\ncontract = 'sha256:{}'\npersonal = true\n",
+            "0".repeat(64)
+        );
+        for (settings, personal) in [("", true), ("[governance]\npurposes = 'optional'\n", false)] {
+            let (_folder, config) = site(settings);
+            fs::write(&config.files.catalog, &entry).unwrap();
+            let catalog = read(&config).unwrap().conditions.catalog;
+            assert_eq!(catalog.services().next().unwrap().personal, personal, "{settings}");
+        }
     }
 
     #[test]

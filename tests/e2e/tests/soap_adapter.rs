@@ -46,8 +46,11 @@ impl Scene {
     }
 
     async fn ask(&self, service: &str, body: &str) -> Result<String> {
+        self.send(envelope(service, body)).await
+    }
+
+    async fn send(&self, envelope: String) -> Result<String> {
         let headers = [("content-type", "text/xml; charset=utf-8"), ("soapaction", "\"\"")];
-        let envelope = envelope(service, body);
         let reply = self.client.call(Method::POST, "/", &headers, envelope.into()).await?;
         Ok(String::from_utf8_lossy(&reply.body).into_owned())
     }
@@ -224,4 +227,39 @@ async fn php_calls_by_the_generated_wsdl() -> Result<()> {
 
 fn succeeds(program: &str, arguments: &[&str]) -> bool {
     Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn personal_data_is_given_out_for_a_purpose() -> Result<()> {
+    let scene = Scene::set().await?;
+    let catalog = scene._folders[0].path().join("catalog.toml");
+    fs::write(&catalog, fs::read_to_string(&catalog)? + "personal = true\n")?;
+    let refusal = "does not say what for";
+    let is_refused = || async { scene.get(KNOWN).await.is_ok_and(|answer| answer.contains(refusal)) };
+    scene._servers[1].until("the catalog counts", Duration::from_secs(60), is_refused).await?;
+
+    let body = format!("<p:get xmlns:p=\"{NAMESPACE}\"><p:pin>{KNOWN}</p:pin></p:get>");
+    let for_issue = |issue: &str| {
+        let issue = format!("<x:issue>{issue}</x:issue><x:protocolVersion>");
+        envelope("get", &body).replace("<x:protocolVersion>", &issue)
+    };
+    let answer = scene.send(for_issue(" ")).await?;
+    ensure!(answer.contains(refusal), "{answer}");
+    let answer = scene.send(for_issue("12/2026")).await?;
+    ensure!(answer.contains("getResponse"), "{answer}");
+
+    let path = format!("/r1/KG/GOV/70000001/registry/person/people/{KNOWN}");
+    for (header, purpose, status) in [
+        ("x-road-user", "KG1234", 502),
+        ("x-road-issue", " ", 502),
+        ("x-road-issue", "12/2026", 200),
+        ("x-road-purpose", "pension", 200),
+    ] {
+        let headers = [("x-road-client", uuk_e2e::CLIENT), (header, purpose)];
+        let reply = scene.client.call(Method::GET, &path, &headers, bytes::Bytes::new()).await?;
+        let told = String::from_utf8_lossy(&reply.body).into_owned();
+        ensure!(reply.status.as_u16() == status, "{header}: {purpose}: {} {told}", reply.status);
+        ensure!((status == 200) != told.contains(refusal), "{told}");
+    }
+    Ok(())
 }

@@ -213,8 +213,9 @@ impl CatalogRegister {
     pub(crate) fn published(&self) -> Catalog {
         let published = self.services.iter().filter_map(|(id, service)| {
             let published = service.published.as_ref()?;
-            let title = published.edition.description.title.get("en").cloned();
-            Some(CataloguedService { id: id.clone(), contract: published.edition.contract, title })
+            let Edition { description, contract } = &published.edition;
+            let (title, personal) = (description.title.get("en").cloned(), description.is_personal());
+            Some(CataloguedService { id: id.clone(), contract: *contract, title, personal })
         });
         // A map has each name once.
         Catalog::new(published).unwrap_or_default()

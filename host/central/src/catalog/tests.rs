@@ -158,6 +158,7 @@ async fn publishes_what_is_fit_and_finds_it_by_the_beginning_of_words() {
         assert!(central.search_catalog(question).await.unwrap().is_empty(), "{question}");
     }
     let published = central.snapshot().await.unwrap().registry.catalog().published();
+    assert!(published.service(&id).unwrap().personal, "servers learn that it gives out data about people");
     assert_eq!(published.service(&id).unwrap().contract, Sha256::of(CONTRACT.as_bytes()));
     central.change(&actor, "withdraw", |registry| registry.withdraw_service(&id)).await.unwrap();
     assert!(central.search_catalog("people").await.unwrap().is_empty());

@@ -18,7 +18,7 @@ use crate::incoming::{Closing, Incoming};
 use crate::metaservices::{SoapAnswer, SoapMetaservice};
 use crate::outgoing::{Outgoing, TransportBody};
 use crate::related::{self, Related};
-use crate::stages::authorize;
+use crate::stages::{authorize, receive};
 use crate::trust::Trust;
 
 mod adapter;
@@ -86,11 +86,14 @@ impl ServerProxy {
                 Ok(backend) => {
                     let (client, service) = (&asked.client, &asked.service);
                     authorize::soap_client(&conditions.clients, client, service, is_in_global_group)?;
+                    let is_said = receive::is_said(asked.issue.as_deref());
+                    let service = service.unversioned().ok_or(Refusal::AccessDenied)?;
+                    authorize::purpose(&conditions.catalog, &service, is_said)?;
                     Answering::Backend(backend)
                 }
                 Err(unknown) => {
                     let adapter = Adapter::find(&self.provider, &conditions, asked)?.ok_or(unknown)?;
-                    adapter.authorize(&conditions.clients, is_in_global_group)?;
+                    adapter.authorize(&conditions, is_in_global_group)?;
                     Answering::Adapter(Box::new(adapter))
                 }
             },

@@ -1,6 +1,7 @@
 //! Whether this is the client, and whether it may call this service.
 
-use uuk_identifiers::{ClientId, GlobalGroupId, SoapServiceId};
+use uuk_globalconf::Catalog;
+use uuk_identifiers::{ClientId, GlobalGroupId, ServiceId, SoapServiceId};
 use uuk_serverconf::{Clients, ServicePath};
 use uuk_transport::Peer;
 
@@ -49,6 +50,14 @@ pub(crate) fn soap_client(
     let service = service.unversioned().ok_or(Refusal::AccessDenied)?;
     let rights = clients.rights(client, &service, is_in_global_group);
     if rights.cover_service() { Ok(()) } else { Err(Refusal::AccessDenied) }
+}
+
+/// Checks that a call of a service that gives out data about people says what for.
+pub(crate) fn purpose(catalog: &Catalog, service: &ServiceId, is_said: bool) -> Result<(), Refusal> {
+    match catalog.service(service).is_some_and(|service| service.personal) && !is_said {
+        true => Err(Refusal::NoPurpose),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]

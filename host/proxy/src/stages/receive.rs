@@ -55,6 +55,11 @@ impl Head {
         }
     }
 
+    /// Whether the client says what the call is for: in words, or by the number of a case or document.
+    pub(crate) fn says_purpose(&self) -> bool {
+        is_said(self.purpose.as_deref()) || is_said(self.issue.as_deref())
+    }
+
     pub(crate) fn method(&self) -> &str {
         self.parts.method.as_str()
     }
@@ -76,6 +81,11 @@ impl Head {
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.parts.headers
     }
+}
+
+/// Whether there is a text, and something in it.
+pub(crate) fn is_said(text: Option<&str>) -> bool {
+    text.is_some_and(|text| !text.trim().is_empty())
 }
 
 /// Makes `span` part of the trace that the sender of a request says it belongs to.

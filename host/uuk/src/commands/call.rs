@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use serde::Deserialize;
 use serde_json::Value;
 use uuk_globalconf::Catalog;
@@ -41,6 +41,9 @@ pub(crate) struct CallArguments {
     /// The calling subsystem: KG/GOV/70000002/portal
     #[arg(long = "as", value_name = "CLIENT")]
     client: ClientId,
+    /// What the call is for: the number of a case or document. Services that give out personal data ask for it
+    #[arg(long, value_name = "NUMBER")]
+    issue: Option<HeaderValue>,
     /// HTTP method [default: GET, or POST with --data]
     #[arg(short = 'X', long, value_name = "METHOD")]
     method: Option<Method>,
@@ -143,6 +146,9 @@ fn request(arguments: &CallArguments) -> Result<Request<Bytes>, Failure> {
         .uri(&uri)
         .header("x-road-client", arguments.client.to_string())
         .header(header::ACCEPT, "application/json");
+    if let Some(issue) = &arguments.issue {
+        request = request.header("x-road-issue", issue);
+    }
     if body.is_some() {
         request = request.header(header::CONTENT_TYPE, "application/json");
     }

@@ -6,7 +6,7 @@ use uuk_contract::{FieldProblem, Operation, SoapCall};
 use uuk_identifiers::GlobalGroupId;
 use uuk_message::{RelatedError, SoapHeader, SoapMessage};
 use uuk_plugin_host::Arm;
-use uuk_serverconf::{Clients, ServicePath};
+use uuk_serverconf::ServicePath;
 
 use crate::backend::BackendError;
 use crate::exchange::{Attachment, ExchangeError};
@@ -15,6 +15,7 @@ use crate::incoming::IncomingError;
 use crate::provider::{Conditions, Provider};
 use crate::related::Related;
 use crate::stages::answer::Answered;
+use crate::stages::authorize;
 use crate::stages::receive::Head;
 
 /// The adapter that answers a SOAP request, and the operation that the service is.
@@ -37,16 +38,19 @@ impl Adapter {
         Ok(Some(Self { arm, head, operation: asked.service.code.clone() }))
     }
 
-    /// Checks the client's right to the operation: as for the same call in REST.
+    /// Checks the client's right to the operation, and that it says what for: as for the same call in REST.
     pub(super) fn authorize(
         &self,
-        clients: &Clients,
+        conditions: &Conditions,
         is_in_global_group: impl Fn(&GlobalGroupId) -> bool,
     ) -> Result<(), Refusal> {
         let operation = self.operation()?;
-        let rights = clients.rights(&self.head.client, &self.head.service, is_in_global_group);
+        let rights = conditions.clients.rights(&self.head.client, &self.head.service, is_in_global_group);
         let path = ServicePath::of_operation(operation.path());
-        if rights.cover(operation.method().into(), &path) { Ok(()) } else { Err(Refusal::AccessDenied) }
+        if !rights.cover(operation.method().into(), &path) {
+            return Err(Refusal::AccessDenied);
+        }
+        authorize::purpose(&conditions.catalog, &self.head.service, self.head.says_purpose())
     }
 
     /// Answers with an envelope like the request's, or with the fault that REST would get as a problem.
